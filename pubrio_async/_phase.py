@@ -1,0 +1,17 @@
+"""How far a request got: the one fact that decides whether it may be sent again."""
+
+from __future__ import annotations
+
+
+class Phase:
+    """Filled in by the transport while a request is under way.
+
+    Attributes:
+        sent: How many times bytes of the request may have left this machine. 0 means the
+            request surely never reached the API, whatever exception ended it.
+    """
+
+    __slots__ = ("sent",)
+
+    def __init__(self) -> None:
+        self.sent = 0
