@@ -15,6 +15,7 @@
     │   ├── ServerError             5xx
     │   └── DecodeError             a success whose body is not what is documented
     ├── JobError                    a batch job that cannot be followed to its end
+    ├── BudgetExhaustedError        `max_credits` leaves no room for another person
     └── JournalError                the journal cannot be used, or cannot be written
 """
 
@@ -168,6 +169,10 @@ class JobError(PubrioError):
     ) -> None:
         super().__init__(message, may_have_charged=may_have_charged)
         self.redeem_query_id = redeem_query_id
+
+
+class BudgetExhaustedError(PubrioError):
+    """`max_credits` leaves no room for the worst case of another person; nothing more is sent."""
 
 
 class JournalError(PubrioError):

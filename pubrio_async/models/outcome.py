@@ -95,7 +95,7 @@ class RunStatistics(Struct, frozen=True, kw_only=True):
         batches_open: Batch jobs accepted and not finished.
         batches_ready: Batches planned and not sent.
         requests_in_flight: Requests under way.
-        requests_left: Requests the rate limit still allows in the current window.
+        requests_left: Requests the rate limit would let leave at once; None without a limit.
         paused_s: Seconds until a pause asked for by the API ends; 0 when there is none.
         credits_reserved: Worst-case cost of what is open.
         stopped_by: Why no further batch is sent, where that is so.
@@ -109,7 +109,7 @@ class RunStatistics(Struct, frozen=True, kw_only=True):
     batches_open: int
     batches_ready: int
     requests_in_flight: int
-    requests_left: int
+    requests_left: int | None
     paused_s: float
     credits_reserved: Number
     stopped_by: str | None

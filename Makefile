@@ -1,0 +1,81 @@
+# Everything here needs Python 3.11 or newer with pip, and nothing else.
+#
+#   make demo       redeem the example people against the local stand-in: no key, no credits
+#   make test       the tests, with coverage
+#   make check      tests, lint, types and contracts
+#
+# Each sets up .venv the first time; later calls only look at a stamp file.
+
+SHELL := /bin/bash
+VENV  := .venv
+RUN   := $(VENV)/bin
+
+# Asked for its version and not only for its name: a shim may stand for nothing.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
+
+DEMO_IN  := examples/people.csv
+DEMO_OUT := build/people.redeemed.csv
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint types contracts check clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+# Where ensurepip is missing, the pip beside the interpreter fills the environment.
+$(RUN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { rm -rf $(VENV) && \
+		$(PYTHON) -m venv --without-pip $(VENV) && \
+		$(PYTHON) -m pip --python $(RUN)/python install --quiet pip; }
+
+$(VENV)/.stamp-demo: pyproject.toml | $(RUN)/python
+	@$(RUN)/python -m pip install --quiet --disable-pip-version-check -e '.[cli]'
+	@touch $@
+
+$(VENV)/.stamp-dev: pyproject.toml | $(RUN)/python
+	@$(RUN)/python -m pip install --quiet --disable-pip-version-check -e '.[all,dev]'
+	@touch $@ $(VENV)/.stamp-demo
+
+define SHOW
+import collections, csv, sys
+rows = list(csv.DictReader(open(sys.argv[1], newline="", encoding="utf-8")))
+shown = [list(rows[0])] + [list(row.values()) for row in rows[:8]]
+widths = [min(24, max(map(len, column))) for column in zip(*shown)]
+cut = lambda text, width: text if len(text) <= width else text[: width - 1] + "…"
+print(f"\n{sys.argv[1]}, the first {len(shown) - 1} of {len(rows)} rows:\n")
+for line in shown:
+    print("  ".join(cut(text, width).ljust(width) for text, width in zip(line, widths)).rstrip())
+print("\nstatus counts:")
+for status, count in collections.Counter(row["status"] for row in rows).most_common():
+    print(f"  {status:<10} {count:>6}")
+endef
+export SHOW
+
+demo: $(VENV)/.stamp-demo
+	@mkdir -p build
+	@rm -f $(DEMO_OUT) $(DEMO_OUT).journal*
+	$(RUN)/pubrio-async redeem $(DEMO_IN) -o $(DEMO_OUT) --types email-work,phone --sandbox
+	@$(RUN)/python -c "$$SHOW" $(DEMO_OUT)
+
+test: $(VENV)/.stamp-dev
+	$(RUN)/python -m pytest -n auto --cov
+
+lint: $(VENV)/.stamp-dev
+	$(RUN)/ruff check
+	$(RUN)/ruff format --check
+
+types: $(VENV)/.stamp-dev
+	$(RUN)/mypy --strict
+	$(RUN)/pyright --pythonpath $(RUN)/python
+	$(RUN)/pyright --pythonpath $(RUN)/python --verifytypes pubrio_async --ignoreexternal
+
+contracts: $(VENV)/.stamp-dev
+	$(RUN)/lint-imports
+
+check: test lint types contracts
+
+clean:
+	rm -rf $(VENV) build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

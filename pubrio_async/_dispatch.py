@@ -1,0 +1,221 @@
+"""The one choke point every request goes through: slot, send, read, decide, again."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from msgspec import Struct
+
+from pubrio_async._clock import Clock
+from pubrio_async._errors import ConfigurationError, NotSentError, PubrioError, RateLimitedError
+from pubrio_async._limiter import RateLimiter
+from pubrio_async._phase import Phase
+from pubrio_async._retry import RetryPolicy, next_wait
+from pubrio_async._routes import Route
+from pubrio_async._transport import Transport
+from pubrio_async._wire import WireRequest, encode_body, interpret
+
+T = TypeVar("T")
+
+_ABANDONED_KEPT = 1_000
+
+
+class AbandonedCall(Struct, frozen=True):
+    """A paid call that finished after its caller had been cancelled.
+
+    Attributes:
+        name: The endpoint, such as `redeem.people`.
+        fields: The request as the caller gave it.
+        reply: What came back; None if the call failed.
+        error: How it failed; None if it did not.
+    """
+
+    name: str
+    fields: Mapping[str, Any]
+    reply: Any
+    error: PubrioError | None
+
+
+class _Flight:
+    """Where a call stands: how far its current attempt got, and whether anyone still waits."""
+
+    __slots__ = ("abandoned", "phase")
+
+    def __init__(self) -> None:
+        self.phase = Phase()
+        self.abandoned = False
+
+
+class Dispatcher:
+    """Sends requests within the limits, and sends again what may be sent again.
+
+    A call that may spend credits runs in a task of the dispatcher's own: cancelling the caller
+    stops it while nothing has been sent, and lets it finish once something has.
+
+    Args:
+        transport: What moves the bytes.
+        limiter: Who may send when.
+        clock: Where the time comes from.
+        timeout: Seconds for one attempt, from connecting to the last byte of the reply.
+        max_wait: Most seconds one call waits for rate limits and pauses.
+        policy: How often to send again.
+        rng: Source of jitter.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        limiter: RateLimiter,
+        clock: Clock,
+        *,
+        timeout: float,
+        max_wait: float,
+        policy: RetryPolicy | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._transport = transport
+        self._limiter = limiter
+        self._clock = clock
+        self._timeout = timeout
+        self._max_wait = max_wait
+        self._policy = policy or RetryPolicy()
+        self._rng = rng or random.Random()  # noqa: S311 - jitter is no secret
+        self._owned: set[asyncio.Task[Any]] = set()
+        self._closed = False
+        self.abandoned: deque[AbandonedCall] = deque(maxlen=_ABANDONED_KEPT)
+
+    async def call(self, route: Route[T], fields: Mapping[str, Any] | None = None) -> T:
+        """Makes one call to its end.
+
+        Args:
+            route: The endpoint.
+            fields: The body; None for a request without one.
+
+        Returns:
+            The decoded reply.
+
+        Raises:
+            PubrioError: Whatever went wrong after all that may be sent again was.
+        """
+        if self._closed:
+            msg = "The client is closed. Use it inside `async with AsyncPubrio(...)`."
+            raise ConfigurationError(msg)
+        body = None if fields is None else encode_body(fields)
+        if not route.paid:
+            return await self._run(route, body, _Flight())
+        return await self._run_owned(route, fields or {}, body)
+
+    async def attempt(self, route: Route[T], body: bytes | None, ticket: int, phase: Phase) -> T:
+        """Sends one request, once, on a permit the caller holds; the permit is given back.
+
+        Args:
+            route: The endpoint.
+            body: The encoded body.
+            ticket: What the limiter's `acquire` returned.
+            phase: Tells afterwards whether anything was sent.
+
+        Returns:
+            The decoded reply.
+
+        Raises:
+            PubrioError: The request failed, or was refused.
+        """
+        request = WireRequest(route.method, route.path, body, route.paid)
+        try:
+            reply = await self._transport.send(request, timeout=self._timeout, phase=phase)
+            return interpret(
+                reply,
+                route.decode,
+                method_path=f"{route.method} {route.path}",
+                paid=route.paid,
+                wall=self._clock.wall(),
+            )
+        except RateLimitedError as error:
+            self._limiter.pause(ticket, error.retry_after)
+            raise
+        finally:
+            self._limiter.release(ticket, phase.sent)
+
+    async def drain(self, grace: float) -> None:
+        """Ends the dispatcher: paid calls under way get `grace` seconds to finish."""
+        self._closed = True
+        if self._owned:
+            await asyncio.wait(self._owned, timeout=grace)
+        rest = list(self._owned)
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+
+    async def _run(self, route: Route[T], body: bytes | None, flight: _Flight) -> T:
+        deadline = self._clock.now() + self._max_wait
+        resends = 0
+        while True:
+            ticket = self._limiter.try_acquire()
+            if ticket is None:
+                ticket = await self._admission(route, deadline)
+            try:
+                return await self.attempt(route, body, ticket, flight.phase)
+            except PubrioError as error:
+                flight.phase = Phase()  # nothing is under way until the next attempt
+                resends += not isinstance(error, RateLimitedError)
+                wait = next_wait(
+                    self._policy, error, resends, repeatable=route.repeatable, rng=self._rng
+                )
+                if wait is None or flight.abandoned:
+                    raise
+                blocked = self._limiter.statistics().next_permit_s
+                if self._clock.now() + max(wait, blocked) > deadline:
+                    raise
+            if wait:
+                await asyncio.sleep(wait)
+
+    async def _admission(self, route: Route[Any], deadline: float) -> int:
+        """A permit, or NotSentError when none can be had in time."""
+        blocked = self._limiter.statistics().next_permit_s
+        left = deadline - self._clock.now()
+        if blocked <= left:
+            try:
+                async with asyncio.timeout(left):
+                    return await self._limiter.acquire()
+            except TimeoutError:
+                pass
+        msg = (
+            f"{route.method} {route.path} was not sent: the rate limit leaves no free request "
+            f"within {self._max_wait:g} s (the next one in about {max(blocked, left):.0f} s). "
+            "Nothing was charged; try again later, or send less at once."
+        )
+        raise NotSentError(msg)
+
+    async def _run_owned(
+        self, route: Route[T], fields: Mapping[str, Any], body: bytes | None
+    ) -> T:
+        flight = _Flight()
+        task = asyncio.get_running_loop().create_task(self._run(route, body, flight))
+        self._owned.add(task)
+        task.add_done_callback(self._owned.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            flight.abandoned = True
+            if not task.done() and flight.phase.sent == 0:
+                task.cancel()
+            task.add_done_callback(lambda done: self._keep(route, fields, done))
+            raise
+
+    def _keep(
+        self, route: Route[Any], fields: Mapping[str, Any], task: asyncio.Task[Any]
+    ) -> None:
+        """Holds on to a reply that was paid for and has no reader any more."""
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is None:
+            self.abandoned.append(AbandonedCall(route.name, fields, task.result(), None))
+        elif isinstance(error, PubrioError):
+            self.abandoned.append(AbandonedCall(route.name, fields, None, error))
+        else:
+            raise error

@@ -1,0 +1,55 @@
+"""What the exit code of a command says."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from pubrio_async._errors import (
+    AuthenticationError,
+    BudgetExhaustedError,
+    InsufficientCreditsError,
+    PubrioError,
+)
+from pubrio_async.models import RunReport
+
+
+class ExitCode(IntEnum):
+    """The exit codes.
+
+    - `DONE`: every row is settled (found, empty or rejected).
+    - `UNEXPECTED`: something broke that should not have.
+    - `USAGE`: the command or a setting is wrong; nothing was sent.
+    - `INCOMPLETE`: some rows are failed, pending, unsettled or skipped.
+    - `NO_CREDITS`: stopped by the budget or by missing credits.
+    - `KEY_REFUSED`: the API refused the key.
+    - `INTERRUPTED`: ended by a signal.
+    """
+
+    DONE = 0
+    UNEXPECTED = 1
+    USAGE = 2
+    INCOMPLETE = 3
+    NO_CREDITS = 4
+    KEY_REFUSED = 5
+    INTERRUPTED = 130
+
+
+def exit_code(
+    report: RunReport, stopped_by: PubrioError | None, *, interrupted: bool
+) -> ExitCode:
+    """The exit code of a run that ended.
+
+    Args:
+        report: Its figures.
+        stopped_by: The error that ended it early, if one did.
+        interrupted: Whether a signal did.
+    """
+    if interrupted:
+        return ExitCode.INTERRUPTED
+    if isinstance(stopped_by, AuthenticationError):
+        return ExitCode.KEY_REFUSED
+    if isinstance(stopped_by, InsufficientCreditsError | BudgetExhaustedError):
+        return ExitCode.NO_CREDITS
+    if report.failed or report.pending or report.unsettled or report.skipped:
+        return ExitCode.INCOMPLETE
+    return ExitCode.DONE

@@ -1,0 +1,292 @@
+"""`AsyncPubrio`: owns the connections and the limits, and hangs everything else on itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import anyio
+from msgspec import Struct
+
+from pubrio_async._clock import Clock, SystemClock
+from pubrio_async._config import load_settings
+from pubrio_async._dispatch import AbandonedCall, Dispatcher
+from pubrio_async._errors import ConfigurationError
+from pubrio_async._limiter import Limiter, LimiterStatistics
+from pubrio_async._phase import Phase
+from pubrio_async._routes import REDEEM_BATCH, REDEEM_PEOPLE, REDEEM_QUERY
+from pubrio_async._transport import AiohttpTransport, Transport
+from pubrio_async._wire import encode_body
+from pubrio_async.endpoints import ContactTypeName, ProfileEndpoints, Redeem, User
+from pubrio_async.endpoints._base import CONTACT_TYPES, closed_set
+from pubrio_async.models import RedeemJob, RedeemPeopleReply, RedeemQueryReply
+from pubrio_async.scheduler.budget import Prices
+from pubrio_async.scheduler.engine import RunOptions
+from pubrio_async.scheduler.intake import People
+from pubrio_async.scheduler.journal import BatchKind, Journal, MemoryJournal
+from pubrio_async.scheduler.persons import is_url
+from pubrio_async.scheduler.policy import ORDERS, Order
+from pubrio_async.scheduler.run import Run
+
+if TYPE_CHECKING:
+    import aiohttp
+
+_DRAIN_S = 1.5
+
+
+class ClientStatistics(Struct, frozen=True, kw_only=True):
+    """The client as it stands now.
+
+    Attributes:
+        limiter: The rate limiter.
+        runs: Runs of `redeem.many` that are open.
+        abandoned: Replies of paid calls whose caller had been cancelled.
+    """
+
+    limiter: LimiterStatistics
+    runs: int
+    abandoned: int
+
+
+class ClientRedeem(Redeem):
+    """The `redeem` group, with `many` for lists of any length."""
+
+    def __init__(self, client: AsyncPubrio, dispatcher: Dispatcher) -> None:
+        super().__init__(dispatcher)
+        self._client = client
+
+    def many(
+        self,
+        people: People,
+        *,
+        people_contact_types: Sequence[ContactTypeName],
+        batch_size: int = 100,
+        journal: str | os.PathLike[str] | Journal | None = None,
+        max_credits: float | None = None,
+        order: Order = "results",
+        deadline: float | None = None,
+        max_open_jobs: int | None = None,
+        linger: float = 2.0,
+    ) -> Run:
+        """Redeems any number of people. Spends credits.
+
+        Every distinct person is sent once, in batches; jobs are polled when they are due, within
+        the rate limit; each input row comes out as exactly one `Outcome`.
+
+        Args:
+            people: Ids or LinkedIn URLs, mixed as you like: any iterable or async iterable.
+            people_contact_types: What to look for, one to three of `email-work`,
+                `email-personal`, `phone`.
+            batch_size: Most people in one request.
+            journal: A path, or a journal of your own: run again with it and nobody is paid for
+                twice. None keeps the journal in memory only: a crash loses what was bought.
+            max_credits: Bound on what this run may cost; the worst case is reserved before a
+                request is made. Costs one request for the plan's prices.
+            order: `results` for finished people early, `makespan` for the whole list soonest.
+            deadline: Seconds after which the run ends, with the rest `pending` or `skipped`.
+            max_open_jobs: Most jobs open at once; by default what the rate limit calls for.
+            linger: Seconds a batch waits to be filled when an async input pauses.
+
+        Returns:
+            The run, to be used with `async with` and iterated.
+
+        Raises:
+            ConfigurationError: An argument is malformed; nothing was sent.
+        """
+        closed_set("people_contact_types", people_contact_types, CONTACT_TYPES)
+        if order not in ORDERS:
+            msg = f"order: {order!r} is not allowed; choose from {', '.join(ORDERS)}"
+            raise ConfigurationError(msg)
+        for name, value in (
+            ("batch_size", batch_size),
+            ("deadline", deadline),
+            ("max_open_jobs", max_open_jobs),
+        ):
+            if value is not None and not value > 0:
+                msg = f"{name} must be above 0, not {value!r}"
+                raise ConfigurationError(msg)
+        if max_credits is not None and max_credits < 0:
+            msg = f"max_credits must not be negative, not {max_credits!r}"
+            raise ConfigurationError(msg)
+        options = RunOptions(
+            contact_types=tuple(dict.fromkeys(people_contact_types)),
+            batch_size=batch_size,
+            order=order,
+            max_open_jobs=max_open_jobs,
+            linger=linger,
+            max_workers=self._client.max_concurrency,
+        )
+        return self._client._open_run(  # noqa: SLF001 - the client's own part
+            people, _journal(journal, self._client.clock), options, max_credits, deadline
+        )
+
+
+class AsyncPubrio:
+    """The client: one for an application, shared by everything in it.
+
+        async with AsyncPubrio() as pubrio:
+            reply = await pubrio.redeem.people(
+                people_search_id="e37ccf38-ea8f-422e-9874-cb23b15e8fe4",
+                people_contact_types=["email-work"],
+            )
+
+    Args:
+        api_key: The key, else the environment variable PUBRIO_API_KEY.
+        base_url: Where the API is, else PUBRIO_BASE_URL, else https://api.pubrio.com.
+        rate_limit: Such as `300/minute; 2400/hour`, else PUBRIO_RATE_LIMIT, else `300/minute`.
+        max_concurrency: Most requests in flight at once.
+        timeout: Seconds for one attempt, from connecting to the last byte of the reply.
+        session: An aiohttp session of yours to send through; it is never closed here. It also
+            carries paid calls, so give its connector `force_close=True`: a kept-alive connection
+            that has gone stale loses the answer to a call that may have been charged.
+        max_wait: Most seconds a call waits for rate limits and pauses before it fails unsent.
+        transport: Something else to send through, for tests.
+        clock: Another clock, for tests.
+
+    Raises:
+        ConfigurationError: A setting is missing or malformed.
+    """
+
+    redeem: ClientRedeem
+    profile: ProfileEndpoints
+    user: User
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        rate_limit: str | None = None,
+        max_concurrency: int = 32,
+        timeout: float = 30.0,
+        session: aiohttp.ClientSession | None = None,
+        *,
+        max_wait: float = 90.0,
+        transport: Transport | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        settings = load_settings(
+            api_key, base_url, rate_limit, max_concurrency=max_concurrency, timeout=timeout
+        )
+        self.max_concurrency = settings.max_concurrency
+        self.clock: Clock = clock or SystemClock()
+        self._limiter = Limiter(settings.rates, settings.max_concurrency, self.clock)
+        self._transport = transport or AiohttpTransport(settings, session=session)
+        self._dispatcher = Dispatcher(
+            self._transport,
+            self._limiter,
+            self.clock,
+            timeout=settings.timeout,
+            max_wait=max_wait,
+        )
+        self._runs: set[Run] = set()
+        self._closed = False
+        self.redeem = ClientRedeem(self, self._dispatcher)
+        self.profile = ProfileEndpoints(self._dispatcher)
+        self.user = User(self._dispatcher)
+
+    def __repr__(self) -> str:
+        return f"<AsyncPubrio {'closed' if self._closed else 'open'}>"
+
+    @property
+    def abandoned(self) -> Sequence[AbandonedCall]:
+        """Replies of paid calls whose caller was cancelled while they were under way.
+
+        What was paid for is not thrown away: it waits here, the newest 1,000 of it.
+        """
+        return tuple(self._dispatcher.abandoned)
+
+    def statistics(self) -> ClientStatistics:
+        """The client as it stands now."""
+        return ClientStatistics(
+            limiter=self._limiter.statistics(),
+            runs=len(self._runs),
+            abandoned=len(self._dispatcher.abandoned),
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Ends open runs, lets paid calls under way finish for a moment, closes connections."""
+        self._closed = True
+        # A cancelled scope would cancel every await below again; all of it is bounded.
+        with anyio.CancelScope(shield=True):
+            try:
+                for run in tuple(self._runs):
+                    await run.aclose()
+                await self._dispatcher.drain(_DRAIN_S)
+            finally:
+                await self._transport.aclose()
+
+    def _open_run(
+        self,
+        people: People,
+        journal: Journal,
+        options: RunOptions,
+        max_credits: float | None,
+        deadline: float | None,
+    ) -> Run:
+        if self._closed:
+            msg = "The client is closed. Use it inside `async with AsyncPubrio(...)`."
+            raise ConfigurationError(msg)
+        return Run(
+            people,
+            _Verbs(self._dispatcher, options.contact_types),
+            self._limiter,
+            journal,
+            options,
+            self.clock,
+            max_credits=max_credits,
+            deadline=deadline,
+            prices=self._prices,
+            open_runs=self._runs,
+        )
+
+    async def _prices(self) -> Prices:
+        plan = (await self.profile.get()).subscription
+        return Prices(plan.email_redeem_credit, plan.phone_number_redeem_credit)
+
+
+class _Verbs:
+    """The scheduler's two verbs, in terms of requests."""
+
+    def __init__(self, dispatcher: Dispatcher, contact_types: Sequence[str]) -> None:
+        self._dispatcher = dispatcher
+        self._types = contact_types
+
+    async def submit(
+        self, kind: BatchKind, keys: Sequence[str], ticket: int, phase: Phase
+    ) -> RedeemJob | RedeemPeopleReply:
+        if kind == "batch":
+            body = encode_body({"peoples": keys, "people_contact_types": self._types})
+            return await self._dispatcher.attempt(REDEEM_BATCH, body, ticket, phase)
+        name = "linkedin_url" if is_url(keys[0]) else "people_search_id"
+        fields: Mapping[str, Any] = {name: keys[0], "people_contact_types": self._types}
+        return await self._dispatcher.attempt(
+            REDEEM_PEOPLE, encode_body(fields), ticket, phase
+        )
+
+    async def query(self, redeem_query_id: str, ticket: int, phase: Phase) -> RedeemQueryReply:
+        body = encode_body({"redeem_query_id": redeem_query_id})
+        return await self._dispatcher.attempt(REDEEM_QUERY, body, ticket, phase)
+
+
+def _journal(journal: str | os.PathLike[str] | Journal | None, clock: Clock) -> Journal:
+    if journal is None:
+        return MemoryJournal()
+    if isinstance(journal, str | os.PathLike):
+        # Loaded when it is used: sqlite3 is a tenth of a second nobody else should pay for.
+        from pubrio_async.scheduler.journal_sqlite import SqliteJournal
+
+        return SqliteJournal(journal, clock)
+    return journal

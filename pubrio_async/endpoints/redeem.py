@@ -1,0 +1,129 @@
+"""Turning people into contacts. These calls spend credits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import UNSET, UnsetType
+
+from pubrio_async._errors import ConfigurationError
+from pubrio_async._routes import REDEEM_BATCH, REDEEM_PEOPLE, REDEEM_QUERY
+from pubrio_async.endpoints._base import (
+    CONTACT_TYPES,
+    ContactTypeName,
+    Endpoints,
+    closed_set,
+    fields_of,
+)
+from pubrio_async.models import RedeemJob, RedeemPeopleReply, RedeemQueryReply
+
+
+class Redeem(Endpoints):
+    """The `redeem` group."""
+
+    async def people(
+        self,
+        *,
+        people_contact_types: Sequence[ContactTypeName],
+        people_search_id: str | UnsetType = UNSET,
+        linkedin_url: str | UnsetType = UNSET,
+        profile_id: int | UnsetType = UNSET,
+    ) -> RedeemPeopleReply:
+        """Unlocks the contacts of one person and returns them at once. Spends credits.
+
+        Only contacts that are returned are charged; the cost is in `reply.profile`. If the
+        answer is lost the call is not sent again: it may have been charged.
+
+        Args:
+            people_contact_types: What to look for, one to three of `email-work`,
+                `email-personal`, `phone`.
+            people_search_id: The person's id (UUID) from any search or lookup; exactly one of
+                this and `linkedin_url`.
+            linkedin_url: The person's page; starts with `http` and contains `linkedin.com/in/`
+                or `linkedin.com/pub/`.
+            profile_id: Not needed; the key names the workspace.
+
+        Returns:
+            The person with the contacts found, and the cost.
+
+        Raises:
+            ConfigurationError: An argument is missing or malformed; nothing was sent.
+            PubrioError: The call failed; `may_have_charged` says whether it may have cost.
+
+        API page: en/api-reference/endpoint/redeem/people
+        """
+        if (people_search_id is UNSET) == (linkedin_url is UNSET):
+            msg = "redeem.people takes exactly one of people_search_id and linkedin_url"
+            raise ConfigurationError(msg)
+        closed_set("people_contact_types", people_contact_types, CONTACT_TYPES)
+        return await self._dispatcher.call(
+            REDEEM_PEOPLE,
+            fields_of(
+                people_search_id=people_search_id,
+                linkedin_url=linkedin_url,
+                people_contact_types=people_contact_types,
+                profile_id=profile_id,
+            ),
+        )
+
+    async def batch(
+        self,
+        *,
+        peoples: Sequence[str],
+        people_contact_types: Sequence[ContactTypeName],
+        profile_id: int | UnsetType = UNSET,
+    ) -> RedeemJob:
+        """Starts a job that unlocks the contacts of many people. Spends credits.
+
+        Keep `redeem_query_id`: the job goes on and is charged without you, and nothing else
+        leads back to its result. `redeem.many` does all of this for lists of any length.
+
+        Args:
+            peoples: Ids (UUIDs) of the people; no LinkedIn URLs. The API charges a person that
+                is named twice once.
+            people_contact_types: What to look for, one to three of `email-work`,
+                `email-personal`, `phone`.
+            profile_id: Not needed; the key names the workspace.
+
+        Returns:
+            The job, with the time it is expected to take.
+
+        Raises:
+            ConfigurationError: An argument is malformed; nothing was sent.
+            PubrioError: The call failed; `may_have_charged` says whether it may have cost.
+
+        API page: en/api-reference/endpoint/redeem/people/batch
+        """
+        if isinstance(peoples, str) or not peoples:
+            msg = "redeem.batch needs peoples: a list with at least one people_search_id"
+            raise ConfigurationError(msg)
+        closed_set("people_contact_types", people_contact_types, CONTACT_TYPES)
+        return await self._dispatcher.call(
+            REDEEM_BATCH,
+            fields_of(
+                peoples=peoples,
+                people_contact_types=people_contact_types,
+                profile_id=profile_id,
+            ),
+        )
+
+    async def query(
+        self, *, redeem_query_id: str, profile_id: int | UnsetType = UNSET
+    ) -> RedeemQueryReply:
+        """Asks for the state of a job, and for its result once it is completed. Free.
+
+        Args:
+            redeem_query_id: The job's id (UUID) from `redeem.batch`.
+            profile_id: Not needed; the key names the workspace.
+
+        Returns:
+            The state; with `is_completed`, also the people and what the job cost in total.
+
+        Raises:
+            PubrioError: The call failed; it is free and may be repeated.
+
+        API page: en/api-reference/endpoint/redeem/people/batch/query
+        """
+        return await self._dispatcher.call(
+            REDEEM_QUERY, fields_of(redeem_query_id=redeem_query_id, profile_id=profile_id)
+        )

@@ -1,0 +1,213 @@
+"""Faults that can be switched on: what breaks, where, how often."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection
+from typing import Literal, get_args
+
+import msgspec
+from msgspec import Struct
+
+from pubrio_async._errors import ConfigurationError
+from pubrio_async.sandbox.people import People, parse_id
+from pubrio_async.sandbox.wire import Cut
+
+FaultKind = Literal[
+    "lost_before",
+    "lost_after",
+    "5xx_before",
+    "5xx_after",
+    "garbage",
+    "truncated",
+    "slow",
+    "stall",
+    "429",
+    "402",
+    "401",
+    "400",
+    "redirect",
+    "batch_too_large",
+    "unknown_id",
+    "unfinished_forever",
+]
+
+# By the moment at which they strike: before the request counts in a window, after it was
+# counted, and inside the handler that they concern.
+AT_THE_GATE: Collection[FaultKind] = frozenset({"lost_before", "401", "429"})
+BEFORE_THE_WORK: Collection[FaultKind] = frozenset({"5xx_before", "400", "402", "redirect"})
+AFTER_THE_WORK: Collection[FaultKind] = frozenset(
+    {"lost_after", "5xx_after", "garbage", "truncated", "slow", "stall"}
+)
+AROUND_THE_WORK: Collection[FaultKind] = frozenset({*BEFORE_THE_WORK, *AFTER_THE_WORK})
+
+_DEFAULT_CUTS: dict[str, Cut] = {
+    "lost_before": "before_headers",
+    "lost_after": "before_headers",
+    "truncated": "mid_body",
+    "stall": "stall",
+}
+
+
+class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One thing that goes wrong.
+
+    | kind | what happens | work done? |
+    |---|---|---|
+    | `lost_before`, `lost_after` | the connection breaks (`cut`) | no, yes |
+    | `5xx_before`, `5xx_after` | `status`, 500 by default | no, yes |
+    | `garbage` | a 200 whose body is not JSON | yes |
+    | `truncated` | the body ends before its announced length | yes |
+    | `slow` | the reply starts `delay` seconds later | yes |
+    | `stall` | nothing ever comes | yes |
+    | `429`, `402`, `401`, `400` | refused; a 429 may carry `retry_after` | no |
+    | `redirect` | `status`, 302 by default, to `location` | no |
+    | `batch_too_large` | a batch of more than `size` people is refused (400) | no |
+    | `unknown_id` | a request with one of `ids` is refused (400) | no |
+    | `unfinished_forever` | a job that is submitted never completes, and is not charged | – |
+
+    The request log holds what the work answered, so a reply that was lost is found there.
+
+    Attributes:
+        kind: What goes wrong.
+        path: Only requests whose path starts so, or is just this if it ends in `$`; None for all.
+        times: How often it strikes; None for always.
+        after: How many requests that fit are let pass first.
+        probability: Share of those that fit that it strikes; drawn from the seed.
+        status: Status of `5xx_*` and `redirect`.
+        delay: Seconds, for `slow`.
+        retry_after: Seconds told by a `429`; None for no header.
+        retry_after_date: Whether they are told as a date.
+        ids: Ids that `unknown_id` refuses.
+        size: Largest batch that `batch_too_large` lets pass.
+        cut: How the connection breaks, if not in the way that is usual for the kind.
+        body: The body of `garbage`, `5xx_*` and the refusals, if not the usual one.
+        location: Where `redirect` leads.
+    """
+
+    kind: FaultKind
+    path: str | None = None
+    times: int | None = None
+    after: int = 0
+    probability: float = 1.0
+    status: int | None = None
+    delay: float = 5.0
+    retry_after: float | None = None
+    retry_after_date: bool = False
+    ids: tuple[str, ...] = ()
+    size: int = 0
+    cut: Cut | None = None
+    body: str | None = None
+    location: str = "https://example.org/elsewhere"
+
+    def fits(self, path: str) -> bool:
+        """Whether requests to this path are concerned."""
+        wanted = self.path
+        if wanted is None:
+            return True
+        if wanted.endswith("$"):
+            return path == wanted[:-1]
+        return path.startswith(wanted)
+
+    @property
+    def breaks(self) -> Cut | None:
+        """How the reply is broken off."""
+        return self.cut or _DEFAULT_CUTS.get(self.kind)
+
+
+def parse_fault(text: str) -> Fault:
+    """Read a fault from `kind`, `kind:path` or `kind:path:name=value,name=value`.
+
+    The path may be empty; several `ids` are joined by `|`. For example
+    `5xx_after:/redeem/people/batch:times=2`.
+
+    Raises:
+        ConfigurationError: The text is not of this form.
+    """
+    kind, _, rest = text.strip().partition(":")
+    path, _, options = rest.partition(":")
+    fields: dict[str, object] = {"kind": kind.strip()}
+    if path.strip():
+        fields["path"] = path.strip()
+    for option in filter(None, options.split(",")):
+        name, equals, value = option.partition("=")
+        if not equals:
+            raise ConfigurationError(f"fault {text!r}: {option!r} is not of the form name=value")
+        name, value = name.strip(), value.strip()
+        fields[name] = tuple(value.split("|")) if name == "ids" else value
+    try:
+        return msgspec.convert(fields, Fault, strict=False)
+    except msgspec.ValidationError as error:
+        kinds = ", ".join(get_args(FaultKind))
+        raise ConfigurationError(f"fault {text!r}: {error} (kinds: {kinds})") from None
+
+
+class _Armed:
+    """A fault and how often it has been met."""
+
+    __slots__ = ("fault", "fired", "ids", "number", "seen")
+
+    def __init__(self, fault: Fault, number: int) -> None:
+        self.fault = fault
+        self.number = number
+        self.seen = 0
+        self.fired = 0
+        self.ids = frozenset(raw for raw in map(parse_id, fault.ids) if raw is not None)
+
+
+class FaultBook:
+    """The faults that are switched on, in the order in which they were added."""
+
+    def __init__(self, people: People) -> None:
+        self._people = people
+        self._armed: list[_Armed] = []
+        self._added = 0
+        self.fired: Counter[str] = Counter()
+
+    def add(self, fault: Fault) -> None:
+        """Switch a fault on."""
+        self._armed.append(_Armed(fault, self._added))
+        self._added += 1
+
+    def clear(self) -> None:
+        """Switch all faults off."""
+        self._armed.clear()
+
+    def strike(self, kinds: Collection[FaultKind], path: str) -> Fault | None:
+        """The first fault of these kinds that strikes this request."""
+        return self._strike(kinds, path, lambda _: True) if self._armed else None
+
+    def too_large(self, path: str, people: int) -> bool:
+        """Whether a fault refuses a batch of this size."""
+        if not self._armed:
+            return False
+        kinds: Collection[FaultKind] = ("batch_too_large",)
+        return self._strike(kinds, path, lambda armed: people > armed.fault.size) is not None
+
+    def unknown(self, path: str, people: Collection[bytes]) -> bool:
+        """Whether a fault knows one of these people to be unknown."""
+        if not self._armed:
+            return False
+        kinds: Collection[FaultKind] = ("unknown_id",)
+        found = self._strike(kinds, path, lambda armed: not armed.ids.isdisjoint(people))
+        return found is not None
+
+    def _strike(
+        self, kinds: Collection[FaultKind], path: str, concerns: Callable[[_Armed], bool]
+    ) -> Fault | None:
+        for armed in self._armed:
+            fault = armed.fault
+            if fault.kind not in kinds or not fault.fits(path) or not concerns(armed):
+                continue
+            if fault.times is not None and armed.fired >= fault.times:
+                continue
+            armed.seen += 1
+            if armed.seen <= fault.after:
+                continue
+            draw = self._people.fraction("fault", armed.number, armed.seen)
+            if fault.probability < 1.0 and draw >= fault.probability:
+                continue
+            armed.fired += 1
+            self.fired[fault.kind] += 1
+            return fault
+        return None

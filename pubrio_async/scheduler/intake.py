@@ -1,0 +1,240 @@
+"""From rows to batches: validate, find out who is known already, merge duplicates, cut to size."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from contextlib import suppress
+from itertools import islice
+
+from pubrio_async._errors import ConfigurationError
+from pubrio_async.scheduler.journal import Batch, Journal
+from pubrio_async.scheduler.outbox import Outbox, Row
+from pubrio_async.scheduler.persons import NotAPerson, is_url, person_key
+
+People = Iterable[str] | AsyncIterable[str]
+"""Ids or LinkedIn URLs, mixed as you like; endless is fine."""
+
+
+class Source:
+    """The input, pulled in slices; an async one is read ahead by no more than a slice.
+
+    Args:
+        people: The input.
+        ahead: Most rows to read ahead of the scheduler from an async input.
+    """
+
+    def __init__(self, people: People, ahead: int) -> None:
+        self._sync: Iterator[object] | None = None
+        self._async: AsyncIterator[object] | None = None
+        if isinstance(people, str | bytes):
+            msg = f"people takes a list of ids or LinkedIn URLs, not one {type(people).__name__}"
+            raise ConfigurationError(msg)
+        if isinstance(people, AsyncIterable):
+            self._async = aiter(people)
+        else:
+            try:
+                self._sync = iter(people)
+            except TypeError as error:
+                msg = (
+                    "people takes an iterable or async iterable of ids or LinkedIn URLs, "
+                    f"not {type(people).__name__}"
+                )
+                raise ConfigurationError(msg) from error
+        self._buffer: deque[object] = deque()
+        self._ahead = ahead
+        self._changed = asyncio.Event()
+        self._pump: asyncio.Task[None] | None = None
+        self._ended = False
+
+    async def pull(self, limit: int, linger: float | None) -> list[object] | None:
+        """The next rows.
+
+        Args:
+            limit: Most rows to return.
+            linger: Seconds to wait for the first of them; None for as long as it takes.
+
+        Returns:
+            At least one row; an empty list if none came within `linger`; None at the end.
+        """
+        if self._sync is not None:
+            await asyncio.sleep(0)  # a long input must not keep the loop to itself
+            return list(islice(self._sync, limit)) or None
+        if self._pump is None:
+            self._pump = asyncio.get_running_loop().create_task(self._read_ahead())
+        while not self._buffer:
+            if self._ended:
+                await self._pump  # raises what the input raised
+                return None
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(linger):
+                    await self._changed.wait()
+            except TimeoutError:
+                return []
+        rows = [self._buffer.popleft() for _ in range(min(limit, len(self._buffer)))]
+        self._changed.set()
+        return rows
+
+    async def close(self) -> None:
+        """Stops reading ahead and lets an async generator clean up."""
+        if self._pump is not None:
+            self._pump.cancel()
+            # What the input raised has been seen by `pull`, or nobody is left to see it.
+            await asyncio.gather(self._pump, return_exceptions=True)
+        if isinstance(self._async, AsyncGenerator):
+            await self._async.aclose()
+
+    async def _read_ahead(self) -> None:
+        assert self._async is not None  # noqa: S101 - only an async input has a pump
+        try:
+            async for person in self._async:
+                self._buffer.append(person)
+                self._changed.set()
+                while len(self._buffer) >= self._ahead:
+                    self._changed.clear()
+                    await self._changed.wait()
+        finally:
+            self._ended = True
+            self._changed.set()
+
+
+class Intake:
+    """Reads rows while there is room, and turns the new people among them into batches.
+
+    Args:
+        source: The input.
+        journal: Who is known already.
+        outbox: Where rows go that need no request.
+        batch_size: Most people in a batch.
+        linger: Seconds a batch waits to be filled when the input pauses.
+        has_room: Whether to read on.
+        is_idle: Whether nothing is planned, open or waiting for the consumer.
+        on_batch: Called with each planned batch.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        journal: Journal,
+        outbox: Outbox,
+        *,
+        batch_size: int,
+        linger: float,
+        has_room: Callable[[], bool],
+        is_idle: Callable[[], bool],
+        on_batch: Callable[[Batch], None],
+    ) -> None:
+        self._source = source
+        self._journal = journal
+        self._outbox = outbox
+        self._linger = linger
+        self._has_room = has_room
+        self._is_idle = is_idle
+        self._on_batch = on_batch
+        self._room = asyncio.Event()
+        self._chunk: list[str] = []
+        self._seen: set[int] = set()
+        self._waiting: dict[str, list[Row]] = {}
+        self.batch_size = batch_size
+        self.rows_read = 0
+        self.rows_waiting = 0
+        self.skipping: str | None = None
+        self.ended = False
+
+    @property
+    def unique(self) -> int:
+        """Distinct well-formed people read so far."""
+        return len(self._seen)
+
+    def expect(self, keys: Iterable[str]) -> None:
+        """Marks people whose batch an earlier run left open: rows that name them wait for it."""
+        for key in keys:
+            self._waiting[key] = []
+
+    def take(self, key: str) -> list[Row]:
+        """The rows that wait for this person; from now on the person counts as known."""
+        rows = self._waiting.pop(key, [])
+        self.rows_waiting -= len(rows)
+        return rows
+
+    def wake(self) -> None:
+        """There may be room to read on."""
+        self._room.set()
+
+    async def run(self) -> None:
+        """Reads to the end of the input."""
+        try:
+            while True:
+                while not self._has_room():
+                    if self._is_idle():
+                        self.flush()  # the rows that fill the room wait for these people
+                    self._room.clear()
+                    await self._room.wait()
+                rows = await self._source.pull(
+                    max(1, self.batch_size - len(self._chunk)),
+                    self._linger if self._chunk else None,
+                )
+                if rows is None:
+                    break
+                if not rows:
+                    self.flush()
+                await self._plan(rows)
+                if len(self._chunk) >= self.batch_size:
+                    self.flush()
+        finally:
+            self.ended = True
+            self.flush()
+
+    def flush(self) -> None:
+        """Hands on the people read so far as a batch, full or not."""
+        if self._chunk:
+            chunk, self._chunk = self._chunk, []
+            self._on_batch(new_batch(tuple(chunk)))
+
+    async def _plan(self, people: list[object]) -> None:
+        planned: list[tuple[Row, str]] = []
+        for given in people:
+            # Columns of real tables hold None and UUID objects beside text.
+            row = (self.rows_read, "" if given is None else str(given))
+            self.rows_read += 1
+            try:
+                planned.append((row, person_key(row[1])))
+            except NotAPerson as reason:
+                self._outbox.fail(
+                    [row], "rejected", f"{reason}; it was not sent and nothing was charged"
+                )
+        if not planned:
+            return
+        open_before = {key for _, key in planned if key in self._waiting}
+        known = dict(
+            await self._journal.lookup([key for _, key in planned if key not in open_before])
+        )
+        # Those that were open may have been settled while the journal was asked.
+        closed = [key for key in open_before if key not in self._waiting]
+        if closed:
+            known.update(await self._journal.lookup(closed))
+        for row, key in planned:
+            self._seen.add(hash(key))
+            waiting = self._waiting.get(key)
+            if waiting is not None:
+                waiting.append(row)
+                self.rows_waiting += 1
+            elif key in known:
+                self._outbox.settle([row], known[key])
+            elif self.skipping is not None:
+                self._outbox.fail([row], "skipped", self.skipping)
+            else:
+                self._waiting[key] = [row]
+                self.rows_waiting += 1
+                if is_url(key):
+                    self._on_batch(new_batch((key,)))
+                else:
+                    self._chunk.append(key)
+
+
+def new_batch(keys: tuple[str, ...]) -> Batch:
+    """A batch of these people; a lone person goes the cheaper way, through `redeem.people`."""
+    return Batch(str(uuid.uuid4()), "single" if len(keys) == 1 else "batch", keys)

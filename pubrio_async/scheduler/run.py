@@ -1,0 +1,182 @@
+"""A run as its user sees it: open it, take outcomes from it, leave it whenever you like.
+
+The scheduler's promises:
+
+1. Nothing is paid twice. A request that may have reached the API is never sent again on its own.
+2. Nothing paid is lost. Intent, job id and result are in the journal before the next step.
+3. No rate limit is overrun.
+4. No budget is overrun.
+5. One bad row costs one row.
+6. Memory is flat: open jobs and waiting outcomes are bounded, a slow consumer slows submission.
+7. Leaving is clean, at any await.
+8. No request is wasted: no job is polled before its estimate, none that is finished.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Self
+
+import anyio
+
+from pubrio_async._clock import Clock
+from pubrio_async._errors import ConfigurationError, PubrioError
+from pubrio_async._limiter import RateLimiter
+from pubrio_async.models import Outcome, RunReport, RunStatistics
+from pubrio_async.scheduler.budget import Budget, CreditBudget, NoBudget, Prices
+from pubrio_async.scheduler.engine import Engine, RunOptions
+from pubrio_async.scheduler.intake import People, Source
+from pubrio_async.scheduler.journal import Journal
+from pubrio_async.scheduler.steps import Verbs
+
+_GRACE_S = 1.5
+
+
+class Run:
+    """Redeems a list of people; made by `client.redeem.many`.
+
+        async with client.redeem.many(people, people_contact_types=["email-work"]) as run:
+            async for outcome in run:
+                ...
+        print(run.report)
+
+    Iterating never raises what the API said: results are values, and `stopped_by` holds the
+    error that ended a run early. It raises what the input itself raised, after everything that
+    had been read was handed over.
+    """
+
+    def __init__(
+        self,
+        people: People,
+        verbs: Verbs,
+        limiter: RateLimiter,
+        journal: Journal,
+        options: RunOptions,
+        clock: Clock,
+        *,
+        max_credits: float | None,
+        deadline: float | None,
+        prices: Callable[[], Awaitable[Prices]],
+        open_runs: set[Run],
+        rng: random.Random | None = None,
+    ) -> None:
+        self._people = people
+        self._verbs = verbs
+        self._limiter = limiter
+        self._journal = journal
+        self._options = options
+        self._clock = clock
+        self._max_credits = max_credits
+        self._deadline = deadline
+        self._prices = prices
+        self._open_runs = open_runs
+        self._rng = rng or random.Random()  # noqa: S311 - jitter is no secret
+        self._engine: Engine | None = None
+        self._closed = False
+
+    @property
+    def report(self) -> RunReport:
+        """The figures: final after the run, live before."""
+        if self._engine is None:
+            return RunReport()
+        return self._engine.statistics().report
+
+    @property
+    def stopped_by(self) -> PubrioError | None:
+        """The error after which nothing more was sent; None if there was none."""
+        return self._engine.stopped_by if self._engine else None
+
+    def statistics(self) -> RunStatistics:
+        """The run as it stands now, for a progress display."""
+        return self._running().statistics()
+
+    def stop(self, reason: str, *, drain_s: float = 1.0) -> None:
+        """Ends the run early: nothing new is sent, and iteration goes on to a near end.
+
+        Requests under way get a moment to be answered. Accepted people come out as `pending`,
+        all others as `skipped`; rows not read yet are read and skipped too, while time allows.
+
+        Args:
+            reason: Why, for the error text of these outcomes.
+            drain_s: Most seconds to spend on the rest of the input.
+        """
+        self._running().stop(reason, drain_s, _GRACE_S)
+
+    async def __aenter__(self) -> Self:
+        if self._engine is not None:
+            msg = "a run is used once; call redeem.many again"
+            raise ConfigurationError(msg)
+        await self._journal.open(self._options.contact_types)
+        try:
+            budget: Budget = NoBudget()
+            if self._max_credits is not None:
+                worst = (await self._prices()).worst_case(self._options.contact_types)
+                budget = CreditBudget(self._max_credits, worst)
+            self._engine = Engine(
+                Source(self._people, self._options.batch_size),
+                self._verbs,
+                self._limiter,
+                self._journal,
+                budget,
+                self._options,
+                self._clock,
+                self._rng,
+            )
+            await self._engine.start()
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await self._journal.close()
+            raise
+        self._open_runs.add(self)
+        if self._deadline is not None:
+            engine = self._engine
+            engine.later(
+                self._deadline, lambda: engine.stop("the deadline was reached", 1.0, _GRACE_S)
+            )
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __aiter__(self) -> Self:
+        self._running()
+        return self
+
+    async def __anext__(self) -> Outcome:
+        engine = self._running()
+        outcome = await engine.outbox.get()
+        if outcome is not None:
+            return outcome
+        if engine.crash is not None:
+            crash, engine.crash = engine.crash, None
+            raise crash
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Ends the run now: requests under way get a moment, the rest is left for a resume."""
+        if self._closed or self._engine is None:
+            return
+        self._closed = True
+        engine = self._engine
+        try:
+            # A cancelled scope would cancel every await below again; this one is bounded.
+            with anyio.CancelScope(shield=True):
+                if not engine.done.is_set():
+                    engine.outbox.discard()
+                    engine.stop("the run was left early", 0.0, _GRACE_S)
+                await engine.close()
+        finally:
+            self._open_runs.discard(self)
+
+    def _running(self) -> Engine:
+        if self._engine is None:
+            msg = "open the run first: `async with client.redeem.many(...) as run:`"
+            raise ConfigurationError(msg)
+        return self._engine

@@ -1,0 +1,440 @@
+"""The two steps of a batch, submit and poll, and what each possible end of them means.
+
+Every step goes through the journal: the intent before the submit, the job's id as soon as it is
+read, the result before it is handed over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Sequence
+from typing import Protocol
+
+from pubrio_async._clock import Clock
+from pubrio_async._errors import (
+    AuthenticationError,
+    BadRequestError,
+    DecodeError,
+    InsufficientCreditsError,
+    JournalError,
+    NotFoundError,
+    NotSentError,
+    PermissionDeniedError,
+    PubrioError,
+    RateLimitedError,
+    ResponseError,
+    ResponseLostError,
+    ServerError,
+)
+from pubrio_async._phase import Phase
+from pubrio_async.models import RedeemedPerson, RedeemJob, RedeemPeopleReply, RedeemQueryReply
+from pubrio_async.models.redeem import Number
+from pubrio_async.scheduler.budget import Budget
+from pubrio_async.scheduler.intake import Intake, new_batch
+from pubrio_async.scheduler.journal import Batch, BatchKind, Journal, Settled
+from pubrio_async.scheduler.outbox import Outbox, Tally
+from pubrio_async.scheduler.policy import estimated_seconds, first_wait, next_wait
+
+_UNKNOWN_ID_GRACE_S = 60.0
+_POLL_FAILURES = 10
+_HOPELESS_REFUSALS = 20
+_PAYLOAD_TOO_LARGE = 413
+
+
+class Verbs(Protocol):
+    """The two verbs the scheduler speaks. Each sends one request on a permit that is held."""
+
+    async def submit(
+        self, kind: BatchKind, keys: Sequence[str], ticket: int, phase: Phase
+    ) -> RedeemJob | RedeemPeopleReply:
+        """Redeems people: a job for a batch, the contacts at once for a single person."""
+        ...
+
+    async def query(self, redeem_query_id: str, ticket: int, phase: Phase) -> RedeemQueryReply:
+        """The state of a job."""
+        ...
+
+
+class Job:
+    """A batch the API has accepted."""
+
+    __slots__ = ("accepted_at", "batch", "estimate_s", "failures", "misses", "query_id")
+
+    def __init__(self, batch: Batch, job: RedeemJob, accepted_at: float) -> None:
+        self.batch = batch
+        self.query_id = job.redeem_query_id
+        self.estimate_s = estimated_seconds(job)
+        self.accepted_at = accepted_at
+        self.misses = 0
+        self.failures = 0
+
+
+class Board(Protocol):
+    """Where a step puts what is to be done next."""
+
+    def give_back(self, ticket: int) -> None:
+        """This permit was not used."""
+        ...
+
+    def again(self, batch: Batch) -> None:
+        """This batch is to be sent before any other."""
+        ...
+
+    def watch(self, job: Job, due: float) -> None:
+        """This job is to be polled, not before `due`."""
+        ...
+
+    def give_up(self, job: Job, why: str) -> None:
+        """This job is not polled any more in this run."""
+        ...
+
+    def halt(self, error: PubrioError, *, keep_polling: bool) -> None:
+        """Nothing more is submitted; open jobs are still polled, or not."""
+        ...
+
+    def reached(self) -> None:
+        """The API answered."""
+        ...
+
+    def unreachable(self, error: NotSentError) -> None:
+        """The API could not be reached; wait, and give up after a while."""
+        ...
+
+    def scarce(self) -> bool:
+        """True while the rate limit is what everyone waits for."""
+        ...
+
+
+class Steps:
+    """Carries out single steps; knows nothing of when."""
+
+    def __init__(
+        self,
+        verbs: Verbs,
+        journal: Journal,
+        budget: Budget,
+        intake: Intake,
+        outbox: Outbox,
+        tally: Tally,
+        board: Board,
+        clock: Clock,
+        job_timeout: float,
+        rng: random.Random,
+    ) -> None:
+        self._verbs = verbs
+        self._journal = journal
+        self._budget = budget
+        self._intake = intake
+        self._outbox = outbox
+        self._tally = tally
+        self._board = board
+        self._clock = clock
+        self._job_timeout = job_timeout
+        self._rng = rng
+        self._intended: set[str] = set()
+        self._halves: dict[str, tuple[str, int]] = {}
+        self._accepted_halves: set[str] = set()
+        self._accepted_any = False
+        self._refused_alone = 0
+
+    async def submit(self, batch: Batch, ticket: int) -> None:
+        """Sends a batch whose cost has been reserved.
+
+        Args:
+            batch: The people.
+            ticket: The limiter's permit; used up, or given back, in any case.
+        """
+        phase = Phase()
+        try:
+            if not await self._intend(batch, ticket):
+                return
+            reply = await self._verbs.submit(batch.kind, batch.keys, ticket, phase)
+        except asyncio.CancelledError:
+            await self._interrupted(batch, phase)
+            raise
+        except PubrioError as error:
+            self._count(phase)
+            await self._submit_failed(batch, error)
+            return
+        self._count(phase)
+        self._board.reached()
+        if isinstance(reply, RedeemJob):
+            await self._accepted(batch, reply)
+        else:
+            charged = reply.profile.charged if reply.profile else None
+            self._tally.charge(reply.profile)
+            await self._settle(batch, reply.peoples or (), charged, None)
+
+    async def poll(self, job: Job, ticket: int) -> None:
+        """Asks once for the state of a job.
+
+        Args:
+            job: The job.
+            ticket: The limiter's permit.
+        """
+        phase = Phase()
+        try:
+            reply = await self._verbs.query(job.query_id, ticket, phase)
+        except asyncio.CancelledError:
+            self._board.watch(job, self._clock.now())
+            raise
+        except PubrioError as error:
+            self._count(phase, poll=True)
+            await self._poll_failed(job, error)
+            return
+        self._count(phase, poll=True)
+        self._board.reached()
+        job.failures = 0
+        if not reply.is_completed:
+            self._missed(job, reply.query)
+            return
+        charged = reply.profile.charged if reply.profile else None
+        self._tally.charge(reply.profile)
+        await self._settle(job.batch, reply.peoples or (), charged, job.query_id)
+
+    def intends(self, batch: Batch) -> bool:
+        """True if the journal holds an intent for this batch."""
+        return batch.batch_id in self._intended
+
+    async def withdraw(self, batch: Batch) -> None:
+        """Gives up a batch that was surely not carried out."""
+        if batch.batch_id in self._intended:
+            self._intended.discard(batch.batch_id)
+            await self._note(self._journal.withdraw(batch.batch_id))
+
+    async def _intend(self, batch: Batch, ticket: int) -> bool:
+        """Writes the intent down; without it nothing is sent."""
+        if batch.batch_id in self._intended:
+            return True
+        try:
+            await self._journal.intend(batch)
+        except BaseException as error:
+            self._board.give_back(ticket)
+            if not isinstance(error, JournalError):
+                raise
+            self._budget.release(len(batch.keys))
+            self._board.halt(error, keep_polling=True)
+            self._board.again(batch)
+            return False
+        self._intended.add(batch.batch_id)
+        return True
+
+    async def _note(self, step: Awaitable[None]) -> None:
+        """A step of the journal after the fact: what is known goes on even if it fails."""
+        try:
+            await step
+        except JournalError as error:
+            self._board.halt(error, keep_polling=True)
+
+    def _count(self, phase: Phase, *, poll: bool = False) -> None:
+        self._tally.figures.requests += phase.sent
+        if poll:
+            self._tally.figures.polls += phase.sent
+
+    async def _accepted(self, batch: Batch, job: RedeemJob) -> None:
+        await self._note(self._journal.accepted(batch.batch_id, job))
+        self._intended.discard(batch.batch_id)
+        self._tally.figures.batches += 1
+        self._accepted_any = True
+        self._learn_size(batch)
+        now = self._clock.now()
+        watched = Job(batch, job, now)
+        wait = 0.0 if job.is_completed else first_wait(watched.estimate_s)
+        self._board.watch(watched, now + wait)
+
+    async def _settle(
+        self,
+        batch: Batch,
+        peoples: Sequence[RedeemedPerson],
+        charged: Number | None,
+        query_id: str | None,
+    ) -> None:
+        ends = settled_people(batch, peoples, query_id)
+        await self._note(self._journal.settle(batch.batch_id, ends, charged or 0))
+        self._intended.discard(batch.batch_id)
+        self._accepted_any = True
+        self._budget.settle(len(batch.keys), charged)
+        for key in batch.keys:
+            self._outbox.settle(self._intake.take(key), ends[key])
+
+    def _missed(self, job: Job, state: RedeemJob) -> None:
+        job.misses += 1
+        now = self._clock.now()
+        if now - job.accepted_at > self._job_timeout:
+            self._board.give_up(job, f"not finished after {self._job_timeout:g} s")
+            return
+        estimate = estimated_seconds(state)
+        if estimate is not None:
+            job.estimate_s = estimate
+        wait = next_wait(estimate, job.misses, self._board.scarce(), self._rng.random())
+        self._board.watch(job, now + wait)
+
+    async def _submit_failed(self, batch: Batch, error: PubrioError) -> None:
+        figures = self._tally.figures
+        if isinstance(error, ResponseError):
+            self._board.reached()
+        if isinstance(error, RateLimitedError):
+            figures.rate_limited += 1
+            figures.retries += 1
+            self._board.again(batch)
+            self._budget.release(len(batch.keys))
+        elif isinstance(error, NotSentError):
+            self._budget.release(len(batch.keys))
+            self._board.again(batch)
+            self._board.unreachable(error)
+        elif isinstance(error, ResponseLostError | ServerError | DecodeError) or (
+            error.may_have_charged
+        ):
+            await self._unsettle(batch, str(error))
+        elif isinstance(error, ResponseError) and self._is_about_people(batch, error):
+            await self._refused(batch, error)
+        else:
+            await self._fail(batch, str(error))
+            if isinstance(error, InsufficientCreditsError):
+                self._board.halt(error, keep_polling=True)
+            elif isinstance(
+                error, AuthenticationError | PermissionDeniedError
+            ) or not isinstance(error, ResponseError):
+                self._board.halt(error, keep_polling=False)
+
+    def _is_about_people(self, batch: Batch, error: ResponseError) -> bool:
+        """Whether the refusal speaks of someone in the batch, or of its size."""
+        if isinstance(error, NotFoundError):
+            # Unknown person or unknown path? Once anyone was accepted, the path is right.
+            return batch.kind == "single" and self._accepted_any
+        return isinstance(error, BadRequestError) or error.status == _PAYLOAD_TOO_LARGE
+
+    async def _refused(self, batch: Batch, error: ResponseError) -> None:
+        """One bad row costs one row: the batch is halved until the guilty person stands alone."""
+        self._budget.release(len(batch.keys))
+        if len(batch.keys) > 1:
+            await self.withdraw(batch)
+            middle = (len(batch.keys) + 1) // 2
+            self._tally.figures.retries += 1
+            for keys in (batch.keys[middle:], batch.keys[:middle]):
+                half = new_batch(keys)
+                self._halves[half.batch_id] = (batch.batch_id, len(keys))
+                self._board.again(half)
+            return
+        self._halves.pop(batch.batch_id, None)
+        self._intended.discard(batch.batch_id)
+        key = batch.keys[0]
+        end = Settled("rejected", error=f"{error}")
+        await self._note(self._journal.settle(batch.batch_id, {key: end}, 0))
+        self._outbox.settle(self._intake.take(key), end)
+        self._refused_alone += 1
+        if not self._accepted_any and self._refused_alone >= _HOPELESS_REFUSALS:
+            # Nobody was ever accepted: the request itself is wrong, not the people.
+            self._board.halt(error, keep_polling=True)
+
+    def _learn_size(self, batch: Batch) -> None:
+        """If both halves of a refused batch are accepted, it was its size that was refused."""
+        half = self._halves.pop(batch.batch_id, None)
+        if half is None:
+            return
+        parent, size = half
+        if parent in self._accepted_halves:
+            self._accepted_halves.discard(parent)
+            self._intake.batch_size = min(self._intake.batch_size, max(1, size))
+        else:
+            self._accepted_halves.add(parent)
+
+    async def _poll_failed(self, job: Job, error: PubrioError) -> None:
+        now = self._clock.now()
+        figures = self._tally.figures
+        figures.retries += 1
+        if isinstance(error, RateLimitedError):
+            figures.rate_limited += 1
+            self._board.watch(job, now)
+            return
+        if isinstance(error, NotSentError):
+            self._board.watch(job, now)
+            self._board.unreachable(error)
+            return
+        if isinstance(error, AuthenticationError | PermissionDeniedError) or not isinstance(
+            error, ResponseError | ResponseLostError
+        ):
+            self._board.watch(job, now)
+            self._board.halt(error, keep_polling=False)
+            return
+        unknown = isinstance(error, NotFoundError | BadRequestError)
+        if unknown and now - job.accepted_at > _UNKNOWN_ID_GRACE_S:
+            reason = (
+                f"the API does not know job {job.query_id} any more ({error}); its people may "
+                "have been charged, and are not sent again"
+            )
+            await self._unsettle(job.batch, reason)
+            return
+        job.failures += 1
+        if job.failures >= _POLL_FAILURES and not unknown:
+            self._board.give_up(job, f"its state could not be read: {error}")
+            return
+        wait = next_wait(None, job.failures, self._board.scarce(), self._rng.random())
+        self._board.watch(job, now + wait)
+
+    async def _interrupted(self, batch: Batch, phase: Phase) -> None:
+        self._count(phase)
+        if phase.sent:
+            await self._unsettle(
+                batch,
+                "the run was interrupted while the request was under way; it may have been "
+                "charged, and is not sent again",
+            )
+        else:
+            await self.withdraw(batch)
+            self._budget.release(len(batch.keys))
+            self._board.again(batch)
+
+    async def _unsettle(self, batch: Batch, reason: str) -> None:
+        await self._note(self._journal.unsettle(batch.batch_id, reason))
+        self._intended.discard(batch.batch_id)
+        self._budget.settle(len(batch.keys), None)
+        for key in batch.keys:
+            self._outbox.fail(self._intake.take(key), "unsettled", reason)
+
+    async def _fail(self, batch: Batch, reason: str) -> None:
+        await self.withdraw(batch)
+        self._budget.release(len(batch.keys))
+        for key in batch.keys:
+            self._outbox.fail(self._intake.take(key), "failed", reason)
+
+
+def settled_people(
+    batch: Batch, peoples: Sequence[RedeemedPerson], query_id: str | None
+) -> dict[str, Settled]:
+    """The end of every person of a batch: matched by id, whatever the order of the reply.
+
+    People the reply does not name were not found. People it names beyond the batch are kept
+    under their own id: they were paid for.
+    """
+    if batch.kind == "single":
+        found = peoples[0] if peoples else RedeemedPerson()
+        return {batch.keys[0]: _settled(batch.keys[0], found, query_id)}
+    ends: dict[str, Settled] = {}
+    for person in peoples:
+        if person.people_search_id:
+            key = person.people_search_id.lower()
+            end = _settled(key, person, query_id)
+            ends[key] = _merged(ends[key], end) if key in ends else end
+    for key in batch.keys:
+        if key not in ends:
+            ends[key] = Settled("empty", key, redeem_query_id=query_id)
+    return ends
+
+
+def _settled(key: str, person: RedeemedPerson, query_id: str | None) -> Settled:
+    emails = person.emails or ()
+    phones = person.phones or ()
+    known = person.people_search_id or (None if key.startswith("http") else key)
+    return Settled("found" if emails or phones else "empty", known, emails, phones, query_id)
+
+
+def _merged(one: Settled, other: Settled) -> Settled:
+    return Settled(
+        "found" if "found" in (one.status, other.status) else "empty",
+        one.people_search_id,
+        one.emails + other.emails,
+        one.phones + other.phones,
+        one.redeem_query_id,
+    )
