@@ -216,7 +216,7 @@ def _checked_url(text: object) -> str:
         msg = f"base_url must be a string, not {type(text).__name__}."
         raise ConfigurationError(msg)
     text = text.strip()
-    parts = _split_url(text)
+    parts = split_url(text)
     if parts is None or not parts.hostname:
         msg = "base_url is not a URL such as https://api.pubrio.com."
         raise ConfigurationError(msg)
@@ -224,7 +224,7 @@ def _checked_url(text: object) -> str:
         msg = "base_url must hold no user name, password, query or fragment."
         raise ConfigurationError(msg)
     host = parts.hostname
-    if not _is_host(host):
+    if not is_host(host):
         msg = f"base_url names {host[:80]!a}, which is not a host name."
         raise ConfigurationError(msg)
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
@@ -240,7 +240,8 @@ def _checked_url(text: object) -> str:
     return f"{parts.scheme}://{parts.netloc.lower()}{path}"
 
 
-def _split_url(text: str) -> SplitResult | None:
+def split_url(text: str) -> SplitResult | None:
+    """The parts of a URL; None if it cannot be one."""
     # urlsplit drops tabs and line breaks silently and does not look at the port by itself.
     if any(character.isspace() or not character.isprintable() for character in text):
         return None
@@ -252,7 +253,8 @@ def _split_url(text: str) -> SplitResult | None:
     return parts if fine else None
 
 
-def _is_host(host: str) -> bool:
+def is_host(host: str) -> bool:
+    """True if a text can be the name or the address of a host."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

@@ -1,22 +1,22 @@
 """Every error the package raises.
 
-    PubrioError
-    ├── ConfigurationError          also a ValueError: a setting or an argument is wrong
-    ├── TransportError              no readable answer came back
-    │   ├── NotSentError            the request surely never left: sending it again is safe
-    │   └── ResponseLostError       it may have been carried out: a paid one is never sent again
-    ├── ResponseError               the API answered, and not as hoped
-    │   ├── BadRequestError         400, 422
-    │   ├── AuthenticationError     401
-    │   ├── InsufficientCreditsError 402
-    │   ├── PermissionDeniedError   403
-    │   ├── NotFoundError           404
-    │   ├── RateLimitedError        429
-    │   ├── ServerError             5xx
-    │   └── DecodeError             a success whose body is not what is documented
-    ├── JobError                    a batch job that cannot be followed to its end
-    ├── BudgetExhaustedError        `max_credits` leaves no room for another person
-    └── JournalError                the journal cannot be used, or cannot be written
+PubrioError
+├── ConfigurationError          also a ValueError: a setting or an argument is wrong
+├── TransportError              no readable answer came back
+│   ├── NotSentError            the request surely never left: sending it again is safe
+│   └── ResponseLostError       it may have been carried out: a paid one is never sent again
+├── ResponseError               the API answered, and not as hoped
+│   ├── BadRequestError         400, 422
+│   ├── AuthenticationError     401
+│   ├── InsufficientCreditsError 402
+│   ├── PermissionDeniedError   403
+│   ├── NotFoundError           404
+│   ├── RateLimitedError        429
+│   ├── ServerError             5xx
+│   └── DecodeError             a success whose body is not what is documented
+├── JobError                    a batch job that cannot be followed to its end
+├── BudgetExhaustedError        `max_credits` leaves no room for another person
+└── JournalError                the journal cannot be used, or cannot be written
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import urllib.request
+from contextlib import AsyncExitStack
 from contextvars import ContextVar
 from typing import Final, Protocol
 from urllib.parse import urlsplit
@@ -21,7 +22,7 @@ from aiohttp.connector import Connection
 from aiohttp.http import HttpProcessingError
 from aiohttp.tracing import Trace
 
-from pubrio_async._config import Settings, is_loopback
+from pubrio_async._config import Settings, is_host, is_loopback, split_url
 from pubrio_async._errors import ConfigurationError, NotSentError, ResponseLostError
 from pubrio_async._phase import Phase
 from pubrio_async._version import __version__
@@ -137,16 +138,19 @@ class AiohttpTransport:
             ConfigurationError: The client, or the session it was given, is closed.
         """
         session = self._session_for(request)
-        token = _current_phase.set(phase)
+        # Left set: a reset would fail where a forgotten coroutine is closed by the collector.
+        _current_phase.set(phase)
         status: int | None = None
         failure: BaseException
         try:
             response = await self._start(session, request, timeout, phase)
+            status = response.status
+            body = None
             try:
-                status = response.status
                 body = await self._read(response)
             finally:
-                response.close()
+                if body is None:  # else aiohttp has let go of the connection by itself
+                    response.close()
         except _FAILURES as error:
             failure = error
         except asyncio.CancelledError as error:
@@ -158,8 +162,6 @@ class AiohttpTransport:
             if body is not None:
                 return WireReply(status, response.headers, self._struck_out(status, body))
             failure = _TooLargeError(self._max_body)
-        finally:
-            _current_phase.reset(token)
         # Raised out here so that no __context__ leads to aiohttp's exception: some of them
         # hold the request's headers, and with them the key.
         raise self._failed(request, failure, timeout=timeout, status=status, sent=phase.sent)
@@ -167,8 +169,9 @@ class AiohttpTransport:
     async def aclose(self) -> None:
         """Ends all connections of its own; requests under way fail."""
         self._closed = True
-        for connector in self._connectors:
-            await connector.close_now()
+        async with AsyncExitStack() as stack:  # the rest is closed even if one is interrupted
+            for connector in self._connectors:
+                stack.push_async_callback(connector.close_now)
 
     def _session_for(self, request: WireRequest) -> aiohttp.ClientSession:
         if self._closed:
@@ -283,7 +286,7 @@ class AiohttpTransport:
                 status=status,
                 may_have_charged=request.paid,
             )
-        if not isinstance(failure, aiohttp.ClientResponseError):
+        if not _shows(failure, key):
             error.__cause__ = failure
         return error
 
@@ -357,6 +360,16 @@ def _client_timeout(seconds: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=seconds, connect=connect, sock_connect=connect)
 
 
+def _shows(failure: BaseException, key: str) -> bool:
+    """True if an exception, or one it stems from, holds the request's headers or the key."""
+    error: BaseException | None = failure
+    while error is not None:
+        if isinstance(error, aiohttp.ClientResponseError) or key in repr(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def _being_cancelled() -> bool:
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
@@ -373,11 +386,12 @@ def _proxy_for(base_url: str) -> str | None:
         return None
     if "://" not in proxy:
         proxy = f"http://{proxy}"
-    scheme = urlsplit(proxy).scheme
-    if scheme not in {"http", "https"}:
+    named = split_url(proxy)
+    if named is None or named.scheme not in {"http", "https"} or not is_host(named.hostname or ""):
+        # Not shown: it may hold a password.
         msg = (
-            f"The environment names a {scheme} proxy for {host}, which is not supported. Name an "
-            "HTTP proxy in HTTPS_PROXY, or add the host to NO_PROXY."
+            f"The proxy the environment names for {host} cannot be used: HTTPS_PROXY must be "
+            "such as http://proxy.example:3128. Or add the host to NO_PROXY."
         )
         raise ConfigurationError(msg)
     return proxy

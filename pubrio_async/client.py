@@ -23,9 +23,9 @@ from pubrio_async.endpoints import ContactTypeName, ProfileEndpoints, Redeem, Us
 from pubrio_async.endpoints._base import CONTACT_TYPES, closed_set
 from pubrio_async.models import RedeemJob, RedeemPeopleReply, RedeemQueryReply
 from pubrio_async.scheduler.budget import Prices
-from pubrio_async.scheduler.engine import RunOptions
 from pubrio_async.scheduler.intake import People
 from pubrio_async.scheduler.journal import BatchKind, Journal, MemoryJournal
+from pubrio_async.scheduler.options import RunOptions
 from pubrio_async.scheduler.persons import is_url
 from pubrio_async.scheduler.policy import ORDERS, Order
 from pubrio_async.scheduler.run import Run
@@ -118,7 +118,7 @@ class ClientRedeem(Redeem):
             linger=linger,
             max_workers=self._client.max_concurrency,
         )
-        return self._client._open_run(  # noqa: SLF001 - the client's own part
+        return self._client._open_run(
             people, _journal(journal, self._client.clock), options, max_credits, deadline
         )
 
@@ -153,7 +153,7 @@ class AsyncPubrio:
     profile: ProfileEndpoints
     user: User
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - these six have had their places from the start
         self,
         api_key: str | None = None,
         base_url: str | None = None,
@@ -241,11 +241,11 @@ class AsyncPubrio:
             raise ConfigurationError(msg)
         return Run(
             people,
-            _Verbs(self._dispatcher, options.contact_types),
-            self._limiter,
-            journal,
-            options,
-            self.clock,
+            verbs=_Verbs(self._dispatcher, options.contact_types),
+            limiter=self._limiter,
+            journal=journal,
+            options=options,
+            clock=self.clock,
             max_credits=max_credits,
             deadline=deadline,
             prices=self._prices,
@@ -272,9 +272,7 @@ class _Verbs:
             return await self._dispatcher.attempt(REDEEM_BATCH, body, ticket, phase)
         name = "linkedin_url" if is_url(keys[0]) else "people_search_id"
         fields: Mapping[str, Any] = {name: keys[0], "people_contact_types": self._types}
-        return await self._dispatcher.attempt(
-            REDEEM_PEOPLE, encode_body(fields), ticket, phase
-        )
+        return await self._dispatcher.attempt(REDEEM_PEOPLE, encode_body(fields), ticket, phase)
 
     async def query(self, redeem_query_id: str, ticket: int, phase: Phase) -> RedeemQueryReply:
         body = encode_body({"redeem_query_id": redeem_query_id})
@@ -286,7 +284,7 @@ def _journal(journal: str | os.PathLike[str] | Journal | None, clock: Clock) -> 
         return MemoryJournal()
     if isinstance(journal, str | os.PathLike):
         # Loaded when it is used: sqlite3 is a tenth of a second nobody else should pay for.
-        from pubrio_async.scheduler.journal_sqlite import SqliteJournal
+        from pubrio_async.scheduler.journal_sqlite import SqliteJournal  # noqa: PLC0415 - see above
 
         return SqliteJournal(journal, clock)
     return journal

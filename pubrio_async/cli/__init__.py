@@ -14,8 +14,7 @@ def main() -> None:
     """
     if any(find_spec(module) is None for module in ("typer", "rich")):
         print(
-            'pubrio-async: the command line needs the extra "cli": '
-            'pip install "pubrio-async[cli]"',
+            'pubrio-async: the command line needs the extra "cli": pip install "pubrio-async[cli]"',
             file=sys.stderr,
         )
         raise SystemExit(2)

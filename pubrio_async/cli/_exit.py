@@ -7,7 +7,9 @@ from enum import IntEnum
 from pubrio_async._errors import (
     AuthenticationError,
     BudgetExhaustedError,
+    ConfigurationError,
     InsufficientCreditsError,
+    JournalError,
     PubrioError,
 )
 from pubrio_async.models import RunReport
@@ -34,9 +36,7 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
-def exit_code(
-    report: RunReport, stopped_by: PubrioError | None, *, interrupted: bool
-) -> ExitCode:
+def exit_code(report: RunReport, stopped_by: PubrioError | None, *, interrupted: bool) -> ExitCode:
     """The exit code of a run that ended.
 
     Args:
@@ -46,10 +46,22 @@ def exit_code(
     """
     if interrupted:
         return ExitCode.INTERRUPTED
-    if isinstance(stopped_by, AuthenticationError):
-        return ExitCode.KEY_REFUSED
-    if isinstance(stopped_by, InsufficientCreditsError | BudgetExhaustedError):
-        return ExitCode.NO_CREDITS
+    code = ExitCode.UNEXPECTED if stopped_by is None else exit_code_of(stopped_by)
+    if code in {ExitCode.KEY_REFUSED, ExitCode.NO_CREDITS}:
+        return code
     if report.failed or report.pending or report.unsettled or report.skipped:
         return ExitCode.INCOMPLETE
     return ExitCode.DONE
+
+
+def exit_code_of(error: PubrioError) -> ExitCode:
+    """The exit code of a command that was ended by an error."""
+    match error:
+        case AuthenticationError():
+            return ExitCode.KEY_REFUSED
+        case InsufficientCreditsError() | BudgetExhaustedError():
+            return ExitCode.NO_CREDITS
+        case ConfigurationError() | JournalError():
+            return ExitCode.USAGE
+        case _:
+            return ExitCode.UNEXPECTED

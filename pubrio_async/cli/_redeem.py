@@ -3,60 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
-from collections.abc import AsyncIterator, Callable
+import importlib
+from collections.abc import Callable
 from contextlib import AsyncExitStack, ExitStack
-from types import ModuleType
-from typing import Protocol
 
 import msgspec
 
 from pubrio_async._config import load_settings
-from pubrio_async._errors import (
-    AuthenticationError,
-    ConfigurationError,
-    InsufficientCreditsError,
-    JournalError,
-    PubrioError,
-)
-from pubrio_async.cli._exit import ExitCode, exit_code
+from pubrio_async._errors import ConfigurationError, PubrioError
+from pubrio_async.cli._exit import ExitCode, exit_code, exit_code_of
 from pubrio_async.cli._messages import say, summary, what_next, why_stopped
 from pubrio_async.cli._options import RedeemOptions
 from pubrio_async.cli._progress import Progress, make_progress, watching
-from pubrio_async.cli._sandbox import DEMO_KEY, demo
+from pubrio_async.cli._sandbox import DEMO_KEY, demo_sandbox
 from pubrio_async.cli._signals import Signals
 from pubrio_async.client import AsyncPubrio
-from pubrio_async.models import Outcome, RunReport, RunStatistics
-from pubrio_async.tables import PartFile, RowSource, Sink, open_rows, open_sink
-
-_INTERRUPTED_EARLY = "Interrupted before anything was sent; nothing was charged."
-
-
-class RunLike(Protocol):
-    """What the command needs of a run."""
-
-    @property
-    def report(self) -> RunReport:
-        """The figures."""
-        ...
-
-    @property
-    def stopped_by(self) -> PubrioError | None:
-        """The error that ended it early."""
-        ...
-
-    def statistics(self) -> RunStatistics:
-        """The run as it stands."""
-        ...
-
-    def stop(self, reason: str) -> None:
-        """Ends it early."""
-        ...
-
-    def __aiter__(self) -> AsyncIterator[Outcome]:
-        """The outcomes."""
-        ...
+from pubrio_async.models import Outcome, RunReport
+from pubrio_async.scheduler import Run
+from pubrio_async.tables import PartFile, open_rows, open_sink
 
 
 def redeem(options: RedeemOptions) -> ExitCode:
@@ -68,12 +32,165 @@ def redeem(options: RedeemOptions) -> ExitCode:
     Returns:
         The exit code. Everything there is to say has been said on stderr.
     """
-    with Signals() as signals:
+    with Signals() as signals, ExitStack() as stack:
         try:
-            return _redeem(options, signals)
+            options.check()
+            # Before the input, which may take a while to read to its end.
+            load_settings(
+                DEMO_KEY if options.sandbox else None,
+                rate_limit=options.rate,
+                max_concurrency=options.max_concurrency,
+            )
+            files = Files(options, stack)
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                return runner.run(_redeem(options, files, signals))
         except KeyboardInterrupt:
-            say(_INTERRUPTED_EARLY)
+            say("interrupted before anything was redeemed; nothing was charged")
             return ExitCode.INTERRUPTED
-        except (ConfigurationError, JournalError) as error:
-            say(f"error: {error} Nothing was sent.")
-            return ExitCode.USAGE
+        except PubrioError as error:
+            # What goes wrong with a request is a value: this came before the first of them.
+            cost = "it may have cost credits" if error.may_have_charged else "nothing was charged"
+            say(f"error: {str(error).rstrip('.')}; {cost}")
+            return exit_code_of(error)
+
+
+class Files:
+    """What the command reads and writes. All of it is open before anything is sent.
+
+    Attributes:
+        source: The input.
+        failure: Why an output is not what it should be, once that is so.
+    """
+
+    def __init__(self, options: RedeemOptions, stack: ExitStack) -> None:
+        """Opens the files.
+
+        Args:
+            options: Names them.
+            stack: Removes what is not complete when it is left.
+
+        Raises:
+            ConfigurationError: One cannot be read or written.
+        """
+        self.source = open_rows(options.input, options.column)
+        self.failure: str | None = None
+        for warning in self.source.warnings:
+            say(f"warning: {warning}")
+        self._sink = open_sink(options.output, self.source, options.contact_types())
+        stack.callback(self._sink.discard)
+        self._report: PartFile | None = None
+        if options.report is not None:
+            self._report = PartFile(options.report, what="report")
+            stack.callback(self._report.discard)
+
+    def write(self, outcome: Outcome) -> bool:
+        """Writes an outcome down; False if that did not work."""
+        try:
+            self._sink.write(outcome)
+        except (OSError, ConfigurationError) as error:
+            self._fail("output", error)
+        return self.failure is None
+
+    def finish(self, report: RunReport) -> None:
+        """Puts the output and the report in their places."""
+        if self.failure is not None:
+            self._sink.discard(keep=True)
+        else:
+            try:
+                self._sink.close()
+            except (OSError, ConfigurationError) as error:
+                self._fail("output", error)
+                self._sink.discard(keep=True)
+        if self._report is not None:
+            try:
+                self._report.file.write(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
+                self._report.publish()
+            except OSError as error:
+                self._fail("report", error)
+
+    def break_off(self) -> None:
+        """Keeps what was written, beside the output, which is left as it was."""
+        self._sink.discard(keep=True)
+
+    def _fail(self, what: str, error: Exception) -> None:
+        self.failure = self.failure or f"the {what} could not be written: {error}"
+
+
+async def _redeem(options: RedeemOptions, files: Files, signals: Signals) -> ExitCode:
+    async with AsyncExitStack() as stack:
+        key = base_url = None
+        if options.sandbox:
+            key = DEMO_KEY
+            base_url = await stack.enter_async_context(demo_sandbox(options.rate))
+            say(f"sandbox at {base_url}: the contacts are made up, nothing is charged")
+        client = await stack.enter_async_context(
+            AsyncPubrio(
+                key,
+                base_url=base_url,
+                rate_limit=options.rate,
+                max_concurrency=options.max_concurrency,
+            )
+        )
+        run = await stack.enter_async_context(
+            client.redeem.many(
+                files.source.people(),
+                people_contact_types=options.contact_types(),
+                batch_size=options.batch_size,
+                journal=options.journal_path,
+                max_credits=options.max_credits,
+                order=options.run_order,
+                deadline=options.deadline,
+            )
+        )
+        progress = make_progress(options.progress, files.source.total)
+
+        def interrupt() -> None:
+            progress.note("stopping, which takes a moment; once more ends at once")
+            run.stop("interrupted")
+
+        signals.listen(first=interrupt, last=progress.close)
+        try:
+            await _take_outcomes(run, files, progress)
+        except BaseException:
+            files.break_off()
+            raise
+    files.finish(run.report)
+    _tell(options, run, files, interrupted=signals.received)
+    if files.failure is not None:
+        return ExitCode.UNEXPECTED
+    return exit_code(run.report, run.stopped_by, interrupted=signals.received)
+
+
+async def _take_outcomes(run: Run, files: Files, progress: Progress) -> None:
+    """Writes outcomes down until there are no more."""
+    async with watching(run, progress):
+        try:
+            async for outcome in run:
+                if files.failure is None and not files.write(outcome):
+                    run.stop("the output could not be written")
+        except ConfigurationError as error:
+            # Such as an input that was changed meanwhile. What was read of it has been redeemed.
+            files.failure = f"the input could not be read to its end: {error}"
+
+
+def _tell(options: RedeemOptions, run: Run, files: Files, *, interrupted: bool) -> None:
+    for line in summary(run.report, options):
+        say(line)
+    if run.stopped_by is not None:
+        say(why_stopped(run.stopped_by))
+    if files.failure is not None:
+        say(f"error: {files.failure}")
+        if options.output is not None:
+            say(f"what was written of the output is in {options.output}.part")
+    for line in what_next(run.report, options, interrupted=interrupted):
+        say(line)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The event loop of the extra `speed`, where it is installed."""
+    try:
+        uvloop = importlib.import_module("uvloop")
+    except ModuleNotFoundError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory

@@ -25,8 +25,8 @@ class Signals:
     def __init__(self) -> None:
         self.received = False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._first: Callable[[], None] = _nothing
-        self._last: Callable[[], None] = _nothing
+        self._first: Callable[[], object]
+        self._last: Callable[[], object]
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
@@ -43,7 +43,9 @@ class Signals:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def listen(self, *, first: Callable[[], None], last: Callable[[], None]) -> None:
+    def listen(
+        self, *, first: Callable[[], object], last: Callable[[], object] = lambda: None
+    ) -> None:
         """From now on a signal does not raise any more.
 
         Args:
@@ -62,7 +64,3 @@ class Signals:
             os._exit(ExitCode.INTERRUPTED)
         self.received = True
         self._loop.call_soon_threadsafe(self._first)
-
-
-def _nothing() -> None:
-    pass

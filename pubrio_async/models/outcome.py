@@ -8,9 +8,7 @@ from msgspec import Struct, field
 
 from pubrio_async.models.redeem import Contact, Number
 
-OutcomeStatus = Literal[
-    "found", "empty", "rejected", "failed", "pending", "unsettled", "skipped"
-]
+OutcomeStatus = Literal["found", "empty", "rejected", "failed", "pending", "unsettled", "skipped"]
 """How a row ended.
 
 - `found`: at least one contact came back; charged.

@@ -9,6 +9,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from pubrio_async.models.redeem import Number
 
+
 class ProductMetadata(Struct, frozen=True, kw_only=True):
     """The charging dates of a product; the counters belong to user licences only."""
 

@@ -92,7 +92,7 @@ class SandboxConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     include_empty_people: bool = True
     people_order: Literal["given", "shuffled"] = "shuffled"
     max_log_entries: int = 10_000
-    max_log_bytes: int = 64 * 1024 * 1024
+    max_log_bytes: int = 32 * 1024 * 1024
     log_delay: float = 0.0
     max_ledger_people: int = 200_000
     faults: tuple[str, ...] = ()

@@ -34,12 +34,12 @@ FaultKind = Literal[
 
 # By the moment at which they strike: before the request counts in a window, after it was
 # counted, and inside the handler that they concern.
-AT_THE_GATE: Collection[FaultKind] = frozenset({"lost_before", "401", "429"})
-BEFORE_THE_WORK: Collection[FaultKind] = frozenset({"5xx_before", "400", "402", "redirect"})
-AFTER_THE_WORK: Collection[FaultKind] = frozenset(
+AT_THE_GATE: Collection[str] = frozenset({"lost_before", "401", "429"})
+BEFORE_THE_WORK: Collection[str] = frozenset({"5xx_before", "400", "402", "redirect"})
+AFTER_THE_WORK: Collection[str] = frozenset(
     {"lost_after", "5xx_after", "garbage", "truncated", "slow", "stall"}
 )
-AROUND_THE_WORK: Collection[FaultKind] = frozenset({*BEFORE_THE_WORK, *AFTER_THE_WORK})
+AROUND_THE_WORK: Collection[str] = frozenset({*BEFORE_THE_WORK, *AFTER_THE_WORK})
 
 _DEFAULT_CUTS: dict[str, Cut] = {
     "lost_before": "before_headers",
@@ -64,7 +64,7 @@ class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     | `redirect` | `status`, 302 by default, to `location` | no |
     | `batch_too_large` | a batch of more than `size` people is refused (400) | no |
     | `unknown_id` | a request with one of `ids` is refused (400) | no |
-    | `unfinished_forever` | a job that is submitted never completes, and is not charged | – |
+    | `unfinished_forever` | a job that is submitted never completes, and is not charged | no |
 
     The request log holds what the work answered, so a reply that was lost is found there.
 
@@ -98,7 +98,7 @@ class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     size: int = 0
     cut: Cut | None = None
     body: str | None = None
-    location: str = "https://example.org/elsewhere"
+    location: str = "http://127.0.0.1:9/elsewhere"
 
     def fits(self, path: str) -> bool:
         """Whether requests to this path are concerned."""
@@ -173,7 +173,7 @@ class FaultBook:
         """Switch all faults off."""
         self._armed.clear()
 
-    def strike(self, kinds: Collection[FaultKind], path: str) -> Fault | None:
+    def strike(self, kinds: Collection[str], path: str) -> Fault | None:
         """The first fault of these kinds that strikes this request."""
         return self._strike(kinds, path, lambda _: True) if self._armed else None
 
@@ -181,19 +181,18 @@ class FaultBook:
         """Whether a fault refuses a batch of this size."""
         if not self._armed:
             return False
-        kinds: Collection[FaultKind] = ("batch_too_large",)
-        return self._strike(kinds, path, lambda armed: people > armed.fault.size) is not None
+        found = self._strike(("batch_too_large",), path, lambda armed: people > armed.fault.size)
+        return found is not None
 
     def unknown(self, path: str, people: Collection[bytes]) -> bool:
         """Whether a fault knows one of these people to be unknown."""
         if not self._armed:
             return False
-        kinds: Collection[FaultKind] = ("unknown_id",)
-        found = self._strike(kinds, path, lambda armed: not armed.ids.isdisjoint(people))
+        found = self._strike(("unknown_id",), path, lambda armed: not armed.ids.isdisjoint(people))
         return found is not None
 
     def _strike(
-        self, kinds: Collection[FaultKind], path: str, concerns: Callable[[_Armed], bool]
+        self, kinds: Collection[str], path: str, concerns: Callable[[_Armed], bool]
     ) -> Fault | None:
         for armed in self._armed:
             fault = armed.fault

@@ -37,7 +37,7 @@ class Job(Struct):
     done_at: float
     estimate: int
     due: float
-    cost: int
+    cost: int = 0
     delivered: bool = False
 
     def persons(self) -> list[bytes]:
@@ -75,7 +75,7 @@ class JobBook:
     def __len__(self) -> int:
         return len(self._jobs)
 
-    def submit(self, people: bytes, types: int, cost: int, now: float, *, endless: bool) -> Job:
+    def submit(self, people: bytes, types: int, now: float, *, endless: bool) -> Job:
         """Accept a job; an `endless` one never completes."""
         self._forget(now)
         number = self.submitted
@@ -94,7 +94,6 @@ class JobBook:
             done_at=inf if endless else now + seconds,
             estimate=estimate,
             due=now + estimate * self._timing.unit,
-            cost=cost,
         )
         self._jobs[job.job_id] = job
         return job
@@ -139,7 +138,8 @@ class JobBook:
     def undeliver(self, receipt: Receipt) -> None:
         """The reply did not arrive after all: the client knows what it knew before."""
         job = receipt.job
-        job.due = receipt.due_before
+        if job.due == receipt.due:
+            job.due = receipt.due_before
         if job.delivered and not receipt.delivered_before:
             job.delivered = False
             self.delivered -= 1

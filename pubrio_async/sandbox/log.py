@@ -30,12 +30,13 @@ _SLUGS = {
 }
 _MAX_DISPLAY_PAGES = 250
 _HIDDEN = "***"
+_MASKABLE_KEY = 8
 
 
 class Entry(Struct, frozen=True):
     """One request and its reply."""
 
-    number: int
+    log_id: bytes
     at: float
     method: str
     path: str
@@ -44,10 +45,11 @@ class Entry(Struct, frozen=True):
     status: int
     response_body: bytes
     delay: float
-    credits: int
+    cost: int
     masked_key: str
 
     def size(self) -> int:
+        """Bytes of its bodies."""
         return len(self.request_body) + len(self.response_body)
 
 
@@ -89,7 +91,9 @@ _decode_lookup = msgspec.json.Decoder(LogLookup).decode
 
 def mask(key: str) -> str:
     """A key as the log shows it: its first character, 16 bullets, its last three."""
-    return f"{key[:1]}{'•' * 16}{key[-3:]}"
+    # Of a short key nothing is shown: there would not be much left to hide.
+    shown = key if len(key) >= _MASKABLE_KEY else ""
+    return f"{shown[:1]}{'•' * 16}{shown[-3:]}"
 
 
 def visible_headers(request: SandboxRequest) -> tuple[tuple[str, str], ...]:
@@ -109,7 +113,7 @@ class RequestLog:
         self._user = user
         self._entries: deque[Entry] = deque()
         self._bytes = 0
-        self._numbers: dict[bytes, int] = {}
+        self._by_id: dict[bytes, Entry] = {}
         self._added = 0
 
     def __len__(self) -> int:
@@ -123,12 +127,12 @@ class RequestLog:
         *,
         status: int,
         body: bytes,
-        credits: int,
+        cost: int,
         delay: float,
     ) -> None:
         """Write a request down, and drop the oldest if there are too many."""
         entry = Entry(
-            number=self._added,
+            log_id=self._people.make_id("log", self._added),
             at=now,
             method=request.method,
             path=path,
@@ -137,17 +141,20 @@ class RequestLog:
             status=status,
             response_body=body,
             delay=delay,
-            credits=credits,
+            cost=cost,
             masked_key=mask(request.header("pubrio-api-key")),
         )
         self._added += 1
         self._entries.append(entry)
+        self._by_id[entry.log_id] = entry
         self._bytes += entry.size()
         config = self._config
         while self._entries and (
             len(self._entries) > config.max_log_entries or self._bytes > config.max_log_bytes
         ):
-            self._bytes -= self._entries.popleft().size()
+            oldest = self._entries.popleft()
+            self._bytes -= oldest.size()
+            del self._by_id[oldest.log_id]
 
     def list(self, request: SandboxRequest, now: float, wall: Callable[[float], float]) -> Answer:
         """Answer `api_keys.logs`."""
@@ -180,35 +187,32 @@ class RequestLog:
         """Answer `api_keys.log`."""
         wanted = _decode_lookup(request.body).query_log_id
         raw = parse_id(wanted)
-        for entry in self._visible(now):
-            if self._id(entry) == raw:
-                headers = msgspec.json.encode(dict(entry.request_headers)).decode()
-                body = {
-                    "metadata": {"query_log_id": wanted},
-                    "data": {
-                        "query_log_id": wanted,
-                        "request_body": entry.request_body.decode(errors="replace"),
-                        "request_headers": headers,
-                        "response_body": entry.response_body.decode(errors="replace"),
-                        "response_size": len(entry.response_body),
-                    },
-                }
-                return Answer(encode(body))
-        raise bad_request("There is no such log.")
+        entry = None if raw is None else self._by_id.get(raw)
+        if entry is None or entry.at > now - self._config.log_delay:
+            raise bad_request("There is no such log.")
+        headers = msgspec.json.encode(dict(entry.request_headers)).decode()
+        body = {
+            "metadata": {"query_log_id": wanted},
+            "data": {
+                "query_log_id": wanted,
+                "request_body": entry.request_body.decode(errors="replace"),
+                "request_headers": headers,
+                "response_body": entry.response_body.decode(errors="replace"),
+                "response_size": len(entry.response_body),
+            },
+        }
+        return Answer(encode(body))
 
     def _visible(self, now: float) -> Iterator[Entry]:
         newest = now - self._config.log_delay
         return (entry for entry in self._entries if entry.at <= newest)
 
-    def _id(self, entry: Entry) -> bytes:
-        return self._people.make_id("log", entry.number)
-
     def _row(self, entry: Entry, wall: Callable[[float], float]) -> dict[str, Any]:
         slug = _SLUGS.get(entry.path)
         created = datetime.fromtimestamp(wall(entry.at), UTC)
         return {
-            "query_log_id": format_id(self._id(entry)),
-            "created_at": created.strftime("%Y-%m-%d %H:%M:%S.") + f"{created.microsecond // 1000:03d}",
+            "query_log_id": format_id(entry.log_id),
+            "created_at": f"{created:%Y-%m-%d %H:%M:%S}.{created.microsecond // 1000:03d}",
             "profile_id": 1,
             "user_id": self._user["user_id"],
             "method": entry.method,
@@ -224,7 +228,7 @@ class RequestLog:
             "nickname": self._user["nickname"],
             "user": self._user,
             "log_type_slug": slug,
-            "credits": entry.credits,
+            "credits": entry.cost,
             "log_type_name": None if slug is None else _NAMES[slug],
             "authentication_type_name": "API Key",
         }

@@ -38,8 +38,8 @@ class PersonRow(Struct, frozen=True, gc=False):
     """A redeemed person as it stands in a reply."""
 
     people_search_id: str
-    emails: tuple[ContactRow, ...] | None | UnsetType
-    phones: tuple[ContactRow, ...] | None | UnsetType
+    emails: tuple[ContactRow, ...] | UnsetType | None
+    phones: tuple[ContactRow, ...] | UnsetType | None
 
 
 class Name(NamedTuple):
@@ -69,7 +69,7 @@ def uuid_like(digest: bytes) -> bytes:
 
 
 def normalise_linkedin(url: str) -> str | None:
-    """`in/slug` or `pub/path` of a profile URL, the same for all its spellings; None if it is none."""
+    """`in/slug` or `pub/path` of a profile URL, whatever its spelling; None if it is none."""
     match = _LINKEDIN.match(url.strip())
     if match is None:
         return None
@@ -92,7 +92,7 @@ class People:
         self._personal = round(config.personal_share * 65_536)
         self._phone = round(config.phone_share * 65_536)
         self._unresolvable = config.unresolvable_share
-        absent: dict[str, tuple[ContactRow, ...] | None | UnsetType]
+        absent: dict[str, tuple[ContactRow, ...] | UnsetType | None]
         absent = {"empty": (), "null": None, "missing": UNSET}
         self._absent = absent[config.absent_contacts]
 

@@ -65,11 +65,11 @@ class Answer(NamedTuple):
     """What a handler found out: the body of a 200, and what it means for the books."""
 
     body: bytes
-    credits: int = 0
+    cost: int = 0
     receipt: Receipt | None = None
 
 
-class Refusal(Exception):
+class RefusedError(Exception):
     """A handler refuses the request; becomes the reply with this status and body."""
 
     def __init__(
@@ -89,12 +89,14 @@ def json_headers(**more: str) -> Mapping[str, str]:
     return {"content-type": "application/json", **named}
 
 
-def bad_request(message: str, details: dict[str, Any] | None = None, code: int = 40001) -> Refusal:
+def bad_request(
+    message: str, details: dict[str, Any] | None = None, code: int = 40001
+) -> RefusedError:
     """A 400 in the documented form."""
     body = {"code": code, "message": message, "details": details or {}}
-    return Refusal(400, msgspec.json.encode(body))
+    return RefusedError(400, msgspec.json.encode(body))
 
 
-def error(status: int, message: str) -> Refusal:
+def error(status: int, message: str) -> RefusedError:
     """An error in the short form, `{"error": ...}`."""
-    return Refusal(status, msgspec.json.encode({"error": message}))
+    return RefusedError(status, msgspec.json.encode({"error": message}))

@@ -1,4 +1,4 @@
-"""The budget: the worst case is reserved before a request is made, the real charge settled after it.
+"""The budget: the worst case is reserved before a request, the real charge settled after it.
 
 Promise: with `max_credits` set, reserved + charged never exceeds it, as far as the plan's prices
 hold. Where a charge turns out higher than the price, the price is raised for everything after it.

@@ -1,30 +1,26 @@
-"""The engine of a run: a bounded set of workers, one timer for all jobs, and an orderly end.
-
-A worker first gets hold of a permit and only then decides what to do with it: by the time a
-request may leave, the choice is made with the newest knowledge. There is no task per job.
-"""
+"""The engine of a run: what is ready, what is due, what comes next, and an orderly end."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from typing import Any
 
-from msgspec import Struct
-
 from pubrio_async._clock import Clock
-from pubrio_async._errors import BudgetExhaustedError, JournalError, NotSentError, PubrioError
+from pubrio_async._errors import BudgetExhaustedError, JournalError, PubrioError
 from pubrio_async._limiter import RateLimiter
 from pubrio_async.models import RunStatistics
 from pubrio_async.scheduler.budget import Budget
+from pubrio_async.scheduler.crew import Crew
 from pubrio_async.scheduler.due import DueQueue
 from pubrio_async.scheduler.intake import Intake, Source, new_batch
 from pubrio_async.scheduler.journal import Batch, Journal
+from pubrio_async.scheduler.options import RunOptions
+from pubrio_async.scheduler.outage import Outage
 from pubrio_async.scheduler.outbox import Outbox, Tally
 from pubrio_async.scheduler.policy import (
-    Order,
     Scene,
     choose,
     first_wait,
@@ -33,37 +29,8 @@ from pubrio_async.scheduler.policy import (
 )
 from pubrio_async.scheduler.steps import Job, Steps, Verbs
 
-PRIORITY = 1
-"""A run yields to the calls the program makes itself, which have priority 0."""
-
 _READY_BATCHES = 4
 _LEAST_HIGH_WATER = 1_000
-_UNREACHABLE_FIRST_S = 1.0
-_UNREACHABLE_LONGEST_S = 30.0
-
-
-class RunOptions(Struct, frozen=True, kw_only=True):
-    """How a run behaves.
-
-    Attributes:
-        contact_types: What to look for.
-        batch_size: Most people in a batch.
-        order: What goes first.
-        max_open_jobs: Most jobs open at once; None to derive it from the rate limit.
-        linger: Seconds a batch waits to be filled when the input pauses.
-        job_timeout: Seconds after which an unfinished job is left as `pending`.
-        unreachable_after: Seconds the API may be unreachable before the run ends.
-        max_workers: Most requests of the run under way at once.
-    """
-
-    contact_types: Sequence[str]
-    batch_size: int = 100
-    order: Order = "results"
-    max_open_jobs: int | None = None
-    linger: float = 2.0
-    job_timeout: float = 3600.0
-    unreachable_after: float = 120.0
-    max_workers: int = 32
 
 
 class Engine:
@@ -71,6 +38,7 @@ class Engine:
 
     def __init__(
         self,
+        *,
         source: Source,
         verbs: Verbs,
         limiter: RateLimiter,
@@ -101,16 +69,16 @@ class Engine:
             on_batch=self._planned,
         )
         self._steps = Steps(
-            verbs,
-            journal,
-            budget,
-            self._intake,
-            self.outbox,
-            self.tally,
-            self,
-            clock,
-            options.job_timeout,
-            rng,
+            verbs=verbs,
+            journal=journal,
+            budget=budget,
+            intake=self._intake,
+            outbox=self.outbox,
+            tally=self.tally,
+            board=self,
+            clock=clock,
+            job_timeout=options.job_timeout,
+            rng=rng,
         )
         self._ready: deque[Batch] = deque()
         self._due: DueQueue[Job] = DueQueue()
@@ -118,17 +86,10 @@ class Engine:
             options.order, limiter.window_size()
         )
         self._max_rows = options.batch_size * (self._max_open + _READY_BATCHES)
-        self._parked: deque[asyncio.Future[None]] = deque()
-        self._workers: set[asyncio.Task[None]] = set()
-        self._busy: set[asyncio.Task[None]] = set()
-        self._at_limiter = 0
+        self._crew = Crew(self, limiter, clock, options.max_workers)
+        self._outage = Outage(options.unreachable_after)
         self._reader: asyncio.Task[None] | None = None
         self._timers: list[asyncio.TimerHandle] = []
-        self._alarm: asyncio.TimerHandle | None = None
-        self._alarm_at = 0.0
-        self._unreachable_since: float | None = None
-        self._hold_until = 0.0
-        self._hold_s = 0.0
         self._submitting = True
         self._polling = True
         self._why = ""
@@ -155,7 +116,7 @@ class Engine:
             elapsed = self._clock.wall() - (entry.accepted_at or 0.0)
             self.watch(job, job.accepted_at + max(0.0, first_wait(job.estimate_s) - elapsed))
         self._reader = self._spawn(self._read())
-        self._wake_worker()
+        self._crew.wake()
 
     def stop(self, why: str, drain_s: float, grace_s: float) -> None:
         """Ends the run early and in good order.
@@ -167,7 +128,7 @@ class Engine:
         """
         self._shut(why, keep_polling=False)
         loop = asyncio.get_running_loop()
-        self._timers.append(loop.call_later(grace_s, self._cut_off))
+        self._timers.append(loop.call_later(grace_s, self._crew.cut_off))
         self._timers.append(loop.call_later(drain_s, self._leave_input))
 
     def later(self, delay: float, call: Callable[[], None]) -> None:
@@ -181,9 +142,8 @@ class Engine:
         finally:
             for timer in self._timers:
                 timer.cancel()
-            if self._alarm is not None:
-                self._alarm.cancel()
-            tasks = [*self._workers, *self._odd_jobs]
+            await self._crew.dismiss()
+            tasks = [*self._odd_jobs]
             if self._reader is not None:
                 tasks.append(self._reader)
             for task in tasks:
@@ -204,9 +164,9 @@ class Engine:
             outcomes_queued=len(self.outbox),
             batches_open=self._open_jobs(),
             batches_ready=len(self._ready),
-            requests_in_flight=len(self._busy),
+            requests_in_flight=self._crew.busy,
             requests_left=limits.available,
-            paused_s=max(limits.paused_s, self._hold_until - self._clock.now(), 0.0),
+            paused_s=max(limits.paused_s, self._outage.until - self._clock.now(), 0.0),
             credits_reserved=self._budget.reserved,
             stopped_by=self._why or None,
             report=report,
@@ -249,65 +209,83 @@ class Engine:
 
     def reached(self) -> None:
         """The API answered."""
-        self._unreachable_since = None
-        self._hold_s = 0.0
+        self._outage.answered()
 
-    def unreachable(self, error: NotSentError) -> None:
-        """Everyone waits; after a while the run ends."""
-        now = self._clock.now()
-        if self._unreachable_since is None:
-            self._unreachable_since = now
-        if now - self._unreachable_since >= self._options.unreachable_after:
-            self.halt(error, keep_polling=False)
-        elif now >= self._hold_until:
-            doubled = max(_UNREACHABLE_FIRST_S, 2 * self._hold_s)
-            self._hold_s = min(_UNREACHABLE_LONGEST_S, doubled)
-            self._hold_until = now + self._hold_s
+    def unreachable(self) -> bool:
+        """Everyone waits; True if it is hopeless by now."""
+        return self._outage.failed(self._clock.now())
 
     def scarce(self) -> bool:
         """True while the limit leaves fewer requests than jobs are open."""
         spare = self._limiter.available()
         return spare is not None and spare < self._open_jobs() + len(self._ready)
 
-    # -- workers -----------------------------------------------------------------------------
+    # -- what the crew asks (crew.Foreman) ---------------------------------------------------
 
-    async def _work(self) -> None:
-        this = asyncio.current_task()
-        assert this is not None  # noqa: S101 - a coroutine of a task
-        while True:
-            while self._choice(held=0) == "nothing":
-                await self._park()
-            self._at_limiter += 1
-            try:
-                ticket = await self._limiter.acquire(PRIORITY)
-            finally:
-                self._at_limiter -= 1
-            step = self._take_step(ticket)
-            if step is None:
-                self._limiter.release(ticket, 0)
-                await asyncio.sleep(0)
-                continue
-            self._busy.add(this)
-            try:
-                self._intake.wake()
-                self._wake_worker()
-                await step
-            finally:
-                self._busy.discard(this)
-            self._wake_worker()
-            self._check_end()
+    def has_work(self) -> bool:
+        """Whether a request should be made now."""
+        return self._choice(held=0) != "nothing"
+
+    def backlog(self) -> int:
+        """How many requests could be asked for at most."""
+        return len(self._ready) + len(self._due)
+
+    def next_look(self, now: float) -> float | None:
+        """When the next job is worth a poll, or the API may be tried again."""
+        if self._outage.until > now:
+            return self._outage.until
+        due = self._due.next_due()
+        return due if due is None or due > now else poll_at(self._scene(now, 0))
+
+    def take_step(self, ticket: int) -> Coroutine[Any, Any, None] | None:
+        """The best request to make with this permit."""
+        choice = self._choice(held=1)
+        if choice == "poll":
+            return self._steps.poll(self._due.pop(), ticket)
+        if choice != "submit":
+            return None
+        batch = self._ready.popleft()
+        self._intake.wake()
+        room = self._budget.room()
+        size = self._intake.batch_size if room is None else min(room, self._intake.batch_size)
+        self._budget.reserve(min(size, len(batch.keys)))
+        if len(batch.keys) <= size:
+            return self._steps.submit(batch, ticket)
+        return self._submit_part(batch, size, ticket)
+
+    def stepped(self) -> None:
+        """A request has been dealt with."""
+        self._intake.wake()
+        self._check_end()
+
+    def ended(self, task: asyncio.Task[None]) -> None:
+        """A task has ended; the last one ends the run."""
+        self._odd_jobs.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Raised once everything else is handed over. An input that fails has ended; a step
+            # that fails is a flaw of this package, after which only open jobs are fetched.
+            self.crash = self.crash or error
+            if task is not self._reader:
+                self._shut(f"{type(error).__name__}: {error}", keep_polling=True)
+        self._check_end()
+
+    # -- the choice --------------------------------------------------------------------------
 
     def _choice(self, held: int) -> str:
         """What to do next; `held` is how many permits the asker has in hand."""
         now = self._clock.now()
-        if self.outbox.full or now < self._hold_until:
+        if self.outbox.full or now < self._outage.until:
             return "nothing"
         return choose(self._options.order, self._scene(now, held))
 
     def _scene(self, now: float, held: int) -> Scene:
         open_jobs = self._open_jobs()
         submits = len(self._ready)
-        if open_jobs >= self._max_open or (submits and self._budget.room() == 0):
+        if submits and not (
+            open_jobs < self._max_open
+            and self._steps.may_submit()
+            and self._budget.room() != 0
+        ):
             submits = 0
         spare = self._limiter.available()
         first = self._due.first()
@@ -322,65 +300,13 @@ class Engine:
         )
 
     def _open_jobs(self) -> int:
-        return len(self._due) + len(self._busy)
-
-    def _take_step(self, ticket: int) -> Coroutine[Any, Any, None] | None:
-        choice = self._choice(held=1)
-        if choice == "poll":
-            return self._steps.poll(self._due.pop(), ticket)
-        if choice != "submit":
-            return None
-        batch = self._ready.popleft()
-        room = self._budget.room()
-        size = self._intake.batch_size if room is None else min(room, self._intake.batch_size)
-        self._budget.reserve(min(size, len(batch.keys)))
-        if len(batch.keys) <= size:
-            return self._steps.submit(batch, ticket)
-        return self._submit_part(batch, size, ticket)
+        return len(self._due) + self._crew.busy
 
     async def _submit_part(self, batch: Batch, size: int, ticket: int) -> None:
         """Sends as much of a batch as the budget, or the API's bound on its size, allows."""
         self._ready.appendleft(new_batch(batch.keys[size:]))
         await self._steps.withdraw(batch)
         await self._steps.submit(new_batch(batch.keys[:size]), ticket)
-
-    async def _park(self) -> None:
-        self._set_alarm()
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._parked.append(future)
-        await future
-
-    def _wake_worker(self) -> None:
-        if self._choice(held=0) == "nothing":
-            self._set_alarm()
-            return
-        if self._at_limiter >= len(self._ready) + len(self._due):
-            return  # those who wait for a permit are enough for all there is to do
-        while self._parked:
-            future = self._parked.popleft()
-            if not future.done():
-                future.set_result(None)
-                return
-        if len(self._workers) < self._options.max_workers:
-            self._workers.add(self._spawn(self._work()))
-
-    def _set_alarm(self) -> None:
-        """Sees to it that somebody looks again when the next job is worth a poll."""
-        now = self._clock.now()
-        at = self._hold_until if self._hold_until > now else None
-        if at is None and self._due:
-            due = self._due.next_due()
-            at = due if due is not None and due > now else poll_at(self._scene(now, 0))
-        if at is None or at <= now or (self._alarm is not None and self._alarm_at == at):
-            return
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._alarm_at = at
-        self._alarm = asyncio.get_running_loop().call_later(at - now, self._ring)
-
-    def _ring(self) -> None:
-        self._alarm = None
-        self._wake_worker()
 
     # -- input and end -----------------------------------------------------------------------
 
@@ -393,7 +319,8 @@ class Engine:
     def _planned(self, batch: Batch) -> None:
         if self._submitting:
             self._ready.append(batch)
-            self._wake_worker()
+            self._crew.wake()
+            self._check_end()
         else:
             self._skip(batch)
 
@@ -405,11 +332,11 @@ class Engine:
         )
 
     def _is_idle(self) -> bool:
-        return not (self._ready or self._due or self._busy or self.outbox.full)
+        return not (self._ready or self._due or self._crew.busy or self.outbox.full)
 
     def _room_made(self) -> None:
         self._intake.wake()
-        self._wake_worker()
+        self._crew.wake()
 
     def _shut(self, why: str, *, keep_polling: bool) -> None:
         self._why = self._why or why
@@ -432,42 +359,25 @@ class Engine:
         if self._steps.intends(batch):
             self._odd_jobs.add(self._spawn(self._steps.withdraw(batch)))
 
-    def _cut_off(self) -> None:
-        for task in self._busy:
-            task.cancel()
-
     def _leave_input(self) -> None:
         if self._reader is not None:
             self._reader.cancel()
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(coroutine)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self.ended)
         return task
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._workers.discard(task)
-        self._odd_jobs.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self.crash = self.crash or error
-            # The input failed, or the package has a flaw: what was paid for is still fetched,
-            # and the error is raised once it has been handed over.
-            self._shut(f"{type(error).__name__}: {error}", keep_polling=True)
-        self._check_end()
-
     def _check_end(self) -> None:
-        if self.done.is_set() or self._busy or self._odd_jobs or self._due:
+        if self.done.is_set() or self._crew.busy or self._odd_jobs or self._due:
             return
-        if not self._intake.ended:
-            return
-        if self._ready:
-            if self._budget.room() == 0:
-                self.halt(_no_room(), keep_polling=True)
-            return
-        self.tally.figures.unique = self._intake.unique
-        self.tally.end()
-        self.outbox.close()
-        self.done.set()
+        if self._ready and self._budget.room() == 0:
+            self.halt(_no_room(), keep_polling=True)
+        elif self._intake.ended and not self._ready:
+            self.tally.figures.unique = self._intake.unique
+            self.tally.end()
+            self.outbox.close()
+            self.done.set()
 
 
 def _no_room() -> BudgetExhaustedError:

@@ -5,14 +5,20 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+)
 from itertools import islice
 
 from pubrio_async._errors import ConfigurationError
 from pubrio_async.scheduler.journal import Batch, Journal
 from pubrio_async.scheduler.outbox import Outbox, Row
-from pubrio_async.scheduler.persons import NotAPerson, is_url, person_key
+from pubrio_async.scheduler.persons import NotAPersonError, is_url, person_key
 
 People = Iterable[str] | AsyncIterable[str]
 """Ids or LinkedIn URLs, mixed as you like; endless is fine."""
@@ -48,6 +54,7 @@ class Source:
         self._changed = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
         self._ended = False
+        self._failure: Exception | None = None
 
     async def pull(self, limit: int, linger: float | None) -> list[object] | None:
         """The next rows.
@@ -61,7 +68,7 @@ class Source:
         """
         if self._sync is not None:
             await asyncio.sleep(0)  # a long input must not keep the loop to itself
-            return list(islice(self._sync, limit)) or None
+            return self._slice(limit)
         if self._pump is None:
             self._pump = asyncio.get_running_loop().create_task(self._read_ahead())
         while not self._buffer:
@@ -77,6 +84,19 @@ class Source:
         rows = [self._buffer.popleft() for _ in range(min(limit, len(self._buffer)))]
         self._changed.set()
         return rows
+
+    def _slice(self, limit: int) -> list[object] | None:
+        assert self._sync is not None  # noqa: S101 - asked for by `pull` alone
+        if self._failure is not None:
+            raise self._failure
+        rows: list[object] = []
+        try:
+            rows.extend(islice(self._sync, limit))
+        except Exception as error:  # noqa: BLE001 - the input's own; raised after its last rows
+            self._failure = error
+            if not rows:
+                raise
+        return rows or None
 
     async def close(self) -> None:
         """Stops reading ahead and lets an async generator clean up."""
@@ -202,7 +222,7 @@ class Intake:
             self.rows_read += 1
             try:
                 planned.append((row, person_key(row[1])))
-            except NotAPerson as reason:
+            except NotAPersonError as reason:
                 self._outbox.fail(
                     [row], "rejected", f"{reason}; it was not sent and nothing was charged"
                 )

@@ -121,9 +121,7 @@ class Journal(Protocol):
         """Writes down that the batch was surely not carried out: its people are free again."""
         ...
 
-    async def settle(
-        self, batch_id: str, results: Mapping[str, Settled], charged: Number
-    ) -> None:
+    async def settle(self, batch_id: str, results: Mapping[str, Settled], charged: Number) -> None:
         """Writes down the end of the batch: a result for each person, and its cost."""
         ...
 
@@ -141,7 +139,7 @@ class Journal(Protocol):
 
 
 class MemoryJournal:
-    """A journal that lasts as long as the process: duplicates are served, a crash is not survived."""
+    """A journal as long-lived as the process: duplicates are served, no crash is survived."""
 
     def __init__(self) -> None:
         self._types: tuple[str, ...] | None = None
@@ -174,9 +172,7 @@ class MemoryJournal:
         """Forgets a batch that was surely not carried out."""
         self._open.pop(batch_id, None)
 
-    async def settle(
-        self, batch_id: str, results: Mapping[str, Settled], charged: Number
-    ) -> None:
+    async def settle(self, batch_id: str, results: Mapping[str, Settled], charged: Number) -> None:
         """Notes the end of the batch."""
         self._open.pop(batch_id, None)
         self._ends.update(results)

@@ -121,9 +121,7 @@ class Outbox:
         """Hands over an end without contacts for every row."""
         for row, person in rows:
             self.put(
-                Outcome(
-                    row, person, None, status, redeem_query_id=redeem_query_id, error=error
-                )
+                Outcome(row, person, None, status, redeem_query_id=redeem_query_id, error=error)
             )
 
     def discard(self) -> None:

@@ -9,7 +9,7 @@ _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _PROFILE_PATH = re.compile(r"/(in|pub)/([^/]+)(/.*)?")
 
 
-class NotAPerson(ValueError):
+class NotAPersonError(ValueError):
     """The text names nobody; the message says why."""
 
 
@@ -24,14 +24,14 @@ def person_key(person: str) -> str:
         also what is sent.
 
     Raises:
-        NotAPerson: It is neither.
+        NotAPersonError: It is neither.
     """
     text = person.strip()
     if _UUID.fullmatch(text):
         return text.lower()
     if not text:
         msg = "empty: there is no people_search_id or LinkedIn URL in this row"
-        raise NotAPerson(msg)
+        raise NotAPersonError(msg)
     if "linkedin.com" in text.lower():
         return _linkedin_key(text)
     msg = (
@@ -39,7 +39,7 @@ def person_key(person: str) -> str:
         "e37ccf38-ea8f-422e-9874-cb23b15e8fe4) nor a LinkedIn URL "
         "(https://www.linkedin.com/in/...)"
     )
-    raise NotAPerson(msg)
+    raise NotAPersonError(msg)
 
 
 def is_url(key: str) -> bool:
@@ -60,11 +60,11 @@ def _linkedin_key(text: str) -> str:
         "https",
     ):
         msg = "malformed: the URL does not lead to linkedin.com"
-        raise NotAPerson(msg)
+        raise NotAPersonError(msg)
     match = _PROFILE_PATH.fullmatch(unquote(parts.path).strip().lower())
     if match is None:
         msg = "malformed: a LinkedIn URL of a person has /in/ or /pub/ and a name after it"
-        raise NotAPerson(msg)
+        raise NotAPersonError(msg)
     kind, name, rest = match.groups()
     # What follows a name under /in/ is a language or a sub-page; under /pub/ it is part of it.
     tail = "" if kind == "in" else (rest or "").rstrip("/")

@@ -53,7 +53,7 @@ def estimated_seconds(job: RedeemJob) -> float | None:
     """The estimate in seconds; None where there is none, or its unit is not known."""
     amount = job.estimated_time
     unit = (job.estimated_time_type or "").strip().lower().removesuffix("s")
-    if amount is None or unit not in _UNIT_S or amount != amount:
+    if amount is None or unit not in _UNIT_S:
         return None
     return min(_LONGEST_WAIT_S, max(_SHORTEST_WAIT_S, amount * _UNIT_S[unit]))
 

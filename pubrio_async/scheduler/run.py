@@ -26,9 +26,10 @@ from pubrio_async._errors import ConfigurationError, PubrioError
 from pubrio_async._limiter import RateLimiter
 from pubrio_async.models import Outcome, RunReport, RunStatistics
 from pubrio_async.scheduler.budget import Budget, CreditBudget, NoBudget, Prices
-from pubrio_async.scheduler.engine import Engine, RunOptions
+from pubrio_async.scheduler.engine import Engine
 from pubrio_async.scheduler.intake import People, Source
 from pubrio_async.scheduler.journal import Journal
+from pubrio_async.scheduler.options import RunOptions
 from pubrio_async.scheduler.steps import Verbs
 
 _GRACE_S = 1.5
@@ -50,12 +51,12 @@ class Run:
     def __init__(
         self,
         people: People,
+        *,
         verbs: Verbs,
         limiter: RateLimiter,
         journal: Journal,
         options: RunOptions,
         clock: Clock,
-        *,
         max_credits: float | None,
         deadline: float | None,
         prices: Callable[[], Awaitable[Prices]],
@@ -72,7 +73,7 @@ class Run:
         self._deadline = deadline
         self._prices = prices
         self._open_runs = open_runs
-        self._rng = rng or random.Random()  # noqa: S311 - jitter is no secret
+        self._rng = rng or random.Random()
         self._engine: Engine | None = None
         self._closed = False
 
@@ -115,14 +116,14 @@ class Run:
                 worst = (await self._prices()).worst_case(self._options.contact_types)
                 budget = CreditBudget(self._max_credits, worst)
             self._engine = Engine(
-                Source(self._people, self._options.batch_size),
-                self._verbs,
-                self._limiter,
-                self._journal,
-                budget,
-                self._options,
-                self._clock,
-                self._rng,
+                source=Source(self._people, self._options.batch_size),
+                verbs=self._verbs,
+                limiter=self._limiter,
+                journal=self._journal,
+                budget=budget,
+                options=self._options,
+                clock=self._clock,
+                rng=self._rng,
             )
             await self._engine.start()
         except BaseException:

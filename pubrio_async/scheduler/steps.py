@@ -35,6 +35,7 @@ from pubrio_async.scheduler.intake import Intake, new_batch
 from pubrio_async.scheduler.journal import Batch, BatchKind, Journal, Settled
 from pubrio_async.scheduler.outbox import Outbox, Tally
 from pubrio_async.scheduler.policy import estimated_seconds, first_wait, next_wait
+from pubrio_async.scheduler.settling import settled_people
 
 _UNKNOWN_ID_GRACE_S = 60.0
 _POLL_FAILURES = 10
@@ -97,8 +98,8 @@ class Board(Protocol):
         """The API answered."""
         ...
 
-    def unreachable(self, error: NotSentError) -> None:
-        """The API could not be reached; wait, and give up after a while."""
+    def unreachable(self) -> bool:
+        """The API could not be reached: everyone waits. True if it is hopeless by now."""
         ...
 
     def scarce(self) -> bool:
@@ -111,6 +112,7 @@ class Steps:
 
     def __init__(
         self,
+        *,
         verbs: Verbs,
         journal: Journal,
         budget: Budget,
@@ -137,6 +139,8 @@ class Steps:
         self._accepted_halves: set[str] = set()
         self._accepted_any = False
         self._refused_alone = 0
+        self._under_way = 0
+        self._proven = False
 
     async def submit(self, batch: Batch, ticket: int) -> None:
         """Sends a batch whose cost has been reserved.
@@ -145,6 +149,21 @@ class Steps:
             batch: The people.
             ticket: The limiter's permit; used up, or given back, in any case.
         """
+        self._under_way += 1
+        try:
+            await self._submit(batch, ticket)
+        finally:
+            self._under_way -= 1
+
+    def may_submit(self) -> bool:
+        """False while the first batch is out alone.
+
+        One request is enough to learn that the key is refused or a batch is too large.
+        """
+        self._proven = self._proven or (self._accepted_any and not self._halves)
+        return self._proven or not self._under_way
+
+    async def _submit(self, batch: Batch, ticket: int) -> None:
         phase = Phase()
         try:
             if not await self._intend(batch, ticket):
@@ -236,7 +255,6 @@ class Steps:
         await self._note(self._journal.accepted(batch.batch_id, job))
         self._intended.discard(batch.batch_id)
         self._tally.figures.batches += 1
-        self._accepted_any = True
         self._learn_size(batch)
         now = self._clock.now()
         watched = Job(batch, job, now)
@@ -253,7 +271,7 @@ class Steps:
         ends = settled_people(batch, peoples, query_id)
         await self._note(self._journal.settle(batch.batch_id, ends, charged or 0))
         self._intended.discard(batch.batch_id)
-        self._accepted_any = True
+        self._learn_size(batch)
         self._budget.settle(len(batch.keys), charged)
         for key in batch.keys:
             self._outbox.settle(self._intake.take(key), ends[key])
@@ -280,9 +298,12 @@ class Steps:
             self._board.again(batch)
             self._budget.release(len(batch.keys))
         elif isinstance(error, NotSentError):
-            self._budget.release(len(batch.keys))
-            self._board.again(batch)
-            self._board.unreachable(error)
+            if self._board.unreachable():
+                await self._fail(batch, str(error))
+                self._board.halt(error, keep_polling=False)
+            else:
+                self._budget.release(len(batch.keys))
+                self._board.again(batch)
         elif isinstance(error, ResponseLostError | ServerError | DecodeError) or (
             error.may_have_charged
         ):
@@ -293,9 +314,9 @@ class Steps:
             await self._fail(batch, str(error))
             if isinstance(error, InsufficientCreditsError):
                 self._board.halt(error, keep_polling=True)
-            elif isinstance(
-                error, AuthenticationError | PermissionDeniedError
-            ) or not isinstance(error, ResponseError):
+            elif isinstance(error, AuthenticationError | PermissionDeniedError) or not isinstance(
+                error, ResponseError
+            ):
                 self._board.halt(error, keep_polling=False)
 
     def _is_about_people(self, batch: Batch, error: ResponseError) -> bool:
@@ -312,6 +333,7 @@ class Steps:
             await self.withdraw(batch)
             middle = (len(batch.keys) + 1) // 2
             self._tally.figures.retries += 1
+            self._halves.pop(batch.batch_id, None)
             for keys in (batch.keys[middle:], batch.keys[:middle]):
                 half = new_batch(keys)
                 self._halves[half.batch_id] = (batch.batch_id, len(keys))
@@ -329,7 +351,8 @@ class Steps:
             self._board.halt(error, keep_polling=True)
 
     def _learn_size(self, batch: Batch) -> None:
-        """If both halves of a refused batch are accepted, it was its size that was refused."""
+        """The batch was accepted; if both halves of a refused one are, its size was refused."""
+        self._accepted_any = True
         half = self._halves.pop(batch.batch_id, None)
         if half is None:
             return
@@ -349,8 +372,10 @@ class Steps:
             self._board.watch(job, now)
             return
         if isinstance(error, NotSentError):
+            hopeless = self._board.unreachable()
             self._board.watch(job, now)
-            self._board.unreachable(error)
+            if hopeless:
+                self._board.halt(error, keep_polling=False)
             return
         if isinstance(error, AuthenticationError | PermissionDeniedError) or not isinstance(
             error, ResponseError | ResponseLostError
@@ -389,52 +414,14 @@ class Steps:
     async def _unsettle(self, batch: Batch, reason: str) -> None:
         await self._note(self._journal.unsettle(batch.batch_id, reason))
         self._intended.discard(batch.batch_id)
+        self._halves.pop(batch.batch_id, None)
         self._budget.settle(len(batch.keys), None)
         for key in batch.keys:
             self._outbox.fail(self._intake.take(key), "unsettled", reason)
 
     async def _fail(self, batch: Batch, reason: str) -> None:
         await self.withdraw(batch)
+        self._halves.pop(batch.batch_id, None)
         self._budget.release(len(batch.keys))
         for key in batch.keys:
             self._outbox.fail(self._intake.take(key), "failed", reason)
-
-
-def settled_people(
-    batch: Batch, peoples: Sequence[RedeemedPerson], query_id: str | None
-) -> dict[str, Settled]:
-    """The end of every person of a batch: matched by id, whatever the order of the reply.
-
-    People the reply does not name were not found. People it names beyond the batch are kept
-    under their own id: they were paid for.
-    """
-    if batch.kind == "single":
-        found = peoples[0] if peoples else RedeemedPerson()
-        return {batch.keys[0]: _settled(batch.keys[0], found, query_id)}
-    ends: dict[str, Settled] = {}
-    for person in peoples:
-        if person.people_search_id:
-            key = person.people_search_id.lower()
-            end = _settled(key, person, query_id)
-            ends[key] = _merged(ends[key], end) if key in ends else end
-    for key in batch.keys:
-        if key not in ends:
-            ends[key] = Settled("empty", key, redeem_query_id=query_id)
-    return ends
-
-
-def _settled(key: str, person: RedeemedPerson, query_id: str | None) -> Settled:
-    emails = person.emails or ()
-    phones = person.phones or ()
-    known = person.people_search_id or (None if key.startswith("http") else key)
-    return Settled("found" if emails or phones else "empty", known, emails, phones, query_id)
-
-
-def _merged(one: Settled, other: Settled) -> Settled:
-    return Settled(
-        "found" if "found" in (one.status, other.status) else "empty",
-        one.people_search_id,
-        one.emails + other.emails,
-        one.phones + other.phones,
-        one.redeem_query_id,
-    )

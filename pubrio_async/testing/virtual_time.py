@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import selectors
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -125,6 +126,9 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         if timeout is None:
             raise DeadlockError("deadlock: nothing left to wait for; " + self._waiting())
         self._now += timeout
+        # The base class runs the timers due before now + resolution. Far from 0 the steps between
+        # floats outgrow its nanosecond, and a timer due exactly now would never run.
+        self._clock_resolution = max(1e-9, 2 * math.ulp(self._now))
         return []
 
     def _waiting(self) -> str:

@@ -118,7 +118,7 @@ def test_time_stands_still_while_a_thread_works(own_pool: bool) -> None:
 
         with ThreadPoolExecutor(1) if own_pool else contextlib.nullcontext() as pool:
             job = loop.run_in_executor(pool, work)
-            while not running.is_set():
+            while not running.is_set():  # noqa: ASYNC110 - set by a thread
                 await asyncio.sleep(0)
             # The loop is about to wait; only now may the thread end.
             threading.Timer(0.02, go_on.set).start()
@@ -140,7 +140,7 @@ def test_a_thread_is_waited_for_after_its_awaiter_was_cancelled() -> None:
             ended.set()
 
         job = loop.run_in_executor(None, work)
-        while not running.is_set():
+        while not running.is_set():  # noqa: ASYNC110 - set by a thread
             await asyncio.sleep(0)
         job.cancel()
         threading.Timer(0.02, go_on.set).start()

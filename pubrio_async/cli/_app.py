@@ -1,0 +1,208 @@
+"""The commands and their options."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pubrio_async.cli._options import (
+    DEFAULT_BATCH_SIZE,
+    DEFAULT_MAX_CONCURRENCY,
+    Order,
+    ProgressStyle,
+    RedeemOptions,
+)
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    # A traceback with local variables would show people and contacts.
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Redeem contacts of the Pubrio API in bulk. The key is read from PUBRIO_API_KEY.",
+)
+
+
+@app.command()
+def redeem(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="INPUT",
+            help=".csv, .tsv, .jsonl, .txt (one id or LinkedIn URL a line), .parquet, or - for "
+            "stdin.",
+            show_default=False,
+        ),
+    ],
+    types: Annotated[
+        str,
+        typer.Option(
+            "--types",
+            help="What to look for: email-work, email-personal, phone, joined by commas.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help=".csv, .tsv or .parquet (the input's columns and the outcome's, in input order), "
+            "or .jsonl (an outcome a line). Without it: JSONL to stdout.",
+            show_default=False,
+        ),
+    ] = None,
+    column: Annotated[
+        str | None,
+        typer.Option(
+            "--column",
+            help="The column with the people. Default: people_search_id, else linkedin_url.",
+            show_default=False,
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", min=1, help="People in one request.")
+    ] = DEFAULT_BATCH_SIZE,
+    rate: Annotated[
+        str | None,
+        typer.Option(
+            "--rate",
+            help='Rate limits, such as "300/minute; 2400/hour". Default: PUBRIO_RATE_LIMIT, else '
+            "300/minute.",
+            show_default=False,
+        ),
+    ] = None,
+    max_concurrency: Annotated[
+        int, typer.Option("--max-concurrency", min=1, help="Most requests in flight at once.")
+    ] = DEFAULT_MAX_CONCURRENCY,
+    journal: Annotated[
+        str | None,
+        typer.Option(
+            "--journal",
+            help="Where the run is written down, so that it can be continued. Default: OUTPUT "
+            "with .journal after it; none without -o.",
+            show_default=False,
+        ),
+    ] = None,
+    no_journal: Annotated[
+        bool,
+        typer.Option("--no-journal", help="Keep no journal: what a crash loses is paid for again."),
+    ] = False,
+    max_credits: Annotated[
+        int | None,
+        typer.Option(
+            "--max-credits",
+            min=0,
+            help="Most credits the run may cost; the worst case counts.",
+            show_default=False,
+        ),
+    ] = None,
+    deadline: Annotated[
+        float | None,
+        typer.Option("--deadline", help="Seconds after which the run ends.", show_default=False),
+    ] = None,
+    report: Annotated[
+        str | None,
+        typer.Option(
+            "--report", help="Where the figures of the run go, as JSON.", show_default=False
+        ),
+    ] = None,
+    order: Annotated[
+        Order,
+        typer.Option("--order", help="Early results, or the whole list soonest."),
+    ] = Order.RESULTS,
+    progress: Annotated[
+        ProgressStyle,
+        typer.Option("--progress", help="On stderr. auto: a bar on a terminal, a log elsewhere."),
+    ] = ProgressStyle.AUTO,
+    sandbox: Annotated[
+        bool,
+        typer.Option(
+            "--sandbox",
+            help="Redeem from the local stand-in: made-up contacts, no key, no charge.",
+        ),
+    ] = False,
+) -> None:
+    """Redeem the people of a file, or of stdin.
+
+    Running the same command again continues it: what is settled is not sent again.
+
+    Exit code: 0 all rows settled, 2 usage or configuration, 3 some rows failed, pending or
+    unsettled, 4 stopped by the budget or by missing credits, 5 the key was refused, 130
+    interrupted, 1 anything else.
+    """
+    # Not at the top: --help and mistyped options need none of it.
+    from pubrio_async.cli import _redeem  # noqa: PLC0415
+
+    options = RedeemOptions(
+        input=source,
+        output=output,
+        types=types,
+        column=column,
+        batch_size=batch_size,
+        rate=rate,
+        max_concurrency=max_concurrency,
+        journal=journal,
+        no_journal=no_journal,
+        max_credits=max_credits,
+        deadline=deadline,
+        report=report,
+        order=order,
+        progress=progress,
+        sandbox=sandbox,
+    )
+    raise typer.Exit(_redeem.redeem(options))
+
+
+@app.command()
+def sandbox(
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65_535, help="Port; 0 takes a free one.")
+    ] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Another seed finds other contacts.")] = 0,
+    limits: Annotated[
+        str, typer.Option("--limits", help="The rate limits it enforces.")
+    ] = "300/minute",
+    credit: Annotated[
+        int, typer.Option("--credit", min=0, help="Credits it starts with.")
+    ] = 1_000_000,
+    latency: Annotated[
+        float, typer.Option("--latency", min=0, help="Seconds before each reply.")
+    ] = 0.05,
+    time_scale: Annotated[
+        float,
+        typer.Option("--time-scale", min=0, help="Multiplies the time its jobs take."),
+    ] = 1.0,
+    max_batch: Annotated[
+        int | None,
+        typer.Option("--max-batch", min=1, help="Largest batch it accepts.", show_default=False),
+    ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fault",
+            help="What goes wrong; may be given several times. See the sandbox's documentation.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Run the local stand-in for the API until it is interrupted.
+
+    The first line on stdout is its URL, to be used as PUBRIO_BASE_URL; any key will do.
+    """
+    from pubrio_async.cli import _sandbox  # noqa: PLC0415 - as above
+
+    options = _sandbox.SandboxOptions(
+        host=host,
+        port=port,
+        seed=seed,
+        limits=limits,
+        credit=credit,
+        latency=latency,
+        time_scale=time_scale,
+        max_batch=max_batch,
+        faults=tuple(fault or ()),
+    )
+    raise typer.Exit(_sandbox.serve(options))

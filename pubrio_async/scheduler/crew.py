@@ -1,0 +1,154 @@
+"""The workers of a run: a bounded number of them, and one alarm for everything that is due.
+
+A worker first gets hold of a permit and only then asks what to do with it: by the time a request
+may leave, the choice is made with the newest knowledge. There is no task per job.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from pubrio_async._clock import Clock
+from pubrio_async._limiter import RateLimiter
+
+PRIORITY = 1
+"""A run yields to the calls the program makes itself, which have priority 0."""
+
+
+class Foreman(Protocol):
+    """Who tells the crew what there is to do."""
+
+    def has_work(self) -> bool:
+        """Whether a request should be made now."""
+        ...
+
+    def backlog(self) -> int:
+        """How many requests could be asked for at most."""
+        ...
+
+    def take_step(self, ticket: int) -> Coroutine[Any, Any, None] | None:
+        """The best request to make with this permit; None if there is none after all."""
+        ...
+
+    def next_look(self, now: float) -> float | None:
+        """When there will be something to do, if nothing happens before."""
+        ...
+
+    def stepped(self) -> None:
+        """A request has been dealt with."""
+        ...
+
+    def ended(self, task: asyncio.Task[None]) -> None:
+        """A task of the crew has ended, perhaps badly."""
+        ...
+
+
+class Crew:
+    """Workers that come when there is work and park when there is none.
+
+    Args:
+        foreman: Who tells them what to do.
+        limiter: Who says when.
+        clock: Where the time comes from.
+        size: Most workers.
+    """
+
+    def __init__(self, foreman: Foreman, limiter: RateLimiter, clock: Clock, size: int) -> None:
+        self._foreman = foreman
+        self._limiter = limiter
+        self._now: Callable[[], float] = clock.now
+        self._size = size
+        self._workers: set[asyncio.Task[None]] = set()
+        self._busy: set[asyncio.Task[None]] = set()
+        self._parked: deque[asyncio.Future[None]] = deque()
+        self._at_limiter = 0
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = 0.0
+
+    @property
+    def busy(self) -> int:
+        """Requests under way."""
+        return len(self._busy)
+
+    def wake(self) -> None:
+        """There may be something to do: calls one more worker if there is."""
+        if not self._foreman.has_work():
+            self._set_alarm()
+            return
+        if self._at_limiter >= self._foreman.backlog():
+            return  # those who wait for a permit are enough for all there is to do
+        while self._parked:
+            future = self._parked.popleft()
+            if not future.done():
+                future.set_result(None)
+                return
+        if len(self._workers) < self._size:
+            task = asyncio.get_running_loop().create_task(self._work())
+            self._workers.add(task)
+            task.add_done_callback(self._left)
+
+    def cut_off(self) -> None:
+        """Cancels the requests under way."""
+        for task in self._busy:
+            task.cancel()
+
+    async def dismiss(self) -> None:
+        """Cancels every worker and waits until they have gone."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        workers = tuple(self._workers)
+        for task in workers:
+            task.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+
+    async def _work(self) -> None:
+        this = asyncio.current_task()
+        assert this is not None  # noqa: S101 - a coroutine of a task
+        while True:
+            while not self._foreman.has_work():
+                await self._park()
+            self._at_limiter += 1
+            try:
+                ticket = await self._limiter.acquire(PRIORITY)
+            finally:
+                self._at_limiter -= 1
+            step = self._foreman.take_step(ticket)
+            if step is None:
+                self._limiter.release(ticket, 0)
+                await asyncio.sleep(0)
+                continue
+            self._busy.add(this)
+            try:
+                self.wake()
+                await step
+            finally:
+                self._busy.discard(this)
+            self.wake()
+            self._foreman.stepped()
+
+    async def _park(self) -> None:
+        self._set_alarm()
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._parked.append(future)
+        await future
+
+    def _left(self, task: asyncio.Task[None]) -> None:
+        self._workers.discard(task)
+        self._foreman.ended(task)
+
+    def _set_alarm(self) -> None:
+        now = self._now()
+        at = self._foreman.next_look(now)
+        if at is None or at <= now or (self._alarm is not None and self._alarm_at == at):
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_at = at
+        self._alarm = asyncio.get_running_loop().call_later(at - now, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self.wake()

@@ -1,0 +1,33 @@
+"""How a run behaves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from pubrio_async.scheduler.policy import Order
+
+
+class RunOptions(Struct, frozen=True, kw_only=True):
+    """How a run behaves.
+
+    Attributes:
+        contact_types: What to look for.
+        batch_size: Most people in a batch.
+        order: What goes first.
+        max_open_jobs: Most jobs open at once; None to derive it from the rate limit.
+        linger: Seconds a batch waits to be filled when the input pauses.
+        job_timeout: Seconds after which an unfinished job is left as `pending`.
+        unreachable_after: Seconds the API may be unreachable before the run ends.
+        max_workers: Most requests of the run under way at once.
+    """
+
+    contact_types: Sequence[str]
+    batch_size: int = 100
+    order: Order = "results"
+    max_open_jobs: int | None = None
+    linger: float = 2.0
+    job_timeout: float = 3600.0
+    unreachable_after: float = 120.0
+    max_workers: int = 32
