@@ -11,7 +11,13 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from pubrio_async._clock import Clock
-from pubrio_async._errors import ConfigurationError, NotSentError, PubrioError, RateLimitedError
+from pubrio_async._errors import (
+    ConfigurationError,
+    NotSentError,
+    PubrioError,
+    RateLimitedError,
+    ResponseLostError,
+)
 from pubrio_async._limiter import RateLimiter
 from pubrio_async._phase import Phase
 from pubrio_async._retry import RetryPolicy, next_wait
@@ -148,7 +154,8 @@ class Dispatcher:
         rest = list(self._owned)
         for task in rest:
             task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
+        if rest:
+            await asyncio.wait(rest)
 
     async def _run(self, route: Route[T], body: bytes | None, flight: _Flight) -> T:
         deadline = self._clock.now() + self._max_wait
@@ -182,10 +189,10 @@ class Dispatcher:
                 async with asyncio.timeout(left):
                     return await self._limiter.acquire()
             except TimeoutError:
-                pass
+                blocked = self._limiter.statistics().next_permit_s
         msg = (
             f"{route.method} {route.path} was not sent: the rate limit leaves no free request "
-            f"within {self._max_wait:g} s (the next one in about {max(blocked, left):.0f} s). "
+            f"within {self._max_wait:g} s (the next one in about {max(1.0, blocked):.0f} s). "
             "Nothing was charged; try again later, or send less at once."
         )
         raise NotSentError(msg)
@@ -198,24 +205,51 @@ class Dispatcher:
         self._owned.add(task)
         task.add_done_callback(self._owned.discard)
         try:
-            return await asyncio.shield(task)
+            await asyncio.wait((task,))  # unlike a shield it tells whose cancellation it is
         except asyncio.CancelledError:
             flight.abandoned = True
             if not task.done() and flight.phase.sent == 0:
                 task.cancel()
-            task.add_done_callback(lambda done: self._keep(route, fields, done))
+            task.add_done_callback(lambda done: self._keep(route, fields, flight, done))
             raise
+        if task.cancelled():
+            raise _cut_off(route, flight)
+        return task.result()
 
     def _keep(
-        self, route: Route[Any], fields: Mapping[str, Any], task: asyncio.Task[Any]
+        self,
+        route: Route[Any],
+        fields: Mapping[str, Any],
+        flight: _Flight,
+        task: asyncio.Task[Any],
     ) -> None:
         """Holds on to a reply that was paid for and has no reader any more."""
+        error: BaseException | None
         if task.cancelled():
-            return
-        error = task.exception()
+            if flight.phase.sent == 0:
+                return
+            error = _cut_off(route, flight)
+        else:
+            error = task.exception()
         if error is None:
             self.abandoned.append(AbandonedCall(route.name, fields, task.result(), None))
         elif isinstance(error, PubrioError):
             self.abandoned.append(AbandonedCall(route.name, fields, None, error))
         else:
             raise error
+
+
+def _cut_off(route: Route[Any], flight: _Flight) -> PubrioError:
+    """What became of a paid call that closing the client has ended."""
+    what = f"{route.method} {route.path}"
+    if flight.phase.sent == 0:
+        return NotSentError(
+            f"{what} was not sent: the client was closed meanwhile. Nothing was carried out or "
+            "charged; it is safe to send it again."
+        )
+    return ResponseLostError(
+        f"{what} was sent, but its reply was lost: the client was closed meanwhile. Credits may "
+        "have been charged, so it is not sent again on its own: look for it in the API's request "
+        "log (api_keys.logs).",
+        may_have_charged=True,
+    )

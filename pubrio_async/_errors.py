@@ -150,7 +150,32 @@ class RateLimitedError(ResponseError):
 
 
 class ServerError(ResponseError):
-    """5xx: the API failed; what it did before is not known."""
+    """5xx: the API failed; what it did before is not known.
+
+    Attributes:
+        retry_after: Seconds to wait, where the API said so.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        body: str = "",
+        code: int | str | None = None,
+        details: object = None,
+        may_have_charged: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(
+            message,
+            status=status,
+            body=body,
+            code=code,
+            details=details,
+            may_have_charged=may_have_charged,
+        )
+        self.retry_after = retry_after
 
 
 class DecodeError(ResponseError):

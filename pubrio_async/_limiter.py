@@ -234,12 +234,11 @@ class Limiter:
             self._refusals_in_a_row += 1
             self._must_probe = True
             self._probe_out = False
-        if retry_after is None:
-            if not first:
-                return
-            doubled = _FIRST_BACKOFF_S * 2.0 ** min(self._refusals_in_a_row - 1, 10)
-            retry_after = min(doubled, _LONGEST_BACKOFF_S) * self._rng.uniform(0.8, 1.2)
-        self._paused_until = max(self._paused_until, self._now() + retry_after)
+        seconds = retry_after or 0.0
+        # An API that says 0 and refuses again would otherwise be asked without end.
+        if first and (retry_after is None or self._refusals_in_a_row > 1):
+            seconds = max(seconds, self._backoff())
+        self._paused_until = max(self._paused_until, self._now() + seconds)
 
     def available(self) -> int | None:
         """Requests the limits would let leave at once; None without limits."""
@@ -266,11 +265,15 @@ class Limiter:
             in_flight=self._in_flight,
             waiting=self._waiting,
             available=self.available(),
-            next_permit_s=max(0.0, (self._opens_at(now) or now) - now),
+            next_permit_s=self._opens_at(now) - now,
             paused_s=max(0.0, self._paused_until - now),
             granted=self._granted,
             refused=self._refused,
         )
+
+    def _backoff(self) -> float:
+        doubled = _FIRST_BACKOFF_S * 2.0 ** min(self._refusals_in_a_row - 1, 10)
+        return min(doubled, _LONGEST_BACKOFF_S / 1.2) * self._rng.uniform(0.8, 1.2)
 
     def _admits(self, now: float) -> bool:
         if self._in_flight >= self._max_concurrency or now < self._paused_until:
@@ -287,15 +290,14 @@ class Limiter:
         self._probe_out = self._must_probe
         return self._generation
 
-    def _opens_at(self, now: float) -> float | None:
-        """When time alone will let a request leave; None if only a release can."""
+    def _opens_at(self, now: float) -> float:
+        """When the pause and the limits let the next one leave, as things stand."""
         at = max(now, self._paused_until)
         for window in self._windows:
             if window.free(now) <= 0:
                 back = window.next_free()
-                if back is None:
-                    return None
-                at = max(at, back)
+                if back is not None:  # else all are in flight, and no time is known
+                    at = max(at, back)
         return at
 
     def _pump(self) -> None:
@@ -313,20 +315,22 @@ class Limiter:
                 queue.popleft()
                 self._waiting -= 1
                 future.set_result(self._take())
+        self._disarm()
 
     def _arm(self, now: float) -> None:
-        blocked = self._in_flight >= self._max_concurrency or (
-            self._must_probe and self._probe_out
-        )
-        at = None if blocked else self._opens_at(now)
-        if at is None:
-            return  # the next release pumps
-        if self._timer is not None:
-            if self._timer_at <= at:
-                return  # it fires first and looks again
-            self._timer.cancel()
+        at = self._opens_at(now)
+        if at <= now:
+            return  # it is not time that is lacking: the next release pumps
+        if self._timer is not None and self._timer_at <= at:
+            return  # it fires first and looks again
+        self._disarm()
         self._timer_at = at
         self._timer = asyncio.get_running_loop().call_later(at - now, self._wake)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _wake(self) -> None:
         self._timer = None
@@ -340,6 +344,5 @@ class Limiter:
             for priority, queue in self._queues.items():
                 self._queues[priority] = deque(f for f in queue if not f.done())
             self._cancelled = 0
-        if not self._waiting and self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        # Until now it was counted as waiting, and whoever came since has lined up behind it.
+        self._pump()

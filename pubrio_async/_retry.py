@@ -32,7 +32,8 @@ class RetryPolicy(Struct, frozen=True):
 
 def backoff(policy: RetryPolicy, attempt: int, rng: random.Random) -> float:
     """The wait before resend number `attempt` (from 1), with jitter, in seconds."""
-    return min(policy.longest_s, policy.first_s * 2.0 ** (attempt - 1)) * rng.uniform(0.5, 1.0)
+    doubled = policy.first_s * 2.0 ** min(attempt - 1, 100)  # beyond, floats would overflow
+    return min(policy.longest_s, doubled) * rng.uniform(0.5, 1.0)
 
 
 def next_wait(

@@ -52,14 +52,20 @@ class Route(Struct, Generic[T], frozen=True):
         return self.safe_to_resend and not self.paid
 
 
+_NOBODY = RedeemPeopleReply()
+_people_strictly: Callable[[bytes], RedeemPeopleReply] = data_decoder(RedeemPeopleReply)
 _people_or_none: Callable[[bytes], RedeemPeopleReply | None] = data_decoder(
     RedeemPeopleReply | None
 )
 
 
 def _people(body: bytes) -> RedeemPeopleReply:
-    # What a miss looks like is not documented; `data: null` must not make it an error.
-    return _people_or_none(body) or RedeemPeopleReply()
+    reply = _people_or_none(body)
+    if reply is None:
+        # What a miss looks like is not documented; `data: null` must not make it an error.
+        return _NOBODY
+    # Every field may be absent, so what looks empty may be an object that is none of ours.
+    return _people_strictly(body) if reply == _NOBODY else reply
 
 
 REDEEM_PEOPLE: Route[RedeemPeopleReply] = Route(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import anyio
 from msgspec import Struct
@@ -17,7 +17,7 @@ from pubrio_async._errors import ConfigurationError
 from pubrio_async._limiter import Limiter, LimiterStatistics
 from pubrio_async._phase import Phase
 from pubrio_async._routes import REDEEM_BATCH, REDEEM_PEOPLE, REDEEM_QUERY
-from pubrio_async._transport import AiohttpTransport, Transport
+from pubrio_async._transport import AiohttpTransport, Session, Transport
 from pubrio_async._wire import encode_body
 from pubrio_async.endpoints import ContactTypeName, ProfileEndpoints, Redeem, User
 from pubrio_async.endpoints._base import CONTACT_TYPES, closed_set
@@ -29,9 +29,6 @@ from pubrio_async.scheduler.options import RunOptions
 from pubrio_async.scheduler.persons import is_url
 from pubrio_async.scheduler.policy import ORDERS, Order
 from pubrio_async.scheduler.run import Run
-
-if TYPE_CHECKING:
-    import aiohttp
 
 _DRAIN_S = 1.5
 
@@ -160,7 +157,7 @@ class AsyncPubrio:
         rate_limit: str | None = None,
         max_concurrency: int = 32,
         timeout: float = 30.0,
-        session: aiohttp.ClientSession | None = None,
+        session: Session | None = None,
         *,
         max_wait: float = 90.0,
         transport: Transport | None = None,

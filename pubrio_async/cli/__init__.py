@@ -1,4 +1,4 @@
-"""The command line `pubrio-async`; needs the extra `cli`, which nothing imports before it is used."""
+"""The command line `pubrio-async`; needs the extra `cli`, which is imported when it is used."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ app = typer.Typer(
 
 
 @app.command()
-def redeem(
+def redeem(  # noqa: PLR0917 - typer calls it by name
     source: Annotated[
         str,
         typer.Argument(
@@ -156,7 +156,7 @@ def redeem(
 
 
 @app.command()
-def sandbox(
+def sandbox(  # noqa: PLR0917 - typer calls it by name
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int, typer.Option("--port", min=0, max=65_535, help="Port; 0 takes a free one.")

@@ -22,7 +22,13 @@ _PREFIX = "pubrio-async: "
 
 def say(text: str) -> None:
     """Prints one line for the person in front of the terminal."""
-    print(_PREFIX + " ".join(text.split()), file=sys.stderr, flush=True)
+    print(one_line(text), file=sys.stderr, flush=True)
+
+
+def one_line(text: str) -> str:
+    """A message as it is printed: one line, and nothing in it that a terminal would obey."""
+    line = " ".join(text.split())
+    return _PREFIX + "".join(char if char.isprintable() else "?" for char in line)
 
 
 def summary(report: RunReport, options: RedeemOptions) -> list[str]:
@@ -38,12 +44,16 @@ def summary(report: RunReport, options: RedeemOptions) -> list[str]:
         if report.credit_balance is None
         else f"{_credits(report.credit_balance)} plan credits left"
     )
-    lines = [
-        f"{_rows(report.rows)} ({report.unique:,} distinct people): {counts}",
-        f"{_credits(report.credits_charged)} credits charged, as the API reports it; {balance}",
+    requests = (
         f"{report.requests:,} requests ({report.batches:,} batches, {report.polls:,} polls, "
         f"{report.retries:,} retries, {report.rate_limited:,} refused by the rate limit) "
-        f"in {report.elapsed_s:.1f} s",
+        f"in {report.elapsed_s:.1f} s"
+    )
+    made_up = "made-up " if options.sandbox else ""
+    lines = [
+        f"{_rows(report.rows)} ({report.unique:,} distinct people): {counts}",
+        f"{_credits(report.credits_charged)} {made_up}credits charged, as reported; {balance}",
+        requests,
     ]
     if options.output is not None:
         lines.append(f"output: {options.output}")

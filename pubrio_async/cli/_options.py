@@ -7,17 +7,17 @@ import os
 import shlex
 import sys
 from enum import StrEnum
-from typing import Literal, cast
+from typing import get_args
 
 from msgspec import Struct
 
 from pubrio_async._errors import ConfigurationError
-from pubrio_async.models import ContactType
+from pubrio_async.endpoints import ContactTypeName
 
 DEFAULT_BATCH_SIZE = 100
 DEFAULT_MAX_CONCURRENCY = 32
 
-_TYPES = tuple(sorted(ContactType))
+_TYPES: dict[str, ContactTypeName] = {name: name for name in get_args(ContactTypeName)}
 
 
 class Order(StrEnum):
@@ -82,12 +82,7 @@ class RedeemOptions(Struct, frozen=True, kw_only=True):
             return self.journal
         return None if self.output is None else f"{self.output}.journal"
 
-    @property
-    def run_order(self) -> Literal["results", "makespan"]:
-        """`order` as the client takes it."""
-        return cast("Literal['results', 'makespan']", self.order.value)
-
-    def contact_types(self) -> list[str]:
+    def contact_types(self) -> list[ContactTypeName]:
         """The contact types, each once.
 
         Raises:
@@ -98,9 +93,9 @@ class RedeemOptions(Struct, frozen=True, kw_only=True):
         if unknown:
             raise ConfigurationError(
                 f"--types: {unknown[0][:60]!r} is not a contact type. Join one or more of "
-                f"{', '.join(_TYPES)} with commas."
+                f"{', '.join(sorted(_TYPES))} with commas."
             )
-        return list(dict.fromkeys(words))
+        return [_TYPES[word] for word in dict.fromkeys(words)]
 
     def check(self) -> None:
         """Checks what can be checked without opening a file.

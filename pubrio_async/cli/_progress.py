@@ -6,13 +6,13 @@ import asyncio
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
 
 import msgspec
 
-from pubrio_async.cli._messages import say
+from pubrio_async.cli._messages import one_line, say
 from pubrio_async.cli._options import ProgressStyle
 from pubrio_async.models import RunStatistics
 from pubrio_async.models.redeem import Number
@@ -22,7 +22,6 @@ LOG_INTERVAL_S = 5.0
 
 # Long enough to hold a whole window of the usual limit, which is spent in bursts.
 _ETA_WINDOW_S = 120.0
-_UNLIMITED = 1_000_000
 
 
 class HasStatistics(Protocol):
@@ -62,7 +61,7 @@ class ProgressLine(msgspec.Struct, frozen=True):
     eta_s: float | None
     batches_open: int
     requests_in_flight: int
-    requests_left: int
+    requests_left: int | None
     paused_s: float
     credits_charged: Number
     stopped_by: str | None
@@ -105,9 +104,8 @@ class BarProgress(Progress):
     def __init__(self, total: int | None, now: Callable[[], float] = time.monotonic) -> None:
         # Not at the top: it takes 100 ms, which only a bar is worth.
         from rich.console import Console  # noqa: PLC0415
-        from rich.progress import BarColumn  # noqa: PLC0415
+        from rich.progress import BarColumn, TextColumn  # noqa: PLC0415
         from rich.progress import Progress as RichProgress  # noqa: PLC0415
-        from rich.progress import TextColumn  # noqa: PLC0415
 
         self._now = now
         self._start = now()
@@ -133,7 +131,7 @@ class BarProgress(Progress):
 
     def note(self, text: str) -> None:
         """Says something above the bar."""
-        self._bar.console.print(f"pubrio-async: {text}", markup=False, highlight=False)
+        self._bar.console.print(one_line(text), markup=False, highlight=False)
 
     def close(self) -> None:
         """Leaves the bar where it is and gives the cursor back."""
@@ -164,7 +162,7 @@ def bar_text(statistics: RunStatistics, total: int | None, eta_s: float | None) 
     settled = f"{statistics.rows_settled:,}"
     parts = [f"{settled}/{total:,} rows" if total is not None else f"{settled} rows"]
     parts.append(f"{statistics.batches_open:,} batches")
-    if statistics.requests_left < _UNLIMITED:
+    if statistics.requests_left is not None:
         parts.append(f"{statistics.requests_left:,} requests left")
     parts.append(f"{statistics.report.credits_charged:,} credits")
     if statistics.stopped_by is not None:
@@ -194,7 +192,7 @@ def make_progress(style: ProgressStyle, total: int | None) -> Progress:
 
 
 @asynccontextmanager
-async def watching(run: HasStatistics, progress: Progress) -> AsyncIterator[None]:
+async def watching(run: HasStatistics, progress: Progress) -> AsyncGenerator[None, None]:
     """Updates the progress display while the block runs, and once more at its end."""
 
     async def watch(interval_s: float) -> None:

@@ -138,7 +138,7 @@ async def _redeem(options: RedeemOptions, files: Files, signals: Signals) -> Exi
                 batch_size=options.batch_size,
                 journal=options.journal_path,
                 max_credits=options.max_credits,
-                order=options.run_order,
+                order=options.order.value,
                 deadline=options.deadline,
             )
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -25,7 +25,7 @@ _DEMO_TIME_SCALE = 0.3
 
 
 @asynccontextmanager
-async def demo_sandbox(rate: str | None) -> AsyncIterator[str]:
+async def demo_sandbox(rate: str | None) -> AsyncGenerator[str, None]:
     """Runs the stand-in on a port of this machine while the block runs; gives its URL.
 
     Args:

@@ -37,7 +37,7 @@ def closed_set(name: str, values: Sequence[str], allowed: Collection[str]) -> Se
     if isinstance(values, str):
         msg = f"{name} takes a list, such as [{values!r}], not a string"
         raise ConfigurationError(msg)
-    unknown = [value for value in values if value not in allowed]
+    unknown = [value for value in values or () if value not in allowed]
     if unknown or not values:
         wrong = ", ".join(map(repr, unknown)) or "an empty list"
         msg = f"{name}: {wrong} is not allowed; choose from {', '.join(sorted(allowed))}"

@@ -72,9 +72,6 @@ class JobBook:
         self.polls_after_completion = 0
         self.unknown_polls = 0
 
-    def __len__(self) -> int:
-        return len(self._jobs)
-
     def submit(self, people: bytes, types: int, now: float, *, endless: bool) -> Job:
         """Accept a job; an `endless` one never completes."""
         self._forget(now)
@@ -140,7 +137,7 @@ class JobBook:
         job = receipt.job
         if job.due == receipt.due:
             job.due = receipt.due_before
-        if job.delivered and not receipt.delivered_before:
+        if receipt.delivers and job.delivered and not receipt.delivered_before:
             job.delivered = False
             self.delivered -= 1
 

@@ -116,9 +116,6 @@ class RequestLog:
         self._by_id: dict[bytes, Entry] = {}
         self._added = 0
 
-    def __len__(self) -> int:
-        return len(self._entries)
-
     def add(
         self,
         request: SandboxRequest,

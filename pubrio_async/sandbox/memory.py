@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 
+from pubrio_async._clock import Clock
 from pubrio_async._errors import ConfigurationError, NotSentError, ResponseLostError
 from pubrio_async._phase import Phase
 from pubrio_async._wire import WireReply, WireRequest
@@ -51,6 +52,7 @@ class SandboxTransport:
         latency: float = 0.05,
         connect_refused: int | Callable[[float], bool] = 0,
         api_key: str = "sandbox-key",
+        clock: Clock | None = None,
     ) -> None:
         """Make a transport.
 
@@ -59,10 +61,12 @@ class SandboxTransport:
             latency: Seconds for the way there and back, without the sandbox's own delays.
             connect_refused: See the attribute.
             api_key: The key that is sent.
+            clock: Where the sandbox's dates come from, unless it was given an epoch.
         """
         self._sandbox = sandbox
         self._half = latency / 2
         self._headers = {"pubrio-api-key": api_key, "content-type": "application/json"}
+        self._clock = clock if sandbox.config.epoch is None else None
         self._closed = False
         self.connect_refused = connect_refused
         self.in_flight = 0
@@ -92,6 +96,8 @@ class SandboxTransport:
     async def _send(self, request: WireRequest, timeout: float, phase: Phase) -> WireReply:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
+        if self._clock is not None:
+            self._sandbox.epoch = self._clock.wall() - loop.time()
         if self._refuses(loop.time()):
             await asyncio.sleep(min(self._half, timeout))
             raise NotSentError("The connection was refused.")

@@ -158,6 +158,11 @@ class SandboxServer:
         return response
 
 
-def _make_request(*parts: Any) -> web.BaseRequest:
+def _make_request(
+    message: Any, payload: Any, protocol: Any, writer: Any, task: Any
+) -> web.BaseRequest:
     # Large batches are larger than the megabyte that is allowed by default.
-    return web.BaseRequest(*parts, asyncio.get_running_loop(), client_max_size=_MAX_BODY)
+    loop = asyncio.get_running_loop()
+    return web.BaseRequest(
+        message, payload, protocol, writer, task, loop, client_max_size=_MAX_BODY
+    )

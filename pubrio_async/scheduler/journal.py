@@ -15,6 +15,8 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from pubrio_async._clock import Clock
+from pubrio_async._errors import JournalError
 from pubrio_async.models import Contact, RedeemJob
 from pubrio_async.models.redeem import Number
 
@@ -139,59 +141,84 @@ class Journal(Protocol):
 
 
 class MemoryJournal:
-    """A journal as long-lived as the process: duplicates are served, no crash is survived."""
+    """A journal as long-lived as the process: duplicates are served, no crash is survived.
 
-    def __init__(self) -> None:
-        self._types: tuple[str, ...] | None = None
+    Args:
+        clock: Where `OpenBatch.accepted_at` comes from; None leaves it None.
+    """
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock
+        self._types: tuple[str, ...] = ()
         self._ends: dict[str, Settled | Unsettled] = {}
         self._open: dict[str, OpenBatch] = {}
+        # Known people that an open batch asks for again: until it ends, their end is not known.
+        self._reopened: dict[str, str] = {}
         self._charged: Number = 0
 
     async def open(self, contact_types: Sequence[str]) -> None:
         """Makes the journal ready."""
-        self._types = tuple(contact_types)
+        if self._types and contact_types and set(contact_types) != set(self._types):
+            raise JournalError(
+                f"cannot use the journal: it was written for {','.join(self._types)} and not for "
+                f"{','.join(contact_types)}; ask for the same contact types, or use another journal"
+            )
+        self._types = self._types or tuple(contact_types)
 
     async def lookup(self, keys: Sequence[str]) -> Mapping[str, Settled | Unsettled]:
         """What is known of these people."""
-        ends = self._ends
-        return {key: ends[key] for key in keys if key in ends}
+        ends, reopened = self._ends, self._reopened
+        return {key: ends[key] for key in keys if key in ends and key not in reopened}
 
     async def open_batches(self) -> Sequence[OpenBatch]:
-        """The batches without an end."""
+        """The batches without an end, oldest first."""
         return list(self._open.values())
 
     async def intend(self, batch: Batch) -> None:
         """Notes that the batch is about to be sent."""
+        if batch.batch_id in self._open:
+            raise JournalError(f"the journal holds the batch {batch.batch_id} already")
         self._open[batch.batch_id] = OpenBatch(batch, None, None)
+        for key in batch.keys:
+            if key in self._ends:
+                self._reopened[key] = batch.batch_id
 
     async def accepted(self, batch_id: str, job: RedeemJob) -> None:
         """Notes the id of the job."""
-        self._open[batch_id] = OpenBatch(self._open[batch_id].batch, job, None)
+        batch = self._entry(batch_id).batch
+        self._open[batch_id] = OpenBatch(batch, job, self._clock.wall() if self._clock else None)
 
     async def withdraw(self, batch_id: str) -> None:
-        """Forgets a batch that was surely not carried out."""
-        self._open.pop(batch_id, None)
+        """Forgets a batch that was surely not carried out; one that is not open is left alone."""
+        if batch_id in self._open:
+            self._close(batch_id)
 
     async def settle(self, batch_id: str, results: Mapping[str, Settled], charged: Number) -> None:
         """Notes the end of the batch."""
-        self._open.pop(batch_id, None)
+        self._entry(batch_id)
+        self._close(batch_id)
         self._ends.update(results)
+        for key in results:
+            self._reopened.pop(key, None)
         self._charged += charged
 
     async def unsettle(self, batch_id: str, reason: str) -> None:
-        """Notes that the answer to the batch is lost."""
-        entry = self._open.pop(batch_id, None)
-        if entry is not None:
-            query_id = entry.job.redeem_query_id if entry.job else None
-            self._ends.update(dict.fromkeys(entry.batch.keys, Unsettled(reason, query_id)))
+        """Notes that the answer to the batch is lost; one that is not open is left alone."""
+        if batch_id in self._open:
+            entry = self._close(batch_id)
+            end = Unsettled(reason, entry.job.redeem_query_id if entry.job else None)
+            for key in entry.batch.keys:
+                self._ends[key] = end
+                self._reopened.pop(key, None)
 
     async def summary(self) -> JournalSummary:
         """The figures of the journal."""
         counts = dict.fromkeys(("found", "empty", "rejected", "unsettled"), 0)
-        for end in self._ends.values():
-            counts["unsettled" if isinstance(end, Unsettled) else end.status] += 1
+        for key, end in self._ends.items():
+            if key not in self._reopened:
+                counts["unsettled" if isinstance(end, Unsettled) else end.status] += 1
         return JournalSummary(
-            contact_types=self._types or (),
+            contact_types=self._types,
             pending=sum(len(entry.batch.keys) for entry in self._open.values()),
             open_jobs=len(self._open),
             credits_charged=self._charged,
@@ -200,3 +227,16 @@ class MemoryJournal:
 
     async def close(self) -> None:
         """Nothing to let go of."""
+
+    def _entry(self, batch_id: str) -> OpenBatch:
+        if batch_id not in self._open:
+            raise JournalError(f"the journal holds no open batch {batch_id}")
+        return self._open[batch_id]
+
+    def _close(self, batch_id: str) -> OpenBatch:
+        entry = self._open.pop(batch_id)
+        # Ends from before stand again, until new ones replace them.
+        for key in entry.batch.keys:
+            if self._reopened.get(key) == batch_id:
+                del self._reopened[key]
+        return entry

@@ -15,6 +15,7 @@ from typing import BinaryIO, Protocol
 
 import msgspec
 
+from pubrio_async._errors import ConfigurationError
 from pubrio_async.models import Outcome
 from pubrio_async.tables._part import PartFile
 from pubrio_async.tables._record import OUTCOME_COLUMNS, Record, harmless, own_columns, record
@@ -72,7 +73,7 @@ class RowWriter(Protocol):
         ...
 
     def finish(self) -> None:
-        """Writes what is still held back; safe to call twice."""
+        """Writes what is still held back."""
         ...
 
 
@@ -85,8 +86,14 @@ class StdoutSink:
 
     def write(self, outcome: Outcome) -> None:
         """Writes one line."""
-        self._file.write(self._encoder.encode(outcome) + b"\n")
-        self._file.flush()
+        try:
+            self._file.write(self._encoder.encode(outcome) + b"\n")
+            self._file.flush()
+        except OSError:
+            # What is held back would fail again, and loudly, when the process ends.
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), self._file.fileno())
+            raise
 
     def close(self) -> None:
         """Nothing is held back."""
@@ -154,20 +161,24 @@ class TableSink:
 
     def close(self) -> None:
         """Writes what is still held back and puts the file in its place."""
-        while self._next < self._end:
-            data = self._early.pop(self._next)
-            self._row(*(_DECODER.decode(data) if data is not None else ("", _NO_OUTCOME)))
-        self._early.close()
-        self._writer.finish()
+        self._finish()
         self._part.publish()
 
     def discard(self, *, keep: bool = False) -> None:
         """Closes the file."""
-        self._early.close()
         if not self._part.file.closed:
-            with suppress(OSError):
-                self._writer.finish()
+            # What made the caller give up, such as a full disk, may stand in the way again.
+            with suppress(OSError, ConfigurationError):
+                self._finish()
+        self._early.close()
         self._part.discard(keep=keep)
+
+    def _finish(self) -> None:
+        while self._next < self._end:
+            data = self._early.pop(self._next)
+            self._row(*(("", _NO_OUTCOME) if data is None else _DECODER.decode(data)))
+        self._early.close()
+        self._writer.finish()
 
     def _row(self, person: str, outcome: Record) -> None:
         self._next += 1

@@ -19,11 +19,9 @@ import pytest
 from aiohttp.client_exceptions import UnixClientConnectorError
 from aiohttp.client_reqrep import ConnectionKey, RequestInfo
 from aiohttp.http import HttpProcessingError
-from broken_server import BrokenServer, Call, Script, http_reply
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from pubrio_async import _transport
 from pubrio_async._config import load_settings
 from pubrio_async._errors import (
     ConfigurationError,
@@ -34,8 +32,11 @@ from pubrio_async._errors import (
 )
 from pubrio_async._phase import Phase
 from pubrio_async._transport import AiohttpTransport, Transport
+from pubrio_async._transport.connector import current_phase
+from pubrio_async._transport.proxy import proxy_for
 from pubrio_async._version import __version__
 from pubrio_async._wire import WireReply, WireRequest
+from tests.unit.broken_server import BrokenServer, Call, Script, http_reply
 
 KEY = "pk_live_0123456789abcdef"
 PAID = WireRequest("POST", "/redeem/people/batch", b'{"peoples":["p1"]}', True)
@@ -714,14 +715,14 @@ def test_the_proxy_is_what_the_environment_says(
 ) -> None:
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    assert _transport._proxy_for("https://api.example.test/v1") == proxy
+    assert proxy_for("https://api.example.test/v1") == proxy
 
 
 def test_there_is_no_proxy_to_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://proxy")
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy")
     for url in ("http://127.0.0.1:1", "http://localhost", "https://[::1]"):
-        assert _transport._proxy_for(url) is None
+        assert proxy_for(url) is None
 
 
 @pytest.mark.parametrize(
@@ -894,7 +895,7 @@ async def test_every_exception_of_aiohttp_is_mapped(
     """By how far the request got, and by nothing else."""
 
     async def fail(self: Any, *args: Any, **kwargs: Any) -> Any:
-        _transport._current_phase.get().sent += sent
+        current_phase.get().sent += sent
         raise _exception(kind)
 
     monkeypatch.setattr(aiohttp.ClientSession, "_request", fail)

@@ -467,7 +467,15 @@ def test_a_rate_limit_tells_how_long_to_wait() -> None:
 
 
 def test_a_busy_server_may_say_how_long_too() -> None:
-    assert "wait 3 s" in str(refusal(503, headers={"Retry-After": "3"}))
+    error = refusal(503, headers={"Retry-After": "3"}, paid=True)
+    assert isinstance(error, ServerError)
+    assert error.retry_after == 3.0
+    assert error.may_have_charged
+    assert "wait 3 s" in str(error)
+    assert pickle.loads(pickle.dumps(error)).retry_after == 3.0
+    plain = refusal(503)
+    assert isinstance(plain, ServerError)
+    assert plain.retry_after is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,43 @@
+"""A request and a reply as they travel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class WireRequest(NamedTuple):
+    """A request, ready to be sent.
+
+    Attributes:
+        method: The HTTP verb.
+        path: The path below the base URL, such as `/redeem/people/batch`.
+        body: The body as JSON; None for a request without one.
+        paid: True if carrying it out may spend credits.
+    """
+
+    method: str
+    path: str
+    body: bytes | None
+    paid: bool
+
+    def __repr__(self) -> str:
+        # The body may hold personal data.
+        return f"<WireRequest {self.method} {self.path}, {len(self.body or b'')} bytes>"
+
+
+class WireReply(NamedTuple):
+    """A reply, read to its end.
+
+    Attributes:
+        status: The HTTP status.
+        headers: The headers; `get` ignores case.
+        body: The body, decompressed.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"<WireReply {self.status}, {len(self.body)} bytes>"

@@ -1,0 +1,216 @@
+"""The file behind `SqliteJournal`: held by one process at a time, written in whole steps.
+
+Everything here blocks and belongs to one thread. What makes the promises of the journal true:
+
+- WAL with `synchronous=FULL`: when COMMIT returns, the step is on the disk.
+- An exclusive lock for as long as the file is open. The system takes it back when the process
+  dies, however it dies, so there is nothing to clean up by hand.
+- The file is made readable for its owner alone: it holds what was bought, which is personal data.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pubrio_async._errors import JournalError
+from pubrio_async.scheduler import journal_rows as rows
+from pubrio_async.scheduler.journal_rows import one
+
+Step = Callable[[sqlite3.Connection], Any]
+"""What is done with the tables, inside a transaction."""
+
+_APPLICATION_ID = 0x50554252  # "PUBR"
+_FORMAT = 1
+
+_DAMAGED = (
+    "it is damaged; put a copy back, or move it away, knowing that the people in it would then be "
+    "paid for again"
+)
+_TROUBLES = (
+    ("SQLITE_BUSY", "another process is using it; wait until it has ended, or use another journal"),
+    ("SQLITE_NOTADB", "it is not a journal, and was left as it is; check the path"),
+    ("SQLITE_CORRUPT", _DAMAGED),
+    ("SQLITE_FULL", "the disk is full; make room and run again, what it holds already is safe"),
+    ("SQLITE_READONLY", "it cannot be written; check the permissions of the file and its folder"),
+    ("SQLITE_CANTOPEN", "it cannot be opened; check the permissions of the file and its folder"),
+    ("SQLITE_IOERR", "the disk fails to read or write it; see to the disk, then run again"),
+)
+
+
+class JournalFile:
+    """A journal file; `open` comes first.
+
+    Args:
+        path: The file.
+    """
+
+    _db: sqlite3.Connection
+    _inode: tuple[int, int] | None
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        # The working directory may change while the file is in use.
+        self._file = Path(path).absolute()
+        self._broken: str | None = None
+
+    def error(self, trouble: str) -> JournalError:
+        """An error that names the file."""
+        return JournalError(f"cannot use the journal {self._path}: {trouble}")
+
+    def open(self, contact_types: Sequence[str], now: float) -> None:
+        """Opens the file, and makes it if it is missing.
+
+        Args:
+            contact_types: What the run asks for; empty to open an existing journal as it is.
+            now: Unix time.
+
+        Raises:
+            JournalError: It cannot be used; the message says why and what to do.
+        """
+        self._broken = None
+        self._make(may_create=bool(contact_types))
+        try:
+            self._db = sqlite3.connect(
+                self._file.as_uri() + "?mode=rw",
+                uri=True,
+                timeout=0,
+                isolation_level=None,
+            )
+            with contextlib.ExitStack() as stack:
+                stack.callback(self._db.close)
+                self._prepare(contact_types, now)
+                self._inode = self._seen_inode()
+                stack.pop_all()
+        except sqlite3.Error as error:
+            raise self.error(_explain(error)) from error
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        # SQLite folds the log beside the file into it. If it cannot, the log is read next time.
+        with contextlib.suppress(sqlite3.Error):
+            self._db.close()
+
+    def carry_out(self, steps: Sequence[Step]) -> list[Any]:
+        """Carries out steps in one transaction.
+
+        Returns:
+            For each step what it returned, or the `JournalError` that ended it.
+        """
+        if self._broken is None and self._seen_inode() != self._inode:
+            self._broken = "it was moved or deleted while in use; put it back, then run again"
+        if self._broken is not None:
+            return [self.error(self._broken) for _ in steps]
+        try:
+            return self._transact(steps)
+        except sqlite3.Error as error:
+            trouble = _explain(error)
+            # After a failed write nobody knows what is on the disk, and the next one may seem to
+            # succeed without it. A full disk is different: it was noticed before the write.
+            if not _name_of(error).startswith("SQLITE_FULL"):
+                self._broken = trouble
+            return [self.error(trouble) for _ in steps]
+
+    def _transact(self, steps: Sequence[Step]) -> list[Any]:
+        run = self._db.execute
+        outcomes: list[Any] = []
+        try:
+            run("BEGIN")
+            for step in steps:
+                run("SAVEPOINT step")
+                try:
+                    outcomes.append(step(self._db))
+                except JournalError as error:
+                    outcomes.append(self.error(str(error)))
+                    run("ROLLBACK TO step")
+                except (OverflowError, UnicodeError, msgspec.MsgspecError) as error:
+                    # Only its kind: the text could show personal data.
+                    kind = type(error).__name__
+                    outcomes.append(self.error(f"a value cannot be stored or read ({kind})"))
+                    run("ROLLBACK TO step")
+                run("RELEASE step")
+            run("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.rollback()
+            raise
+        return outcomes
+
+    # -- opening -------------------------------------------------------------------------
+
+    def _make(self, *, may_create: bool) -> None:
+        try:
+            if may_create:
+                # SQLite would make it readable for everybody. A file that exists is not touched:
+                # closing it again would drop the locks this process may hold on it.
+                os.close(os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+                return
+        except FileExistsError:
+            pass
+        except FileNotFoundError as error:
+            raise self.error("its folder does not exist; make it first") from error
+        except (OSError, ValueError) as error:
+            raise self.error(f"it cannot be made ({error}); use another path") from error
+        if self._file.is_dir():
+            raise self.error("it is a folder; name a file")
+        if not self._file.is_file():
+            raise self.error("it is no file; check the path")
+
+    def _prepare(self, contact_types: Sequence[str], now: float) -> None:
+        db, run = self._db, self._db.execute
+        run("PRAGMA locking_mode = EXCLUSIVE")
+        application_id = one(db, "PRAGMA application_id")
+        version = one(db, "PRAGMA user_version")
+        is_new = not (application_id or version or one(db, "PRAGMA schema_version"))
+        if is_new and not contact_types:
+            raise self.error("it is empty; check the path")
+        if not is_new and application_id != _APPLICATION_ID:
+            raise self.error(
+                "it is the database of another program, and was left as it is; check the path"
+            )
+        if not is_new and version != _FORMAT:
+            raise self.error(
+                f"its format is {version}, and this version of pubrio-async knows {_FORMAT} only; "
+                "use the version that wrote it"
+            )
+        run("PRAGMA synchronous = FULL")
+        run("PRAGMA journal_mode = WAL")
+        # Also takes the lock, and finds out whether the file can be written at all.
+        run("BEGIN EXCLUSIVE")
+        if is_new:
+            rows.create(db, contact_types, now)
+            run(f"PRAGMA application_id = {_APPLICATION_ID}")
+            run(f"PRAGMA user_version = {_FORMAT}")
+        elif one(db, "PRAGMA quick_check(1)") != "ok":
+            raise self.error(_DAMAGED)
+        run("COMMIT")
+        try:
+            rows.check_types(db, contact_types)
+        except JournalError as error:
+            raise self.error(str(error)) from None
+
+    def _seen_inode(self) -> tuple[int, int] | None:
+        try:
+            seen = self._file.stat()
+        except OSError:
+            return None
+        return seen.st_dev, seen.st_ino
+
+
+def _name_of(error: sqlite3.Error) -> str:
+    # Errors of the Python module itself have no name.
+    return getattr(error, "sqlite_errorname", "")
+
+
+def _explain(error: sqlite3.Error) -> str:
+    name = _name_of(error)
+    for prefix, trouble in _TROUBLES:
+        if name.startswith(prefix):
+            return trouble
+    return f"{error} ({name or type(error).__name__})"

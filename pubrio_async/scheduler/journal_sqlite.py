@@ -1,0 +1,193 @@
+"""The journal that survives: a SQLite file, written by a thread of its own.
+
+A step costs one write to the disk, which takes milliseconds, so steps share it: while one group
+of steps is being committed, all steps asked for meanwhile gather, and the next commit carries all
+of them. Each caller goes on when its own step is on the disk, and never before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+
+from pubrio_async._clock import Clock, SystemClock
+from pubrio_async.models import RedeemJob
+from pubrio_async.models.redeem import Number
+from pubrio_async.scheduler import journal_rows as rows
+from pubrio_async.scheduler.journal import (
+    Batch,
+    JournalSummary,
+    OpenBatch,
+    Settled,
+    Unsettled,
+)
+from pubrio_async.scheduler.journal_file import JournalFile, Step
+
+_T = TypeVar("_T")
+
+
+class SqliteJournal:
+    """A journal in a file, for one process at a time.
+
+    Steps are carried out in the order they were asked for, so every read sees the writes before
+    it. A step goes through even if whoever waits for it is cancelled. The file never holds the
+    API key; it does hold what was bought, and only its owner may read it.
+
+    Args:
+        path: The file; made when the journal is opened.
+        clock: Where the times in the journal come from; None for the machine's clock.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], clock: Clock | None = None) -> None:
+        self._path = os.fspath(path)
+        self._clock: Clock = clock or SystemClock()
+        self._file = JournalFile(self._path)
+        self._thread: ThreadPoolExecutor | None = None
+        self._waiting: list[tuple[Step, asyncio.Future[Any]]] = []
+        self._busy = False
+        self._closed: asyncio.Future[None] | None = None
+
+    async def open(self, contact_types: Sequence[str]) -> None:
+        """Makes the journal ready.
+
+        Args:
+            contact_types: What is going to be asked for. Empty: an existing journal is opened as
+                it is.
+
+        Raises:
+            JournalError: It was written for other contact types or by a newer version, another
+                process is using it, it is damaged or no journal, or it cannot be written.
+        """
+        types = tuple(contact_types)
+        if self._closed is not None:
+            await asyncio.shield(self._closed)
+        if self._thread is not None:
+            await self._carry_out(lambda db: rows.check_types(db, types))
+            return
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="pubrio-journal")
+        self._busy = True
+        opening = asyncio.get_running_loop().run_in_executor(
+            self._thread, self._file.open, types, self._clock.wall()
+        )
+        opening.add_done_callback(self._opened)
+        try:
+            await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # Nobody will close what nobody was given.
+            self._begin_to_close()
+            raise
+
+    async def lookup(self, keys: Sequence[str]) -> Mapping[str, Settled | Unsettled]:
+        """What is known of these people."""
+        return await self._carry_out(lambda db: rows.lookup(db, keys))
+
+    async def open_batches(self) -> Sequence[OpenBatch]:
+        """The batches without an end, oldest first."""
+        return await self._carry_out(rows.open_batches)
+
+    async def intend(self, batch: Batch) -> None:
+        """Writes down that this batch is about to be sent."""
+        now = self._clock.wall()
+        await self._carry_out(lambda db: rows.intend(db, batch, now))
+
+    async def accepted(self, batch_id: str, job: RedeemJob) -> None:
+        """Writes down the id of the job."""
+        now = self._clock.wall()
+        await self._carry_out(lambda db: rows.accepted(db, batch_id, job, now))
+
+    async def withdraw(self, batch_id: str) -> None:
+        """Writes down that the batch was surely not carried out."""
+        now = self._clock.wall()
+        await self._carry_out(lambda db: rows.withdraw(db, batch_id, now))
+
+    async def settle(self, batch_id: str, results: Mapping[str, Settled], charged: Number) -> None:
+        """Writes down the end of the batch."""
+        now = self._clock.wall()
+        await self._carry_out(lambda db: rows.settle(db, batch_id, results, charged, now))
+
+    async def unsettle(self, batch_id: str, reason: str) -> None:
+        """Writes down that the answer to the batch is lost."""
+        now = self._clock.wall()
+        await self._carry_out(lambda db: rows.unsettle(db, batch_id, reason, now))
+
+    async def summary(self) -> JournalSummary:
+        """The figures of the journal."""
+        return await self._carry_out(rows.summary)
+
+    async def close(self) -> None:
+        """Carries out what was asked for before, and lets go of the file; safe to call twice."""
+        if self._thread is not None:
+            await asyncio.shield(self._begin_to_close())
+
+    # -- the thread's work, group by group -----------------------------------------------
+
+    async def _carry_out(self, step: Callable[[sqlite3.Connection], _T]) -> _T:
+        if self._thread is None or self._closed is not None:
+            raise self._file.error("it is not open")
+        done: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
+        self._waiting.append((step, done))
+        self._soon()
+        return await done
+
+    def _soon(self) -> None:
+        if not self._busy:
+            self._busy = True
+            # Not at once: everyone who is about to ask in this turn of the loop comes along.
+            asyncio.get_running_loop().call_soon(self._next)
+
+    def _next(self) -> None:
+        run_in_executor = asyncio.get_running_loop().run_in_executor
+        if self._waiting:
+            group, self._waiting = self._waiting, []
+            job = run_in_executor(self._thread, self._file.carry_out, [step for step, _ in group])
+            job.add_done_callback(partial(self._carried_out, [done for _, done in group]))
+        elif self._closed is not None:
+            run_in_executor(self._thread, self._file.close).add_done_callback(self._let_go)
+        else:
+            self._busy = False
+
+    def _carried_out(
+        self, waiters: Sequence[asyncio.Future[Any]], job: asyncio.Future[list[Any]]
+    ) -> None:
+        failure = job.exception()
+        outcomes: list[Any] = [failure] * len(waiters) if failure else job.result()
+        for done, outcome in zip(waiters, outcomes, strict=True):
+            if done.done():  # its caller was cancelled
+                continue
+            if isinstance(outcome, BaseException):
+                done.set_exception(outcome)
+            else:
+                done.set_result(outcome)
+        self._next()
+
+    def _opened(self, opening: asyncio.Future[None]) -> None:
+        failure = opening.exception()
+        if failure is None:
+            self._next()
+            return
+        group, self._waiting = self._waiting, []
+        for _, done in group:
+            if not done.done():
+                done.set_exception(failure)
+        self._let_go(opening)
+
+    def _begin_to_close(self) -> asyncio.Future[None]:
+        if self._closed is None:
+            self._closed = asyncio.get_running_loop().create_future()
+            self._soon()
+        return self._closed
+
+    def _let_go(self, _last: asyncio.Future[None]) -> None:
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            # Its last job is done and it has nothing left but to end, so this does not wait.
+            thread.shutdown()
+        self._busy = False
+        closed, self._closed = self._closed, None
+        if closed is not None:
+            closed.set_result(None)

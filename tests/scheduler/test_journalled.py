@@ -1,0 +1,193 @@
+"""Every step goes through the journal, in the order that makes the promise."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from pubrio_async import BadRequestError, JournalError, MemoryJournal, RateLimitedError
+from pubrio_async.models import RedeemJob
+from pubrio_async.scheduler.journal import Batch, Settled
+from pubrio_async.testing import run_virtual
+from tests.scheduler.fake_api import Bench, collect, people
+
+
+class Recording(MemoryJournal):
+    """Writes down what it is asked to write down, each step taking a while; may fail at one."""
+
+    def __init__(self, events: list[tuple[str, Any]], fails_at: str = "") -> None:
+        super().__init__()
+        self._events = events
+        self._fails_at = fails_at
+        self.fails = True
+        self.closed = 0
+
+    async def _step(self, name: str, about: Any) -> None:
+        if name == self._fails_at and self.fails:
+            msg = f"the disk is full ({name})"
+            raise JournalError(msg)
+        await asyncio.sleep(0.01)
+        self._events.append((name, about))
+
+    async def lookup(self, keys: Sequence[str]) -> Any:
+        await self._step("lookup", tuple(keys))
+        return await super().lookup(keys)
+
+    async def intend(self, batch: Batch) -> None:
+        await self._step("intend", batch.keys)
+        await super().intend(batch)
+
+    async def accepted(self, batch_id: str, job: RedeemJob) -> None:
+        await self._step("accepted", job.redeem_query_id)
+        await super().accepted(batch_id, job)
+
+    async def withdraw(self, batch_id: str) -> None:
+        await self._step("withdraw", batch_id)
+        await super().withdraw(batch_id)
+
+    async def settle(self, batch_id: str, results: Mapping[str, Settled], charged: Any) -> None:
+        await self._step("settle", tuple(results))
+        await super().settle(batch_id, results, charged)
+
+    async def unsettle(self, batch_id: str, reason: str) -> None:
+        await self._step("unsettle", batch_id)
+        await super().unsettle(batch_id, reason)
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+def test_intent_before_submit_id_before_all_else_result_before_the_outcome() -> None:
+    async def main() -> None:
+        bench = Bench()
+        events = bench.api.events
+        journal = Recording(events)
+        async with bench.run(people(20), journal=journal) as run:
+            async for outcome in run:
+                events.append(("outcome", outcome.person))
+        assert journal.closed == 1
+        position = {event: index for index, event in enumerate(events)}
+        for batch in (tuple(people(20)[:10]), tuple(people(20)[10:])):
+            assert position["intend", batch] < position["submit", batch]
+        for name, about in list(position):
+            if name == "accepted":
+                assert position[name, about] < position["query", about]
+            if name == "outcome":
+                settled = next(keys for kind, keys in events if kind == "settle" and about in keys)
+                assert position["settle", settled] < position[name, about]
+
+    run_virtual(main())
+
+
+def test_a_batch_that_is_sent_again_after_a_429_has_one_intent() -> None:
+    async def main() -> None:
+        bench = Bench()
+        journal = Recording(bench.api.events)
+        bench.api.on_submit.append(RateLimitedError("full", retry_after=1.0))
+        await collect(bench.run(people(10), journal=journal))
+        names = Counter(name for name, _ in bench.api.events)
+        assert names["intend"] == 1
+        assert names["submit"] == 2
+        assert names["withdraw"] == 0
+
+    run_virtual(main())
+
+
+def test_a_refused_batch_leaves_no_intent_behind() -> None:
+    async def main() -> None:
+        bench = Bench()
+        rows = people(8)
+        journal = Recording(bench.api.events)
+        bench.api.every_submit = lambda keys: (
+            BadRequestError("unknown id", status=400) if rows[3] in keys else None
+        )
+        outcomes = await collect(bench.run(rows, journal=journal))
+        assert outcomes[3].status == "rejected"
+        assert not await journal.open_batches()
+        again = bench.run(rows, journal=journal)
+        requests = len(bench.api.submits)
+        assert (await collect(again))[3].status == "rejected"
+        assert len(bench.api.submits) == requests
+
+    run_virtual(main())
+
+
+def test_a_stopped_run_withdraws_what_was_refused_for_the_moment() -> None:
+    async def main() -> None:
+        bench = Bench()
+        journal = Recording(bench.api.events)
+        bench.api.on_submit.append(RateLimitedError("full", retry_after=600.0))
+        run = bench.run(people(10), journal=journal, deadline=10.0)
+        outcomes = await collect(run)
+        assert Counter(o.status for o in outcomes.values()) == {"skipped": 10}
+        assert not await journal.open_batches()
+        assert bench.now() <= 12
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [
+        ("intend", {"skipped": 30}),
+        ("accepted", {"found": 10, "skipped": 20}),
+        ("settle", {"found": 30}),
+    ],
+)
+def test_a_journal_that_fails_stops_the_spending_and_loses_nothing(
+    step: str, expected: dict[str, int]
+) -> None:
+    async def main() -> None:
+        bench = Bench(concurrency=1)
+        journal = Recording(bench.api.events, fails_at=step)
+        run = bench.run(people(30), journal=journal)
+        outcomes = await collect(run)
+        assert Counter(o.status for o in outcomes.values()) == expected
+        assert isinstance(run.stopped_by, JournalError)
+        assert set(bench.api.charged.values()) <= {1}
+        assert journal.closed == 1
+
+    run_virtual(main())
+
+
+def test_a_journal_that_cannot_be_read_ends_the_run() -> None:
+    async def main() -> None:
+        bench = Bench()
+        journal = Recording(bench.api.events, fails_at="lookup")
+        run = bench.run(people(30), journal=journal)
+        assert await collect(run) == {}
+        assert isinstance(run.stopped_by, JournalError)
+        assert not bench.api.submits
+
+    run_virtual(main())
+
+
+def test_a_journal_that_does_not_open_is_closed_and_raises() -> None:
+    async def main() -> None:
+        class Broken(Recording):
+            async def open(self, contact_types: Sequence[str]) -> None:
+                msg = "in use"
+                raise JournalError(msg)
+
+            async def open_batches(self) -> Any:
+                msg = "corrupt"
+                raise JournalError(msg)
+
+        class Corrupt(Broken):
+            async def open(self, contact_types: Sequence[str]) -> None:
+                return
+
+        bench = Bench()
+        with pytest.raises(JournalError, match="in use"):
+            await collect(bench.run(people(3), journal=Broken([])))
+        corrupt = Corrupt([])
+        with pytest.raises(JournalError, match="corrupt"):
+            await collect(bench.run(people(3), journal=corrupt))
+        assert corrupt.closed == 1
+        assert not bench.open_runs
+
+    run_virtual(main())

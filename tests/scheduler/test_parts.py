@@ -1,0 +1,275 @@
+"""The parts of the scheduler that are functions of numbers and words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pubrio_async.models import Contact, RedeemedPerson, RedeemJob
+from pubrio_async.scheduler.budget import CreditBudget, NoBudget, Prices
+from pubrio_async.scheduler.due import DueQueue
+from pubrio_async.scheduler.journal import Batch
+from pubrio_async.scheduler.outage import Outage
+from pubrio_async.scheduler.persons import NotAPersonError, is_url, person_key
+from pubrio_async.scheduler.policy import (
+    Scene,
+    choose,
+    estimated_seconds,
+    first_wait,
+    next_wait,
+    open_jobs_bound,
+    poll_at,
+)
+from pubrio_async.scheduler.settling import settled_people
+
+ID = "e37ccf38-ea8f-422e-9874-cb23b15e8fe4"
+
+
+@pytest.mark.parametrize(
+    ("given_as", "key"),
+    [
+        (ID, ID),
+        (f"  {ID.upper()}\n", ID),
+        ("http://www.linkedin.com/in/king-lai-605382b7", "in/king-lai-605382b7"),
+        ("HTTPS://Linkedin.com/in/King-Lai-605382b7/", "in/king-lai-605382b7"),
+        ("uk.linkedin.com/in/king-lai-605382b7/en?trk=x#top", "in/king-lai-605382b7"),
+        ("linkedin.com/in/j%C3%BCrgen", "in/j%C3%BCrgen"),
+        ("https://www.linkedin.com/in/jürgen", "in/j%C3%BCrgen"),
+        ("https://www.linkedin.com/pub/king-lai/1/2b/3c/", "pub/king-lai/1/2b/3c"),
+    ],
+)
+def test_one_person_has_one_key(given_as: str, key: str) -> None:
+    expected = key if key == ID else f"https://www.linkedin.com/{key}"
+    assert person_key(given_as) == expected
+    assert is_url(expected) == (key != ID)
+    assert person_key(expected) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "   ",
+        "12345",
+        ID[:-1],
+        ID + "0",
+        ID.replace("-", ""),
+        "{" + ID + "}",
+        ID.replace("e", "g"),
+        "https://example.com/in/king",
+        "https://evil.com/linkedin.com/in/king",
+        "https://notlinkedin.com/in/king",
+        "https://linkedin.com.evil.com/in/king",
+        "https://www.linkedin.com/company/pubrio",
+        "https://www.linkedin.com/in/",
+        "https://www.linkedin.com/",
+        "ftp://www.linkedin.com/in/king",
+        "king@linkedin.com",
+        "https://[linkedin.com/in/king",
+        "https://linkedin.com:port/in/",
+    ],
+)
+def test_what_names_nobody_says_why(text: str) -> None:
+    with pytest.raises(NotAPersonError, match="malformed|empty"):
+        person_key(text)
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_a_person_or_a_reason(text: str) -> None:
+    try:
+        key = person_key(text)
+    except NotAPersonError as reason:
+        assert str(reason)
+    else:
+        assert person_key(key) == key
+        assert key.isascii()
+
+
+@given(st.lists(st.floats(0, 1_000), max_size=60))
+def test_due_items_come_in_order_and_never_early(dues: list[float]) -> None:
+    queue: DueQueue[tuple[float, int]] = DueQueue()
+    for number, due in enumerate(dues):
+        queue.push(due, (due, number))
+    assert len(queue) == len(list(queue)) == len(dues)
+    popped = []
+    while (at := queue.next_due()) is not None:
+        first = queue.first()
+        item = queue.pop()
+        assert item is first
+        assert item[0] <= at + 1e-9
+        popped.append((at, item[1]))
+    assert [at for at, _ in popped] == sorted(at for at, _ in popped)
+    for (at, number), (later, other) in zip(popped, popped[1:], strict=False):
+        assert at < later or number < other
+    assert queue.first() is None
+    assert not queue
+
+
+def test_clearing_the_due_items_returns_all_of_them() -> None:
+    queue: DueQueue[int] = DueQueue()
+    for number in range(10):
+        queue.push(number % 3, number)
+    assert sorted(queue.clear()) == list(range(10))
+    assert len(queue) == 0
+    assert queue.next_due() is None
+
+
+@pytest.mark.parametrize(
+    ("amount", "unit", "seconds"),
+    [
+        (6, "second", 6),
+        (6, " Seconds ", 6),
+        (1.5, "minute", 90),
+        (2, "hours", 3600),
+        (500, "milliseconds", 0.5),
+        (0, "second", 0.2),
+        (-4, "second", 0.2),
+        (None, "second", None),
+        (6, None, None),
+        (6, "moon", None),
+    ],
+)
+def test_estimates_in_seconds(amount: Any, unit: Any, seconds: float | None) -> None:
+    job = RedeemJob(redeem_query_id=ID, estimated_time=amount, estimated_time_type=unit)
+    assert estimated_seconds(job) == seconds
+
+
+@given(
+    st.one_of(st.none(), st.floats(0.2, 3600)), st.integers(1, 200), st.booleans(), st.floats(0, 1)
+)
+def test_waits_are_bounded_and_widen(
+    estimate: float | None, misses: int, scarce: bool, jitter: float
+) -> None:
+    wait = next_wait(estimate, misses, scarce, jitter)
+    assert 0.2 <= wait <= 2 * max(first_wait(estimate), 75)
+    assert next_wait(estimate, 1, True, jitter) >= next_wait(estimate, 1, False, jitter)
+    if estimate is None:
+        assert next_wait(None, misses + 1, scarce, jitter) >= wait
+
+
+def test_more_jobs_are_open_where_the_limit_is_wide_and_the_end_matters() -> None:
+    assert open_jobs_bound("results", 300) == 300
+    assert open_jobs_bound("makespan", 300) == 600
+    assert open_jobs_bound("results", 1) == 8
+    assert open_jobs_bound("results", None) == open_jobs_bound("makespan", None) > 100
+
+
+def scene(**changes: Any) -> Scene:
+    base: dict[str, Any] = {
+        "now": 100.0,
+        "submits": 0,
+        "input_ended": False,
+        "next_due": None,
+        "next_estimate_s": 6.0,
+        "open_jobs": 0,
+        "spare": 100,
+    }
+    return Scene(**{**base, **changes})
+
+
+def test_with_permits_to_spare_the_estimate_is_the_time_to_poll() -> None:
+    assert poll_at(scene(next_due=100.0, open_jobs=10, spare=100)) == 100.0
+    assert poll_at(scene(next_due=100.0, open_jobs=10, spare=None)) == 100.0
+    assert poll_at(scene(next_due=100.0, open_jobs=90, spare=100)) == 103.0
+    assert poll_at(scene(next_due=100.0, open_jobs=90, spare=0, next_estimate_s=600.0)) == 110.0
+    assert poll_at(scene()) is None
+
+
+def test_the_two_orders_differ_in_what_goes_first() -> None:
+    both = scene(submits=3, next_due=50.0, open_jobs=10, spare=20)
+    assert choose("results", both) == "poll"
+    assert choose("makespan", both) == "submit"
+    last = scene(submits=3, next_due=50.0, open_jobs=10, spare=20, input_ended=True)
+    assert choose("results", last) == "submit"
+    assert choose("makespan", scene(next_due=50.0, open_jobs=1)) == "poll"
+    assert choose("results", scene(submits=1)) == "submit"
+    assert choose("results", scene(next_due=101.0, open_jobs=1)) == "nothing"
+    assert choose("results", scene()) == "nothing"
+
+
+def test_prices_count_one_record_of_every_type() -> None:
+    assert Prices().worst_case(("email-work",)) == 5
+    assert Prices().worst_case(("email-work", "email-personal", "phone")) == 20
+    assert Prices(15, 30).worst_case(("phone",)) == 30
+
+
+def test_no_budget_takes_everything() -> None:
+    budget = NoBudget()
+    budget.reserve(10)
+    budget.release(5)
+    budget.settle(5, 25)
+    assert budget.room() is None
+    assert budget.reserved == 0
+
+
+def test_a_charge_above_the_price_raises_the_price() -> None:
+    budget = CreditBudget(100, 5)
+    budget.reserve(10)
+    assert (budget.reserved, budget.room()) == (50, 10)
+    budget.settle(10, 80)
+    assert (budget.reserved, budget.room()) == (0, 2)
+
+
+@given(st.lists(st.tuples(st.integers(1, 20), st.floats(0, 1)), max_size=50), st.integers(0, 500))
+def test_a_budget_is_never_overrun(steps: list[tuple[int, float]], bound: int) -> None:
+    budget = CreditBudget(bound, 5)
+    charged = 0.0
+    for wanted, share in steps:
+        people = min(wanted, budget.room() or 0)
+        if not people:
+            continue
+        budget.reserve(people)
+        assert charged + budget.reserved <= bound
+        cost = int(5 * people * share)
+        budget.settle(people, cost)
+        charged += cost
+        assert charged <= bound
+
+
+def test_an_outage_waits_longer_and_longer_and_not_for_ever() -> None:
+    outage = Outage(120.0)
+    now, waits = 0.0, []
+    while not outage.failed(now):
+        assert not outage.failed(now)
+        waits.append(outage.until - now)
+        now = outage.until
+    assert waits == [1, 2, 4, 8, 16, 30, 30, 30]
+    outage.answered()
+    assert not outage.failed(now)
+    assert outage.until == now + 1
+
+
+def test_people_are_matched_by_id_whatever_the_order() -> None:
+    mail, phone = Contact("a@example.com"), Contact("+15550100")
+    other = ID.replace("e37", "f37")
+    batch = Batch("b", "batch", (ID, other, ID.replace("e37", "a37")))
+    ends = settled_people(
+        batch,
+        [
+            RedeemedPerson(people_search_id=other.upper(), phones=(phone,)),
+            RedeemedPerson(people_search_id=ID, emails=()),
+            RedeemedPerson(people_search_id=ID, emails=(mail,)),
+            RedeemedPerson(people_search_id="unasked", emails=(mail,)),
+            RedeemedPerson(emails=(mail,)),
+        ],
+        "job",
+    )
+    assert ends[ID].status == "found"
+    assert ends[ID].emails == (mail,)
+    assert ends[other].phones == (phone,)
+    assert ends[batch.keys[2]].status == "empty"
+    assert ends["unasked"].status == "found"
+    assert all(end.redeem_query_id == "job" for end in ends.values())
+
+
+def test_a_single_reply_belongs_to_the_one_person_asked_for() -> None:
+    url = "https://www.linkedin.com/in/someone"
+    single = Batch("b", "single", (url,))
+    mail = Contact("a@example.com")
+    end = settled_people(single, [RedeemedPerson(people_search_id=ID, emails=(mail,))], None)[url]
+    assert (end.status, end.people_search_id) == ("found", ID)
+    assert settled_people(single, [], None)[url].status == "empty"
+    assert settled_people(single, [], None)[url].people_search_id is None

@@ -1,0 +1,350 @@
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pubrio_async import ConfigurationError
+from pubrio_async.models import Contact, ContactType, Outcome
+from pubrio_async.tables import OUTCOME_COLUMNS, PartFile, Sink, open_rows, open_sink
+from pubrio_async.tables import _part as part_module
+from pubrio_async.tables._reorder import ReorderBuffer
+
+
+def found(row: int, person: str = "") -> Outcome:
+    email = Contact(f"row{row}@x.example", ContactType.EMAIL_WORK)
+    return Outcome(row, person or f"id-{row}", f"id-{row}", "found", [email])
+
+
+def rows_of(path: Path, delimiter: str = ",") -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file, delimiter=delimiter))
+
+
+def table(tmp_path: Path, rows: int, output: str = "out.csv") -> tuple[Sink, Path]:
+    source = tmp_path / "in.csv"
+    lines = "".join(f"name-{row},id-{row}\n" for row in range(rows))
+    source.write_text(f"name,people_search_id\n{lines}")
+    path = tmp_path / output
+    return open_sink(path, open_rows(source)), path
+
+
+# -- tables ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("output", "delimiter"), [("out.csv", ","), ("out.TSV", "\t")])
+def test_rows_come_in_any_order_and_go_in_that_of_the_input(
+    tmp_path: Path, output: str, delimiter: str
+) -> None:
+    sink, path = table(tmp_path, 50, output)
+    order = list(range(50))
+    random.Random(1).shuffle(order)
+    for row in order:
+        sink.write(found(row))
+    assert not path.exists()
+    sink.close()
+
+    rows = rows_of(path, delimiter)
+    assert list(rows[0]) == ["name", "people_search_id", *OUTCOME_COLUMNS]
+    assert [row["name"] for row in rows] == [f"name-{row}" for row in range(50)]
+    assert [row["email_work"] for row in rows] == [f"row{row}@x.example" for row in range(50)]
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_what_cannot_be_ordered_in_memory_is_ordered_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ReorderBuffer.__init__, "__kwdefaults__", {"limit": 3})
+    sink, path = table(tmp_path, 40)
+    for row in [*range(20, 40), *range(19, -1, -1)]:
+        sink.write(found(row))
+    sink.close()
+
+    assert [row["email_work"] for row in rows_of(path)] == [
+        f"row{row}@x.example" for row in range(40)
+    ]
+
+
+def test_rows_without_an_outcome_are_told_apart_from_those_after_the_last(tmp_path: Path) -> None:
+    sink, path = table(tmp_path, 5)
+    sink.write(found(1))
+    sink.write(found(3))
+    sink.close()
+
+    rows = rows_of(path)
+    assert [row["status"] for row in rows] == ["unsettled", "found", "unsettled", "found"]
+    assert "may have been charged" in rows[0]["error"]
+    assert [row["name"] for row in rows] == ["name-0", "name-1", "name-2", "name-3"]
+
+
+def test_an_input_of_lines_repeats_the_person(tmp_path: Path) -> None:
+    source = tmp_path / "in.txt"
+    source.write_text("a\nb\n")
+    sink = open_sink(tmp_path / "out.csv", open_rows(source))
+    sink.write(found(1, "b"))
+    sink.write(found(0, "a"))
+    sink.close()
+
+    assert [row["people_search_id"] for row in rows_of(tmp_path / "out.csv")] == ["a", "b"]
+
+
+def test_an_input_that_has_become_shorter_leaves_its_cells_empty(tmp_path: Path) -> None:
+    source = tmp_path / "in.csv"
+    source.write_text("name,people_search_id\nx,id\n")
+    sink = open_sink(tmp_path / "out.csv", open_rows(source))
+    sink.write(found(0))
+    sink.write(found(1))
+    sink.close()
+
+    assert [row["name"] for row in rows_of(tmp_path / "out.csv")] == ["x", ""]
+
+
+def test_only_our_cells_are_made_harmless(tmp_path: Path) -> None:
+    source = tmp_path / "in.csv"
+    source.write_text("name,people_search_id\n=1,x\n")
+    sink = open_sink(tmp_path / "out.csv", open_rows(source))
+    sink.write(Outcome(0, "x", None, "rejected", error="=cmd"))
+    sink.close()
+
+    [row] = rows_of(tmp_path / "out.csv")
+    assert row["name"] == "=1"
+    assert row["error"] == "'=cmd"
+
+
+def test_contact_types_place_an_email_of_no_kind(tmp_path: Path) -> None:
+    source = tmp_path / "in.txt"
+    source.write_text("x\n")
+    sink = open_sink(tmp_path / "out.csv", open_rows(source), ["email-personal"])
+    sink.write(Outcome(0, "x", None, "found", [Contact("a@x.example")]))
+    sink.close()
+
+    assert rows_of(tmp_path / "out.csv")[0]["email_personal"] == "a@x.example"
+
+
+# -- JSONL -----------------------------------------------------------------------------------
+
+
+def test_jsonl_holds_whole_outcomes_as_they_come(tmp_path: Path) -> None:
+    source = tmp_path / "in.txt"
+    source.write_text("id-0\nid-1\n")
+    path = tmp_path / "out.jsonl"
+    sink = open_sink(path, open_rows(source))
+    sink.write(found(1))
+    sink.write(found(0))
+    sink.close()
+
+    first, second = map(json.loads, path.read_text().splitlines())
+    assert (first["row"], second["row"]) == (1, 0)
+    assert first == {
+        "row": 1,
+        "person": "id-1",
+        "people_search_id": "id-1",
+        "status": "found",
+        "emails": [{"value": "row1@x.example", "type": "email-work", "status": None}],
+        "phones": [],
+        "redeem_query_id": None,
+        "error": None,
+    }
+
+
+def test_stdout_is_written_at_once(
+    tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    source = tmp_path / "in.txt"
+    source.write_text("id-0\n")
+    sink = open_sink(None, open_rows(source))
+    sink.write(found(0))
+
+    assert json.loads(capsysbinary.readouterr().out)["row"] == 0
+    sink.close()
+    sink.discard()
+
+
+def test_a_reader_that_goes_away_is_an_error_once(tmp_path: Path) -> None:
+    script = """
+import sys
+from pubrio_async.models import Outcome
+from pubrio_async.tables import open_rows, open_sink
+
+sink = open_sink(None, open_rows("-"))
+try:
+    while True:
+        sink.write(Outcome(0, "x", None, "empty"))
+except BrokenPipeError:
+    sys.exit(7)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(20) == 7
+        assert process.stderr.read() == b""
+
+
+# -- where it is written ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("output", ["out.csv", "out.jsonl"])
+def test_the_output_appears_whole_and_is_private(tmp_path: Path, output: str) -> None:
+    sink, path = table(tmp_path, 1, output)
+    path.write_text("what was there before")
+    path.chmod(0o644)
+    part = tmp_path / f"{output}.part"
+    assert stat.S_IMODE(part.stat().st_mode) == 0o600
+    sink.write(found(0))
+    assert path.read_text() == "what was there before"
+    sink.close()
+
+    assert "row0@x.example" in path.read_text()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert not part.exists()
+    sink.discard()
+    assert "row0@x.example" in path.read_text()
+
+
+@pytest.mark.parametrize("output", ["out.csv", "out.jsonl"])
+def test_giving_up_leaves_what_was_there(tmp_path: Path, output: str) -> None:
+    sink, path = table(tmp_path, 1, output)
+    path.write_text("before")
+    sink.write(found(0))
+    sink.discard()
+    sink.discard()
+
+    assert path.read_text() == "before"
+    assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.parametrize("output", ["out.csv", "out.jsonl"])
+def test_giving_up_can_keep_what_was_written(tmp_path: Path, output: str) -> None:
+    sink, path = table(tmp_path, 3, output)
+    sink.write(found(2))
+    sink.discard(keep=True)
+
+    assert not path.exists()
+    assert "row2@x.example" in (tmp_path / f"{output}.part").read_text()
+
+
+def test_what_an_earlier_process_left_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "out.jsonl.part").write_text("x" * 1_000)
+    (tmp_path / "out.jsonl.part").chmod(0o666)
+    sink, path = table(tmp_path, 1, "out.jsonl")
+    assert stat.S_IMODE((tmp_path / "out.jsonl.part").stat().st_mode) == 0o600
+    sink.write(found(0))
+    sink.close()
+
+    assert path.read_text().startswith('{"row":0')
+
+
+def test_a_link_is_followed(tmp_path: Path) -> None:
+    target = tmp_path / "target.jsonl"
+    target.write_text("before")
+    (tmp_path / "out.jsonl").symlink_to(target)
+    sink, path = table(tmp_path, 1, "out.jsonl")
+    sink.write(found(0))
+    sink.close()
+
+    assert path.is_symlink()
+    assert target.read_text().startswith('{"row":0')
+
+
+def test_a_planted_link_is_not_followed(tmp_path: Path) -> None:
+    target = tmp_path / "precious"
+    target.write_text("before")
+    (tmp_path / "out.csv.part").symlink_to(target)
+
+    with pytest.raises(ConfigurationError, match="Cannot write the output"):
+        table(tmp_path, 1)
+    assert target.read_text() == "before"
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        ("none/out.csv", "No such file or directory"),
+        ("dir.csv", "it is a directory"),
+        ("pipe.csv", "it is not a regular file"),
+        ("out", r"must end in \.jsonl, \.csv, \.tsv or \.parquet"),
+        ("out.txt", "must end in"),
+        ("in.csv", "is the input itself"),
+        ("link.csv", "is the input itself"),
+    ],
+)
+def test_an_output_that_cannot_be_is_refused(tmp_path: Path, output: str, reason: str) -> None:
+    (tmp_path / "dir.csv").mkdir()
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "in.csv")
+
+    with pytest.raises(ConfigurationError, match=reason):
+        table(tmp_path, 1, output)
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_write_protected_output_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "out.csv").write_text("before")
+    monkeypatch.setattr(part_module.os, "access", lambda path, mode: False)
+
+    with pytest.raises(ConfigurationError, match="write-protected"):
+        table(tmp_path, 1)
+
+
+def test_two_processes_do_not_write_one_output(tmp_path: Path) -> None:
+    path = str(tmp_path / "out")
+    first = PartFile(path, what="report")
+    first.file.write(b"first")
+
+    with pytest.raises(ConfigurationError, match=r"report .* another process is writing it"):
+        PartFile(path, what="report")
+    first.publish()
+    assert Path(path).read_bytes() == b"first"
+
+
+def test_a_file_that_was_published_meanwhile_is_not_truncated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "out"
+    first = PartFile(str(path), what="output")
+    first.file.write(b"first")
+    lock = part_module.fcntl.flock
+
+    def publish_then_lock(fd: int, how: int) -> None:
+        first.publish()
+        (tmp_path / "out.part").write_bytes(b"")
+        lock(fd, how)
+
+    monkeypatch.setattr(part_module.fcntl, "flock", publish_then_lock)
+    with pytest.raises(ConfigurationError, match="has just written it"):
+        PartFile(str(path), what="output")
+    assert path.read_bytes() == b"first"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+@pytest.mark.parametrize("output", ["out.csv", "out.jsonl"])
+def test_a_full_disk_is_an_error_and_nothing_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str
+) -> None:
+    sink, path = table(tmp_path, 2_000, output)
+    full = os.open("/dev/full", os.O_WRONLY)
+    part = sink._part.file  # type: ignore[attr-defined]
+    os.dup2(full, part.fileno())
+    os.close(full)
+
+    def write_until_the_buffer_is_full() -> None:
+        for row in range(2_000):
+            sink.write(found(row))
+
+    with pytest.raises(OSError, match="No space left"):
+        write_until_the_buffer_is_full()
+    sink.discard(keep=True)
+    assert not path.exists()
