@@ -89,7 +89,7 @@ class Dispatcher:
         self._timeout = timeout
         self._max_wait = max_wait
         self._policy = policy or RetryPolicy()
-        self._rng = rng or random.Random()  # noqa: S311 - jitter is no secret
+        self._rng = rng or random.Random()
         self._owned: set[asyncio.Task[Any]] = set()
         self._closed = False
         self.abandoned: deque[AbandonedCall] = deque(maxlen=_ABANDONED_KEPT)
@@ -154,8 +154,7 @@ class Dispatcher:
         rest = list(self._owned)
         for task in rest:
             task.cancel()
-        if rest:
-            await asyncio.wait(rest)
+        await asyncio.gather(*rest, return_exceptions=True)
 
     async def _run(self, route: Route[T], body: bytes | None, flight: _Flight) -> T:
         deadline = self._clock.now() + self._max_wait
@@ -197,9 +196,7 @@ class Dispatcher:
         )
         raise NotSentError(msg)
 
-    async def _run_owned(
-        self, route: Route[T], fields: Mapping[str, Any], body: bytes | None
-    ) -> T:
+    async def _run_owned(self, route: Route[T], fields: Mapping[str, Any], body: bytes | None) -> T:
         flight = _Flight()
         task = asyncio.get_running_loop().create_task(self._run(route, body, flight))
         self._owned.add(task)

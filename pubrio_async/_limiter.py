@@ -144,7 +144,7 @@ class Limiter:
         self._windows = tuple(_Window(rate) for rate in rates)
         self._max_concurrency = max_concurrency
         self._now: Callable[[], float] = clock.now
-        self._rng = rng or random.Random()  # noqa: S311 - jitter is no secret
+        self._rng = rng or random.Random()
         self._in_flight = 0
         self._granted = 0
         self._refused = 0
@@ -187,7 +187,7 @@ class Limiter:
             if future.done() and not future.cancelled():
                 self.release(future.result(), 0)
             else:
-                self._forget(future)
+                self._forget()
             raise
 
     def try_acquire(self) -> int | None:
@@ -334,10 +334,9 @@ class Limiter:
 
     def _wake(self) -> None:
         self._timer = None
-        if self._waiting:
-            self._pump()
+        self._pump()
 
-    def _forget(self, future: asyncio.Future[int]) -> None:
+    def _forget(self) -> None:
         self._waiting -= 1
         self._cancelled += 1
         if self._cancelled > 64 and self._cancelled > self._waiting:

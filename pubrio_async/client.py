@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import anyio
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from pubrio_async._clock import Clock, SystemClock
 from pubrio_async._config import load_settings
@@ -47,12 +47,17 @@ class ClientStatistics(Struct, frozen=True, kw_only=True):
     abandoned: int
 
 
+OpenRun: TypeAlias = Callable[
+    [People, str | os.PathLike[str] | Journal | None, RunOptions, float | None, float | None], Run
+]
+
+
 class ClientRedeem(Redeem):
     """The `redeem` group, with `many` for lists of any length."""
 
-    def __init__(self, client: AsyncPubrio, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Dispatcher, open_run: OpenRun) -> None:
         super().__init__(dispatcher)
-        self._client = client
+        self._open_run = open_run
 
     def many(
         self,
@@ -113,11 +118,8 @@ class ClientRedeem(Redeem):
             order=order,
             max_open_jobs=max_open_jobs,
             linger=linger,
-            max_workers=self._client.max_concurrency,
         )
-        return self._client._open_run(
-            people, _journal(journal, self._client.clock), options, max_credits, deadline
-        )
+        return self._open_run(people, journal, options, max_credits, deadline)
 
 
 class AsyncPubrio:
@@ -166,20 +168,20 @@ class AsyncPubrio:
         settings = load_settings(
             api_key, base_url, rate_limit, max_concurrency=max_concurrency, timeout=timeout
         )
-        self.max_concurrency = settings.max_concurrency
-        self.clock: Clock = clock or SystemClock()
-        self._limiter = Limiter(settings.rates, settings.max_concurrency, self.clock)
+        self._max_concurrency = settings.max_concurrency
+        self._clock: Clock = clock or SystemClock()
+        self._limiter = Limiter(settings.rates, settings.max_concurrency, self._clock)
         self._transport = transport or AiohttpTransport(settings, session=session)
         self._dispatcher = Dispatcher(
             self._transport,
             self._limiter,
-            self.clock,
+            self._clock,
             timeout=settings.timeout,
             max_wait=max_wait,
         )
         self._runs: set[Run] = set()
         self._closed = False
-        self.redeem = ClientRedeem(self, self._dispatcher)
+        self.redeem = ClientRedeem(self._dispatcher, self._open_run)
         self.profile = ProfileEndpoints(self._dispatcher)
         self.user = User(self._dispatcher)
 
@@ -228,7 +230,7 @@ class AsyncPubrio:
     def _open_run(
         self,
         people: People,
-        journal: Journal,
+        journal: str | os.PathLike[str] | Journal | None,
         options: RunOptions,
         max_credits: float | None,
         deadline: float | None,
@@ -240,9 +242,9 @@ class AsyncPubrio:
             people,
             verbs=_Verbs(self._dispatcher, options.contact_types),
             limiter=self._limiter,
-            journal=journal,
-            options=options,
-            clock=self.clock,
+            journal=_journal(journal, self._clock),
+            options=structs.replace(options, max_workers=self._max_concurrency),
+            clock=self._clock,
             max_credits=max_credits,
             deadline=deadline,
             prices=self._prices,

@@ -28,6 +28,17 @@ def fields_of(**fields: Any) -> Mapping[str, Any]:
     return {name: value for name, value in fields.items() if value is not UNSET}
 
 
+def filled(name: str, value: object) -> None:
+    """Checks a text that must say something.
+
+    Raises:
+        ConfigurationError: It is blank, or no text at all.
+    """
+    if not isinstance(value, str) or not value.strip():
+        msg = f"{name} must be a text that is not blank"
+        raise ConfigurationError(msg)
+
+
 def closed_set(name: str, values: Sequence[str], allowed: Collection[str]) -> Sequence[str]:
     """Checks a non-empty list against a closed set.
 

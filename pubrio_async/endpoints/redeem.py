@@ -14,6 +14,7 @@ from pubrio_async.endpoints._base import (
     Endpoints,
     closed_set,
     fields_of,
+    filled,
 )
 from pubrio_async.models import RedeemJob, RedeemPeopleReply, RedeemQueryReply
 
@@ -55,6 +56,10 @@ class Redeem(Endpoints):
         if (people_search_id is UNSET) == (linkedin_url is UNSET):
             msg = "redeem.people takes exactly one of people_search_id and linkedin_url"
             raise ConfigurationError(msg)
+        if linkedin_url is UNSET:
+            filled("people_search_id", people_search_id)
+        else:
+            filled("linkedin_url", linkedin_url)
         closed_set("people_contact_types", people_contact_types, CONTACT_TYPES)
         return await self._dispatcher.call(
             REDEEM_PEOPLE,
@@ -120,10 +125,12 @@ class Redeem(Endpoints):
             The state; with `is_completed`, also the people and what the job cost in total.
 
         Raises:
+            ConfigurationError: The id is blank; nothing was sent.
             PubrioError: The call failed; it is free and may be repeated.
 
         API page: en/api-reference/endpoint/redeem/people/batch/query
         """
+        filled("redeem_query_id", redeem_query_id)
         return await self._dispatcher.call(
             REDEEM_QUERY, fields_of(redeem_query_id=redeem_query_id, profile_id=profile_id)
         )

@@ -39,8 +39,8 @@ class Outcome(Struct, frozen=True):
     person: str
     people_search_id: str | None
     status: OutcomeStatus
-    emails: list[Contact] = field(default_factory=list)
-    phones: list[Contact] = field(default_factory=list)
+    emails: list[Contact] = field(default_factory=list[Contact])
+    phones: list[Contact] = field(default_factory=list[Contact])
     redeem_query_id: str | None = None
     error: str | None = None
 

@@ -35,11 +35,14 @@ class Source:
     def __init__(self, people: People, ahead: int) -> None:
         self._sync: Iterator[object] | None = None
         self._async: AsyncIterator[object] | None = None
+        self._generator: AsyncGenerator[object, None] | None = None
         if isinstance(people, str | bytes):
             msg = f"people takes a list of ids or LinkedIn URLs, not one {type(people).__name__}"
             raise ConfigurationError(msg)
         if isinstance(people, AsyncIterable):
             self._async = aiter(people)
+            if isinstance(people, AsyncGenerator):
+                self._generator = people
         else:
             try:
                 self._sync = iter(people)
@@ -104,8 +107,8 @@ class Source:
             self._pump.cancel()
             # What the input raised has been seen by `pull`, or nobody is left to see it.
             await asyncio.gather(self._pump, return_exceptions=True)
-        if isinstance(self._async, AsyncGenerator):
-            await self._async.aclose()
+        if self._generator is not None:
+            await self._generator.aclose()
 
     async def _read_ahead(self) -> None:
         assert self._async is not None  # noqa: S101 - only an async input has a pump

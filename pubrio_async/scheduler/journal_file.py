@@ -40,6 +40,10 @@ _TROUBLES = (
     ("SQLITE_FULL", "the disk is full; make room and run again, what it holds already is safe"),
     ("SQLITE_READONLY", "it cannot be written; check the permissions of the file and its folder"),
     ("SQLITE_CANTOPEN", "it cannot be opened; check the permissions of the file and its folder"),
+    (
+        "SQLITE_IOERR_LOCK",
+        "it cannot be locked; check the permissions of the file, and that its disk is a local one",
+    ),
     ("SQLITE_IOERR", "the disk fails to read or write it; see to the disk, then run again"),
 )
 

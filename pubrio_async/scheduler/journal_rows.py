@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -70,7 +70,8 @@ _LOOKUP = f"""
 _REOPEN = f"UPDATE people SET reopened_by = ? WHERE key IN ({_MARKS})"  # noqa: S608 - as above
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode_keys = msgspec.msgpack.Decoder(list[bytes | str]).decode
+# msgspec does not tell bytes from text in a union; the bare format does.
+_decode_keys: Callable[[bytes], list[bytes | str]] = msgspec.msgpack.Decoder().decode
 _decode_job = msgspec.msgpack.Decoder(RedeemJob).decode
 _decode_contacts = msgspec.msgpack.Decoder(
     list[tuple[str, ContactType | None, ContactStatus | None]]

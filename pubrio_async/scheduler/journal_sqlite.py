@@ -43,11 +43,13 @@ class SqliteJournal:
         clock: Where the times in the journal come from; None for the machine's clock.
     """
 
+    _thread: ThreadPoolExecutor
+
     def __init__(self, path: str | os.PathLike[str], clock: Clock | None = None) -> None:
         self._path = os.fspath(path)
         self._clock: Clock = clock or SystemClock()
         self._file = JournalFile(self._path)
-        self._thread: ThreadPoolExecutor | None = None
+        self._in_use = False
         self._waiting: list[tuple[Step, asyncio.Future[Any]]] = []
         self._busy = False
         self._closed: asyncio.Future[None] | None = None
@@ -66,11 +68,11 @@ class SqliteJournal:
         types = tuple(contact_types)
         if self._closed is not None:
             await asyncio.shield(self._closed)
-        if self._thread is not None:
+        if self._in_use:
             await self._carry_out(lambda db: rows.check_types(db, types))
             return
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pubrio-journal")
-        self._busy = True
+        self._in_use = self._busy = True
         opening = asyncio.get_running_loop().run_in_executor(
             self._thread, self._file.open, types, self._clock.wall()
         )
@@ -121,13 +123,13 @@ class SqliteJournal:
 
     async def close(self) -> None:
         """Carries out what was asked for before, and lets go of the file; safe to call twice."""
-        if self._thread is not None:
+        if self._in_use:
             await asyncio.shield(self._begin_to_close())
 
     # -- the thread's work, group by group -----------------------------------------------
 
     async def _carry_out(self, step: Callable[[sqlite3.Connection], _T]) -> _T:
-        if self._thread is None or self._closed is not None:
+        if not self._in_use or self._closed is not None:
             raise self._file.error("it is not open")
         done: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
         self._waiting.append((step, done))
@@ -183,11 +185,9 @@ class SqliteJournal:
         return self._closed
 
     def _let_go(self, _last: asyncio.Future[None]) -> None:
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            # Its last job is done and it has nothing left but to end, so this does not wait.
-            thread.shutdown()
-        self._busy = False
+        # Its last job is done and it has nothing left but to end, so this does not wait.
+        self._thread.shutdown()
+        self._in_use = self._busy = False
         closed, self._closed = self._closed, None
         if closed is not None:
             closed.set_result(None)

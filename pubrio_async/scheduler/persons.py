@@ -50,18 +50,11 @@ def is_url(key: str) -> bool:
 def _linkedin_key(text: str) -> str:
     if "://" not in text:
         text = f"https://{text}"
-    try:
-        parts = urlsplit(text)
-        host = parts.hostname or ""
-    except ValueError:
-        host = ""
-    if not (host == "linkedin.com" or host.endswith(".linkedin.com")) or parts.scheme not in (
-        "http",
-        "https",
-    ):
+    path = _linkedin_path(text)
+    if path is None:
         msg = "malformed: the URL does not lead to linkedin.com"
         raise NotAPersonError(msg)
-    match = _PROFILE_PATH.fullmatch(unquote(parts.path).strip().lower())
+    match = _PROFILE_PATH.fullmatch(unquote(path).strip().lower())
     if match is None:
         msg = "malformed: a LinkedIn URL of a person has /in/ or /pub/ and a name after it"
         raise NotAPersonError(msg)
@@ -69,3 +62,14 @@ def _linkedin_key(text: str) -> str:
     # What follows a name under /in/ is a language or a sub-page; under /pub/ it is part of it.
     tail = "" if kind == "in" else (rest or "").rstrip("/")
     return f"https://www.linkedin.com/{kind}/{quote(name)}{quote(tail)}"
+
+
+def _linkedin_path(url: str) -> str | None:
+    """The path of a URL on linkedin.com; None for any other URL."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return None
+    at_linkedin = host == "linkedin.com" or host.endswith(".linkedin.com")
+    return parts.path if at_linkedin and parts.scheme in {"http", "https"} else None

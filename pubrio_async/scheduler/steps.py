@@ -341,8 +341,8 @@ class Steps:
             return
         self._halves.pop(batch.batch_id, None)
         self._intended.discard(batch.batch_id)
-        key = batch.keys[0]
-        end = Settled("rejected", error=f"{error}")
+        key = next(iter(batch.keys))
+        end = Settled("rejected", error=str(error))
         await self._note(self._journal.settle(batch.batch_id, {key: end}, 0))
         self._outbox.settle(self._intake.take(key), end)
         self._refused_alone += 1

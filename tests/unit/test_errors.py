@@ -81,9 +81,7 @@ MADE: list[PubrioError] = [
 
 
 def test_the_tree_is_the_one_scripts_rely_on() -> None:
-    defined = {
-        kind for _, kind in inspect.getmembers(_errors, inspect.isclass) if _is_own(kind)
-    }
+    defined = {kind for _, kind in inspect.getmembers(_errors, inspect.isclass) if _is_own(kind)}
     assert defined == set(PARENTS)
     assert {kind: kind.__bases__ for kind in defined} == PARENTS
 
@@ -126,7 +124,10 @@ def test_every_class_is_tried_below() -> None:
     [
         copy.copy,
         copy.deepcopy,
-        *(lambda e, p=p: pickle.loads(pickle.dumps(e, p)) for p in range(pickle.HIGHEST_PROTOCOL + 1)),
+        *(
+            lambda e, p=p: pickle.loads(pickle.dumps(e, p))
+            for p in range(pickle.HIGHEST_PROTOCOL + 1)
+        ),
     ],
 )
 def test_copies_and_pickles_keep_everything(error: PubrioError, again: Any) -> None:

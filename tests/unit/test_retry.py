@@ -76,10 +76,10 @@ def test_an_error_that_may_have_cost_something_is_never_sent_again() -> None:
 
 
 def test_subclasses_are_treated_as_what_they_derive_from() -> None:
-    class Special(NotSentError):
+    class ProxyDownError(NotSentError):
         pass
 
-    assert wait(Special, 1, repeatable=False) is not None
+    assert wait(ProxyDownError, 1, repeatable=False) is not None
 
 
 def test_a_policy_without_resends_sends_nothing_again() -> None:

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+
+from pubrio_async import InsufficientCreditsError, NotSentError, PubrioError
+from pubrio_async.cli._messages import summary, what_next, why_stopped
+from pubrio_async.cli._options import RedeemOptions
+from pubrio_async.models import RunReport
+
+KEPT = RedeemOptions(input="in.csv", output="out.csv", types="phone")
+NOT_KEPT = RedeemOptions(input="in.csv", types="phone")
+
+
+def test_a_summary_of_what_there_is() -> None:
+    report = RunReport(
+        rows=1_001, unique=1_000, found=1_000, pending=1, credits_charged=12.5, elapsed_s=1.26
+    )
+
+    lines = summary(report, NOT_KEPT)
+    assert lines[0] == "1,001 rows (1,000 distinct people): 1,000 found, 0 empty, 1 pending"
+    assert lines[1] == "12.5 credits charged, as reported; the balance was not reported"
+    assert lines[2].endswith("in 1.3 s")
+    assert len(lines) == 3
+    assert summary(RunReport(rows=1), KEPT)[0].startswith("1 row (")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (PubrioError("gone", may_have_charged=True), "gone. It may have cost credits."),
+        (NotSentError("The API cannot be reached."), "reached. The refused request cost nothing."),
+        (InsufficientCreditsError("x!", status=402), "credits: x! The refused request cost"),
+    ],
+)
+def test_why_a_run_was_stopped(error: PubrioError, words: str) -> None:
+    assert words in why_stopped(error)
+
+
+def test_nothing_is_advised_where_all_is_settled() -> None:
+    done = RunReport(rows=2, found=1, rejected=1)
+
+    assert what_next(done, KEPT, interrupted=False) == []
+    assert what_next(done, NOT_KEPT, interrupted=False) == []
+
+
+def test_the_resume_command_is_named_where_it_helps() -> None:
+    def advice(report: RunReport, options: RedeemOptions, *, interrupted: bool = False) -> str:
+        return "\n".join(what_next(report, options, interrupted=interrupted))
+
+    for report in (RunReport(pending=1), RunReport(failed=1), RunReport(skipped=2)):
+        assert "redeem in.csv -o out.csv --types phone" in advice(report, KEPT)
+    assert "redeem" not in advice(RunReport(unsettled=1), KEPT)
+    assert "goes on from there" in advice(RunReport(found=1), KEPT, interrupted=True)
+    assert "No journal was kept" in advice(RunReport(found=1), NOT_KEPT, interrupted=True)
+    stdin = RedeemOptions(input="-", types="phone", journal="j")
+    assert "(with the same input)" in advice(RunReport(pending=1), stdin)

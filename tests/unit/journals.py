@@ -1,0 +1,52 @@
+"""What the tests of the journals share."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+from pubrio_async.models import Contact, ContactStatus, ContactType, RedeemJob
+from pubrio_async.scheduler.journal import Batch, JournalSummary, Settled
+from pubrio_async.scheduler.journal_sqlite import SqliteJournal
+
+TYPES = ("email-work", "phone")
+ADA = "0d4b3a60-1111-4c5e-9b1d-000000000001"
+BOB = "0d4b3a60-1111-4c5e-9b1d-000000000002"
+EVE = "https://www.linkedin.com/in/eve"
+JOB = RedeemJob("job-1", estimated_time=4, estimated_time_type="second")
+MAIL = Contact("ada@example.com", ContactType.EMAIL_WORK, ContactStatus.VERIFIED)
+PHONE = Contact("+1 555 0100", ContactType.PHONE)
+FOUND = Settled(
+    "found", people_search_id=ADA, emails=(MAIL,), phones=(PHONE,), redeem_query_id="job-1"
+)
+EMPTY = Settled("empty", people_search_id=BOB, redeem_query_id="job-1")
+REJECTED = Settled("rejected", error="400: unknown person")
+
+
+class Stopped:
+    """A clock that stands still."""
+
+    def now(self) -> float:
+        return 0.0
+
+    def wall(self) -> float:
+        return 1_750_000_000.5
+
+
+def batch(batch_id: str, *keys: str) -> Batch:
+    return Batch(batch_id, "batch" if len(keys) > 1 else "single", keys)
+
+
+@contextlib.asynccontextmanager
+async def opened(path: Path, types: Sequence[str] = TYPES) -> AsyncIterator[SqliteJournal]:
+    journal = SqliteJournal(path, Stopped())
+    await journal.open(types)
+    try:
+        yield journal
+    finally:
+        await journal.close()
+
+
+def figures(**numbers: int) -> JournalSummary:
+    return JournalSummary(contact_types=TYPES, **numbers)

@@ -1,0 +1,376 @@
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+
+from pubrio_async import JournalError
+from pubrio_async.models import Contact, ContactStatus, ContactType, RedeemJob
+from pubrio_async.scheduler.journal import (
+    Journal,
+    MemoryJournal,
+    OpenBatch,
+    Settled,
+    Unsettled,
+)
+from pubrio_async.scheduler.journal_sqlite import SqliteJournal
+from tests.unit.journals import (
+    ADA,
+    BOB,
+    EMPTY,
+    EVE,
+    FOUND,
+    JOB,
+    REJECTED,
+    TYPES,
+    Stopped,
+    batch,
+    figures,
+    opened,
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run.journal"
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def journal(request: pytest.FixtureRequest, path: Path) -> AsyncIterator[Journal]:
+    made: Journal = (
+        MemoryJournal(Stopped()) if request.param == "memory" else SqliteJournal(path, Stopped())
+    )
+    await made.open(TYPES)
+    yield made
+    await made.close()
+
+
+# -- what every journal does -----------------------------------------------------------------
+
+
+async def test_a_new_journal_knows_nobody(journal: Journal) -> None:
+    assert await journal.lookup([ADA, EVE]) == {}
+    assert list(await journal.open_batches()) == []
+    assert await journal.summary() == figures()
+
+
+async def test_an_intent_is_an_open_batch_without_a_job(journal: Journal) -> None:
+    first, second = batch("b1", ADA, BOB), batch("b2", EVE)
+    await journal.intend(first)
+    await journal.intend(second)
+    assert list(await journal.open_batches()) == [
+        OpenBatch(first, None, None),
+        OpenBatch(second, None, None),
+    ]
+    assert await journal.lookup([ADA, BOB, EVE]) == {}
+    assert await journal.summary() == figures(pending=3, open_jobs=2)
+
+
+async def test_an_accepted_batch_keeps_its_job_and_its_time(journal: Journal) -> None:
+    await journal.intend(batch("b1", ADA, BOB))
+    await journal.accepted("b1", JOB)
+    assert list(await journal.open_batches()) == [
+        OpenBatch(batch("b1", ADA, BOB), JOB, 1_750_000_000.5)
+    ]
+
+
+async def test_settled_people_are_known(journal: Journal) -> None:
+    await journal.intend(batch("b1", ADA, BOB, EVE))
+    await journal.accepted("b1", JOB)
+    ends = {ADA: FOUND, BOB: EMPTY, EVE: REJECTED}
+    await journal.settle("b1", ends, 15)
+    assert await journal.lookup([EVE, "nobody", ADA, BOB, ADA]) == ends
+    assert list(await journal.open_batches()) == []
+    assert await journal.summary() == figures(found=1, empty=1, rejected=1, credits_charged=15)
+
+
+async def test_a_person_without_a_result_is_free_again(journal: Journal) -> None:
+    await journal.intend(batch("b1", ADA, BOB))
+    await journal.settle("b1", {ADA: FOUND}, 0)
+    assert await journal.lookup([ADA, BOB]) == {ADA: FOUND}
+    assert await journal.summary() == figures(found=1)
+
+
+async def test_an_unsettled_batch_tells_why_and_names_its_job(journal: Journal) -> None:
+    await journal.intend(batch("b1", ADA))
+    await journal.intend(batch("b2", BOB, EVE))
+    await journal.accepted("b2", JOB)
+    await journal.unsettle("b1", "the connection broke")
+    await journal.unsettle("b2", "the job was lost")
+    lost = Unsettled("the job was lost", "job-1")
+    assert await journal.lookup([ADA, BOB, EVE]) == {
+        ADA: Unsettled("the connection broke"),
+        BOB: lost,
+        EVE: lost,
+    }
+    assert await journal.summary() == figures(unsettled=3)
+
+
+async def test_a_withdrawn_batch_leaves_its_people_free(journal: Journal) -> None:
+    await journal.intend(batch("b1", ADA))
+    await journal.withdraw("b1")
+    assert await journal.lookup([ADA]) == {}
+    assert list(await journal.open_batches()) == []
+    assert await journal.summary() == figures()
+
+
+async def test_a_withdrawn_batch_can_be_intended_again(journal: Journal) -> None:
+    await journal.intend(batch("b1", ADA))
+    await journal.withdraw("b1")
+    await journal.intend(batch("b1", BOB))
+    assert [entry.batch for entry in await journal.open_batches()] == [batch("b1", BOB)]
+
+
+async def test_a_person_asked_for_again_is_open_until_the_new_end(journal: Journal) -> None:
+    await journal.intend(batch("b1", ADA))
+    await journal.unsettle("b1", "lost")
+    await journal.intend(batch("b2", ADA, BOB))
+    assert await journal.lookup([ADA]) == {}
+    assert await journal.summary() == figures(pending=2, open_jobs=1)
+    await journal.settle("b2", {ADA: EMPTY, BOB: EMPTY}, 3)
+    assert await journal.lookup([ADA, BOB]) == {ADA: EMPTY, BOB: EMPTY}
+    assert await journal.summary() == figures(empty=2, credits_charged=3)
+
+
+@pytest.mark.parametrize("end", ["withdraw", "settle without her"])
+async def test_the_old_end_stands_again_where_no_new_one_came(journal: Journal, end: str) -> None:
+    await journal.intend(batch("b1", ADA))
+    await journal.unsettle("b1", "lost")
+    await journal.intend(batch("b2", ADA, BOB))
+    if end == "withdraw":
+        await journal.withdraw("b2")
+    else:
+        await journal.settle("b2", {BOB: EMPTY}, 0)
+    assert await journal.lookup([ADA]) == {ADA: Unsettled("lost")}
+
+
+async def test_a_new_loss_replaces_the_old_one(journal: Journal) -> None:
+    for batch_id in ("b1", "b2"):
+        await journal.intend(batch(batch_id, ADA))
+        await journal.unsettle(batch_id, f"lost with {batch_id}")
+    assert await journal.lookup([ADA]) == {ADA: Unsettled("lost with b2")}
+
+
+async def test_credits_add_up(journal: Journal) -> None:
+    for number, charged in enumerate((5, 0, 2.5)):
+        await journal.intend(batch(f"b{number}", ADA))
+        await journal.settle(f"b{number}", {ADA: EMPTY}, charged)
+    assert (await journal.summary()).credits_charged == 7.5
+
+
+async def test_whole_credits_stay_whole(journal: Journal) -> None:
+    await journal.intend(batch("b1", ADA))
+    await journal.settle("b1", {ADA: EMPTY}, 5)
+    assert isinstance((await journal.summary()).credits_charged, int)
+
+
+async def test_more_keys_than_fit_into_one_question(journal: Journal) -> None:
+    keys = [str(uuid.UUID(int=number)) for number in range(1, 251)]
+    await journal.intend(batch("b1", *keys))
+    await journal.settle("b1", dict.fromkeys(keys, EMPTY), 0)
+    assert set(await journal.lookup(keys)) == set(keys)
+    await journal.intend(batch("b2", *keys[:201]))
+    assert set(await journal.lookup(keys)) == set(keys[201:])
+
+
+async def test_a_batch_is_intended_once(journal: Journal) -> None:
+    await journal.intend(batch("b1", ADA))
+    await journal.accepted("b1", JOB)
+    with pytest.raises(JournalError, match="the batch b1 already"):
+        await journal.intend(batch("b1", BOB))
+    assert [entry.job for entry in await journal.open_batches()] == [JOB]
+
+
+async def test_only_open_batches_are_accepted_and_settled(journal: Journal) -> None:
+    await journal.intend(batch("b1", ADA))
+    await journal.settle("b1", {ADA: FOUND}, 5)
+    with pytest.raises(JournalError, match="no open batch b1"):
+        await journal.settle("b1", {ADA: EMPTY}, 5)
+    with pytest.raises(JournalError, match="no open batch b1"):
+        await journal.accepted("b1", JOB)
+    assert await journal.lookup([ADA]) == {ADA: FOUND}
+    assert (await journal.summary()).credits_charged == 5
+
+
+async def test_what_is_not_open_cannot_be_withdrawn_or_lost(journal: Journal) -> None:
+    await journal.intend(batch("b1", ADA))
+    await journal.settle("b1", {ADA: FOUND}, 5)
+    for batch_id in ("b1", "never heard of"):
+        await journal.withdraw(batch_id)
+        await journal.unsettle(batch_id, "lost")
+    assert await journal.lookup([ADA]) == {ADA: FOUND}
+
+
+async def test_other_contact_types_are_refused(journal: Journal) -> None:
+    with pytest.raises(JournalError, match="written for email-work,phone and not for phone;"):
+        await journal.open(("phone",))
+    await journal.open(("phone", "email-work"))  # the order is nobody's business
+    await journal.open(())
+    assert (await journal.summary()).contact_types == TYPES
+
+
+async def test_closing_twice_does_nothing(journal: Journal) -> None:
+    await journal.close()
+    await journal.close()
+
+
+async def test_steps_may_be_taken_all_at_once(journal: Journal) -> None:
+    async def one(number: int) -> None:
+        key = str(uuid.UUID(int=number))
+        await journal.intend(batch(f"b{number}", key))
+        await journal.accepted(f"b{number}", RedeemJob(f"job-{number}"))
+        end = Settled("found", people_search_id=key, redeem_query_id=f"job-{number}")
+        await journal.settle(f"b{number}", {key: end}, 1)
+        assert await journal.lookup([key]) == {key: end}
+
+    await asyncio.gather(*map(one, range(1, 101)))
+    assert await journal.summary() == figures(found=100, credits_charged=100)
+
+
+# -- both journals, step by step -------------------------------------------------------------
+
+TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
+IDS = st.uuids().map(str)
+KEYS = IDS | IDS.map(str.upper) | TEXT
+CONTACTS = st.lists(
+    st.builds(
+        Contact,
+        TEXT,
+        st.none() | st.sampled_from(["email-work", "phone", "fax"]).map(ContactType),
+        st.none() | st.sampled_from(["Verified", "Guessed"]).map(ContactStatus),
+    ),
+    max_size=3,
+).map(tuple)
+ENDS = st.builds(
+    Settled,
+    st.sampled_from(["found", "empty", "rejected"]),
+    people_search_id=st.none() | KEYS,
+    emails=CONTACTS,
+    phones=CONTACTS,
+    redeem_query_id=st.none() | st.just("job-1") | TEXT,
+    error=st.none() | TEXT,
+)
+NUMBERS = st.integers(0, 2**40) | st.floats(0, 1e6)
+JOBS = st.builds(
+    RedeemJob,
+    st.just("job-1") | TEXT,
+    st.booleans(),
+    st.none() | NUMBERS,
+    st.none() | st.sampled_from(["second", "minutes"]),
+)
+
+
+class TwoJournals(RuleBasedStateMachine):
+    """Whatever is done to both, they hold the same; the file is closed and opened in between."""
+
+    FEW_KEYS = (ADA, BOB, EVE, ADA.upper(), "1", "")
+    BATCHES = st.sampled_from(["b1", "b2", str(uuid.UUID(int=3))])
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.folder = tempfile.TemporaryDirectory()
+        self.memory = MemoryJournal(Stopped())
+        self.file = SqliteJournal(Path(self.folder.name) / "journal", Stopped())
+        self.ended: set[str] = set()
+        self.both(lambda journal: journal.open(TYPES))
+
+    def teardown(self) -> None:
+        self.runner.run(self.file.close())
+        self.runner.close()
+        self.folder.cleanup()
+
+    def both(self, step: Callable[[Journal], Awaitable[Any]]) -> None:
+        async def outcome(journal: Journal) -> Any:
+            try:
+                return await step(journal)
+            except JournalError:
+                return JournalError
+
+        first = self.runner.run(outcome(self.memory))
+        second = self.runner.run(outcome(self.file))
+        assert first == second
+
+    @rule(batch_id=BATCHES, keys=st.sets(st.sampled_from(FEW_KEYS), min_size=1))
+    def intend(self, batch_id: str, keys: set[str]) -> None:
+        if batch_id not in self.ended:
+            self.both(lambda journal: journal.intend(batch(batch_id, *sorted(keys))))
+
+    @rule(batch_id=BATCHES, job=JOBS)
+    def accepted(self, batch_id: str, job: RedeemJob) -> None:
+        self.both(lambda journal: journal.accepted(batch_id, job))
+
+    @rule(batch_id=BATCHES)
+    def withdraw(self, batch_id: str) -> None:
+        self.both(lambda journal: journal.withdraw(batch_id))
+
+    @rule(
+        batch_id=BATCHES,
+        ends=st.dictionaries(st.sampled_from(FEW_KEYS), ENDS),
+        charged=st.integers(0, 100),
+    )
+    def settle(self, batch_id: str, ends: dict[str, Settled], charged: int) -> None:
+        self.forget(batch_id)
+        self.both(lambda journal: journal.settle(batch_id, ends, charged))
+
+    @rule(batch_id=BATCHES, reason=TEXT)
+    def unsettle(self, batch_id: str, reason: str) -> None:
+        self.forget(batch_id)
+        self.both(lambda journal: journal.unsettle(batch_id, reason))
+
+    def forget(self, batch_id: str) -> None:
+        # Only the file remembers batches that have an end; ids of batches are never used twice.
+        entries = self.runner.run(self.memory.open_batches())
+        if any(entry.batch.batch_id == batch_id for entry in entries):
+            self.ended.add(batch_id)
+
+    @rule()
+    def look(self) -> None:
+        self.both(lambda journal: journal.lookup(self.FEW_KEYS))
+        self.both(lambda journal: journal.open_batches())
+        self.both(lambda journal: journal.summary())
+
+    @precondition(lambda self: self.ended)
+    @rule()
+    def reopen(self) -> None:
+        self.runner.run(self.file.close())
+        self.runner.run(self.file.open(TYPES))
+
+
+TwoJournals.TestCase.settings = settings(
+    max_examples=25,
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+TestTwoJournals = TwoJournals.TestCase
+
+
+@settings(max_examples=50, deadline=None)
+@given(ends=st.dictionaries(KEYS, ENDS, min_size=1, max_size=5), charged=NUMBERS, job=JOBS)
+def test_what_goes_in_comes_out(ends: dict[str, Settled], charged: float, job: RedeemJob) -> None:
+    keys = tuple(ends)
+
+    async def main(path: Path) -> None:
+        async with opened(path) as journal:
+            await journal.intend(batch("b1", *keys))
+            await journal.accepted("b1", job)
+        async with opened(path) as journal:
+            assert [(entry.batch.keys, entry.job) for entry in await journal.open_batches()] == [
+                (keys, job)
+            ]
+            await journal.settle("b1", ends, charged)
+        async with opened(path) as journal:
+            assert await journal.lookup(keys) == ends
+            assert (await journal.summary()).credits_charged == charged
+
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(main(Path(folder) / "journal"))
