@@ -253,7 +253,7 @@ class AsyncPubrio:
 
     async def _prices(self) -> Prices:
         plan = (await self.profile.get()).subscription
-        return Prices(plan.email_redeem_credit, plan.phone_number_redeem_credit)
+        return Prices.of_plan(plan.email_redeem_credit, plan.phone_number_redeem_credit)
 
 
 class _Verbs:

@@ -28,6 +28,14 @@ class Prices(Struct, frozen=True):
     email: Number = FALLBACK_EMAIL_CREDIT
     phone: Number = FALLBACK_PHONE_CREDIT
 
+    @classmethod
+    def of_plan(cls, email: Number | None, phone: Number | None) -> Prices:
+        """The prices of a plan; where it names none, those of the API's guide."""
+        return cls(
+            FALLBACK_EMAIL_CREDIT if email is None else email,
+            FALLBACK_PHONE_CREDIT if phone is None else phone,
+        )
+
     def worst_case(self, contact_types: Sequence[str]) -> Number:
         """Most credits one person can cost: one record of every type asked for."""
         emails = sum(1 for kind in contact_types if kind.startswith("email"))

@@ -247,6 +247,32 @@ def test_rounding_for_large_quotas_wastes_next_to_nothing() -> None:
     assert available >= 65_000
 
 
+def test_large_quotas_are_rounded_to_the_safe_side() -> None:
+    async def main() -> None:
+        limiter = limiter_of((8_192, 3_600.0))
+        for wait in (0.0, 0.5, 1_000.0):  # the first two share an entry
+            await asyncio.sleep(wait)
+            await passes(0, limiter)
+        await asyncio.sleep(hold(3_600.0) - now())
+        assert limiter.available() == 8_189
+        await asyncio.sleep(0.5)
+        assert limiter.available() == 8_191
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("limit", [300, 4_096])
+def test_other_limits_are_not_rounded_at_all(limit: int) -> None:
+    async def main() -> None:
+        limiter = limiter_of((limit, 60.0))
+        for _ in range(10):
+            await passes(0.001, limiter)
+        await asyncio.sleep(0.0015 + hold(60.0) - now())
+        assert limiter.available() == limit - 9
+
+    run_virtual(main())
+
+
 # ---------------------------------------------------------------------- the limit is used up
 
 
@@ -781,20 +807,19 @@ def test_one_timer_serves_any_number_of_waiters() -> None:
 
 
 def test_the_timer_is_moved_forward_when_a_permit_comes_back_sooner() -> None:
-    async def main() -> list[float]:
-        limiter = limiter_of((1, 10.0))
-        blocked = limiter_of((1, 10.0), concurrency=5)
-        # A refusal sets the timer far ahead; nothing that ends sooner may be overlooked.
-        await passes(0, blocked)
-        tasks = [asyncio.create_task(passes(0, blocked)) for _ in range(2)]
-        await asyncio.sleep(3)
-        return [await passes(0, limiter), *(await asyncio.gather(*tasks))]
+    async def main() -> float:
+        limiter = limiter_of((2, 10.0), (4, 1_000.0))
+        await passes(0, limiter)
+        await asyncio.sleep(11)
+        unused = await limiter.acquire()
+        await passes(0, limiter, sent=2)  # overdraws the short limit, fills up the long one
+        waiter = asyncio.create_task(passes(0, limiter))
+        await settle()
+        assert limiter.statistics().next_permit_s == pytest.approx(hold(1_000) - 11)
+        limiter.release(unused, 0)  # now only the short limit is in the way
+        return await waiter
 
-    assert run_virtual(main()) == [
-        3.0,
-        pytest.approx(hold(10)),
-        pytest.approx(2 * hold(10)),
-    ]
+    assert run_virtual(main()) == pytest.approx(11 + hold(10))
 
 
 class EarlyLoop(VirtualTimeLoop):

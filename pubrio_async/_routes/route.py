@@ -1,0 +1,48 @@
+"""What is known of one endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from msgspec import Struct
+
+from pubrio_async._routes.rules import Rules
+
+T = TypeVar("T")
+
+
+class Route(Struct, Generic[T], frozen=True, kw_only=True):
+    """One endpoint.
+
+    Attributes:
+        name: Its name on the client, `group.method`.
+        method: The HTTP verb.
+        path: The path below the base URL.
+        decode: Turns the body of a success into what the method returns.
+        spends_credits: True, False, or None where it is not known.
+        safe_to_resend: True if a second copy of the request changes nothing.
+        rules: What a request must look like.
+        items_key: The list a page holds, for a paginated endpoint; None to take the only one.
+        paginated: Whether the rows come in pages.
+    """
+
+    name: str
+    method: str = "POST"
+    path: str
+    decode: Callable[[bytes], T]
+    spends_credits: bool | None
+    safe_to_resend: bool
+    rules: Rules = Rules()
+    paginated: bool = False
+    items_key: str | None = None
+
+    @property
+    def paid(self) -> bool:
+        """True unless the call is known to be free."""
+        return self.spends_credits is not False
+
+    @property
+    def repeatable(self) -> bool:
+        """True if a second copy changes nothing and costs nothing."""
+        return self.safe_to_resend and not self.paid
