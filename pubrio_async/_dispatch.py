@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Coroutine, Mapping
+from typing import Any, TypeVar, cast
 
 from msgspec import Struct
 
+from pubrio_async._capture import ResponseInfo, capturing
 from pubrio_async._clock import Clock
 from pubrio_async._errors import (
     ConfigurationError,
@@ -23,7 +24,7 @@ from pubrio_async._phase import Phase
 from pubrio_async._retry import RetryPolicy, next_wait
 from pubrio_async._routes import Route
 from pubrio_async._transport import Transport
-from pubrio_async._wire import WireRequest, encode_body, interpret
+from pubrio_async._wire import WireReply, WireRequest, encode_body, interpret
 
 T = TypeVar("T")
 
@@ -49,11 +50,13 @@ class AbandonedCall(Struct, frozen=True):
 class _Flight:
     """Where a call stands: how far its current attempt got, and whether anyone still waits."""
 
-    __slots__ = ("abandoned", "phase")
+    __slots__ = ("abandoned", "attempts", "phase", "reply")
 
     def __init__(self) -> None:
         self.phase = Phase()
         self.abandoned = False
+        self.attempts = 0
+        self.reply: WireReply | None = None
 
 
 class Dispatcher:
@@ -133,6 +136,7 @@ class Dispatcher:
         request = WireRequest(route.method, route.path, body, route.paid)
         try:
             reply = await self._transport.send(request, timeout=self._timeout, phase=phase)
+            phase.reply = reply
             return interpret(
                 reply,
                 route.decode,
@@ -156,15 +160,43 @@ class Dispatcher:
             task.cancel()
         await asyncio.gather(*rest, return_exceptions=True)
 
+    def own(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Runs something in a task of the dispatcher's own, which `drain` waits for."""
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._owned.add(task)
+        task.add_done_callback(self._owned.discard)
+        return task
+
     async def _run(self, route: Route[T], body: bytes | None, flight: _Flight) -> T:
+        captured = capturing()
+        if captured is None:
+            return await self._attempts(route, body, flight)
+        started = self._clock.now()
+        try:
+            return await self._attempts(route, body, flight)
+        finally:
+            reply = flight.reply
+            captured.append(
+                ResponseInfo(
+                    name=route.name,
+                    status=reply.status if reply else None,
+                    headers=reply.headers if reply else {},
+                    elapsed_s=self._clock.now() - started,
+                    attempts=flight.attempts,
+                    body=reply.body if reply else b"",
+                )
+            )
+
+    async def _attempts(self, route: Route[T], body: bytes | None, flight: _Flight) -> T:
         deadline = self._clock.now() + self._max_wait
         resends = 0
         while True:
             ticket = self._limiter.try_acquire()
             if ticket is None:
                 ticket = await self._admission(route, deadline)
+            phase = flight.phase
             try:
-                return await self.attempt(route, body, ticket, flight.phase)
+                return await self.attempt(route, body, ticket, phase)
             except PubrioError as error:
                 flight.phase = Phase()  # nothing is under way until the next attempt
                 resends += not isinstance(error, RateLimitedError)
@@ -176,6 +208,9 @@ class Dispatcher:
                 blocked = self._limiter.statistics().next_permit_s
                 if self._clock.now() + max(wait, blocked) > deadline:
                     raise
+            finally:
+                flight.attempts += phase.sent
+                flight.reply = cast("WireReply | None", phase.reply)
             if wait:
                 await asyncio.sleep(wait)
 
@@ -198,9 +233,7 @@ class Dispatcher:
 
     async def _run_owned(self, route: Route[T], fields: Mapping[str, Any], body: bytes | None) -> T:
         flight = _Flight()
-        task = asyncio.get_running_loop().create_task(self._run(route, body, flight))
-        self._owned.add(task)
-        task.add_done_callback(self._owned.discard)
+        task = self.own(self._run(route, body, flight))
         try:
             await asyncio.wait((task,))  # unlike a shield it tells whose cancellation it is
         except asyncio.CancelledError:

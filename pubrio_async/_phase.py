@@ -4,14 +4,16 @@ from __future__ import annotations
 
 
 class Phase:
-    """Filled in by the transport while a request is under way.
+    """Filled in while a request is under way.
 
     Attributes:
         sent: How many times bytes of the request may have left this machine. 0 means the
             request surely never reached the API, whatever exception ended it.
+        reply: The reply, once it has been read to its end.
     """
 
-    __slots__ = ("sent",)
+    __slots__ = ("reply", "sent")
 
     def __init__(self) -> None:
         self.sent = 0
+        self.reply: object = None

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 import anyio
 from msgspec import Struct, structs
 
+from pubrio_async._capture import ResponseInfo, capture
 from pubrio_async._clock import Clock, SystemClock
 from pubrio_async._config import load_settings
 from pubrio_async._dispatch import AbandonedCall, Dispatcher
 from pubrio_async._errors import ConfigurationError
 from pubrio_async._limiter import Limiter, LimiterStatistics
 from pubrio_async._phase import Phase
-from pubrio_async._routes import REDEEM_BATCH, REDEEM_PEOPLE, REDEEM_QUERY
+from pubrio_async._routes import REDEEM_BATCH, REDEEM_PEOPLE, REDEEM_QUERY, Rules, check
+from pubrio_async._routes.rules import CONTACT_TYPES
 from pubrio_async._transport import AiohttpTransport, Session, Transport
 from pubrio_async._wire import encode_body
 from pubrio_async.endpoints import ContactTypeName, ProfileEndpoints, Redeem, User
-from pubrio_async.endpoints._base import CONTACT_TYPES, closed_set
 from pubrio_async.models import RedeemJob, RedeemPeopleReply, RedeemQueryReply
 from pubrio_async.scheduler.budget import Prices
 from pubrio_async.scheduler.intake import People
@@ -31,6 +33,11 @@ from pubrio_async.scheduler.policy import ORDERS, Order
 from pubrio_async.scheduler.run import Run
 
 _DRAIN_S = 1.5
+_MANY = Rules(
+    required=("people_contact_types",),
+    lists=("people_contact_types",),
+    choices={"people_contact_types": CONTACT_TYPES},
+)
 
 
 class ClientStatistics(Struct, frozen=True, kw_only=True):
@@ -97,7 +104,7 @@ class ClientRedeem(Redeem):
         Raises:
             ConfigurationError: An argument is malformed; nothing was sent.
         """
-        closed_set("people_contact_types", people_contact_types, CONTACT_TYPES)
+        check("redeem.many", _MANY, {"people_contact_types": people_contact_types})
         if order not in ORDERS:
             msg = f"order: {order!r} is not allowed; choose from {', '.join(ORDERS)}"
             raise ConfigurationError(msg)
@@ -214,6 +221,19 @@ class AsyncPubrio:
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+    def capture(self) -> AbstractContextManager[list[ResponseInfo]]:
+        """Collects status, headers, timing and the raw body of calls, beside their results.
+
+            with pubrio.capture() as responses:
+                reply = await pubrio.people.search(per_page=1)
+            responses[0].status, responses[0].rate_limit, responses[0].json()
+
+        Returns:
+            A context manager that gives a list, with one entry for each call that has ended.
+            Runs of `redeem.many` are not in it; they have a report.
+        """
+        return capture()
 
     async def aclose(self) -> None:
         """Ends open runs, lets paid calls under way finish for a moment, closes connections."""

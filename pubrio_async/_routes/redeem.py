@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pubrio_async._routes.route import Route
+from pubrio_async._routes.rules import CONTACT_TYPES, Rules
 from pubrio_async._wire import data_decoder, job_decoder, query_decoder
 from pubrio_async.models import RedeemJob, RedeemPeopleReply, RedeemQueryReply
 
@@ -31,6 +32,13 @@ REDEEM_PEOPLE: Route[RedeemPeopleReply] = Route(
     decode=_people,
     spends_credits=True,
     safe_to_resend=False,
+    rules=Rules(
+        required=("people_contact_types",),
+        one_of=(("people_search_id",), ("linkedin_url",)),
+        exactly_one=True,
+        lists=("people_contact_types",),
+        choices={"people_contact_types": CONTACT_TYPES},
+    ),
 )
 REDEEM_BATCH: Route[RedeemJob] = Route(
     name="redeem.batch",
@@ -39,6 +47,11 @@ REDEEM_BATCH: Route[RedeemJob] = Route(
     decode=job_decoder(),
     spends_credits=True,
     safe_to_resend=False,
+    rules=Rules(
+        required=("peoples", "people_contact_types"),
+        lists=("peoples", "people_contact_types"),
+        choices={"people_contact_types": CONTACT_TYPES},
+    ),
 )
 REDEEM_QUERY: Route[RedeemQueryReply] = Route(
     name="redeem.query",
@@ -47,4 +60,5 @@ REDEEM_QUERY: Route[RedeemQueryReply] = Route(
     decode=query_decoder(),
     spends_credits=False,
     safe_to_resend=True,
+    rules=Rules(required=("redeem_query_id",)),
 )

@@ -13,6 +13,8 @@ from msgspec import UNSET, Struct
 
 from pubrio_async._errors import ConfigurationError
 
+CONTACT_TYPES = ("email-work", "email-personal", "phone")
+
 _LISTS = (list, tuple, set, frozenset)
 
 
@@ -66,7 +68,10 @@ def _check_required(name: str, rules: Rules, fields: Mapping[str, Any]) -> None:
     for path in rules.required:
         for value in _values(fields, path):
             if value is UNSET or value is None or _is_empty(value):
-                _refuse(f"{name} needs {path}")
+                given = "" if value is UNSET else f"; {value!r} is empty"
+                allowed = rules.choices.get(path)
+                choose = f": choose from {', '.join(sorted(allowed))}" if allowed else ""
+                _refuse(f"{name} needs {path}{choose}{given}")
 
 
 def _check_one_of(name: str, rules: Rules, fields: Mapping[str, Any]) -> None:
@@ -135,7 +140,9 @@ def _is_sent(value: object) -> bool:
 
 
 def _is_empty(value: object) -> bool:
-    return isinstance(value, str | list | tuple) and not value
+    if isinstance(value, str):
+        return not value.strip()
+    return isinstance(value, list | tuple) and not value
 
 
 def _refuse(message: str) -> None:

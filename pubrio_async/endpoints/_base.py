@@ -1,56 +1,50 @@
-"""What every group of endpoints shares."""
+"""What every group of endpoints shares: a method is a signature, a docstring and one call."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
 
 from msgspec import UNSET
 
 from pubrio_async._dispatch import Dispatcher
-from pubrio_async._errors import ConfigurationError
+from pubrio_async._routes import Route, check
+from pubrio_async.endpoints._pages import Pages
+
+T = TypeVar("T")
 
 ContactTypeName = Literal["email-work", "email-personal", "phone"]
 """The contact types that can be asked for."""
 
-CONTACT_TYPES: tuple[str, ...] = ("email-work", "email-personal", "phone")
-
 
 class Endpoints:
-    """A group of endpoints; a method is a signature, a docstring and one call."""
+    """A group of endpoints."""
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
 
+    async def _call(self, route: Route[T], arguments: Mapping[str, Any]) -> T:
+        """Checks a request and sends it.
 
-def fields_of(**fields: Any) -> Mapping[str, Any]:
-    """The body: exactly what the caller set."""
-    return {name: value for name, value in fields.items() if value is not UNSET}
+        Args:
+            route: The endpoint.
+            arguments: What the method was called with, as `locals()` has it; what is UNSET is
+                left out of the body.
+        """
+        fields = _fields(arguments)
+        check(route.name, route.rules, fields)
+        return await self._dispatcher.call(route, None if route.method == "GET" else fields)
+
+    def _pages(self, route: Route[Any], arguments: Mapping[str, Any]) -> Pages[Any]:
+        """The rows of a paginated endpoint; `max_items` and `max_pages` are not sent."""
+        fields = _fields(arguments)
+        max_items = fields.pop("max_items", None)
+        max_pages = fields.pop("max_pages", None)
+        check(route.name, route.rules, fields)
+        return Pages(self._dispatcher, route, fields, max_items=max_items, max_pages=max_pages)
 
 
-def filled(name: str, value: object) -> None:
-    """Checks a text that must say something.
-
-    Raises:
-        ConfigurationError: It is blank, or no text at all.
-    """
-    if not isinstance(value, str) or not value.strip():
-        msg = f"{name} must be a text that is not blank"
-        raise ConfigurationError(msg)
-
-
-def closed_set(name: str, values: Sequence[str], allowed: Collection[str]) -> Sequence[str]:
-    """Checks a non-empty list against a closed set.
-
-    Raises:
-        ConfigurationError: The list is empty, or a value is not allowed; names both.
-    """
-    if isinstance(values, str):
-        msg = f"{name} takes a list, such as [{values!r}], not a string"
-        raise ConfigurationError(msg)
-    unknown = [value for value in values or () if value not in allowed]
-    if unknown or not values:
-        wrong = ", ".join(map(repr, unknown)) or "an empty list"
-        msg = f"{name}: {wrong} is not allowed; choose from {', '.join(sorted(allowed))}"
-        raise ConfigurationError(msg)
-    return values
+def _fields(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: value for name, value in arguments.items() if value is not UNSET and name != "self"
+    }

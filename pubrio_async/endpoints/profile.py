@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import UNSET, UnsetType
 
 from pubrio_async._routes import PROFILE_GET, PROFILE_USAGE
-from pubrio_async.endpoints._base import Endpoints, fields_of
+from pubrio_async.endpoints._base import Endpoints
 from pubrio_async.models import Profile, ProfileUsage
 
 
@@ -26,7 +26,7 @@ class ProfileEndpoints(Endpoints):
 
         API page: en/api-reference/endpoint/profile/profile
         """
-        return await self._dispatcher.call(PROFILE_GET, fields_of(profile_id=profile_id))
+        return await self._call(PROFILE_GET, locals())
 
     async def usage(self, *, profile_id: int | UnsetType = UNSET) -> ProfileUsage:
         """Reads how many requests were made and how many are allowed. Free.
@@ -43,4 +43,4 @@ class ProfileEndpoints(Endpoints):
 
         API page: en/api-reference/endpoint/profile/profile-usage
         """
-        return await self._dispatcher.call(PROFILE_USAGE, fields_of(profile_id=profile_id))
+        return await self._call(PROFILE_USAGE, locals())

@@ -6,16 +6,8 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
-from pubrio_async._errors import ConfigurationError
 from pubrio_async._routes import REDEEM_BATCH, REDEEM_PEOPLE, REDEEM_QUERY
-from pubrio_async.endpoints._base import (
-    CONTACT_TYPES,
-    ContactTypeName,
-    Endpoints,
-    closed_set,
-    fields_of,
-    filled,
-)
+from pubrio_async.endpoints._base import ContactTypeName, Endpoints
 from pubrio_async.models import RedeemJob, RedeemPeopleReply, RedeemQueryReply
 
 
@@ -53,23 +45,7 @@ class Redeem(Endpoints):
 
         API page: en/api-reference/endpoint/redeem/people
         """
-        if (people_search_id is UNSET) == (linkedin_url is UNSET):
-            msg = "redeem.people takes exactly one of people_search_id and linkedin_url"
-            raise ConfigurationError(msg)
-        if linkedin_url is UNSET:
-            filled("people_search_id", people_search_id)
-        else:
-            filled("linkedin_url", linkedin_url)
-        closed_set("people_contact_types", people_contact_types, CONTACT_TYPES)
-        return await self._dispatcher.call(
-            REDEEM_PEOPLE,
-            fields_of(
-                people_search_id=people_search_id,
-                linkedin_url=linkedin_url,
-                people_contact_types=people_contact_types,
-                profile_id=profile_id,
-            ),
-        )
+        return await self._call(REDEEM_PEOPLE, locals())
 
     async def batch(
         self,
@@ -99,18 +75,7 @@ class Redeem(Endpoints):
 
         API page: en/api-reference/endpoint/redeem/people/batch
         """
-        if isinstance(peoples, str) or not peoples:
-            msg = "redeem.batch needs peoples: a list with at least one people_search_id"
-            raise ConfigurationError(msg)
-        closed_set("people_contact_types", people_contact_types, CONTACT_TYPES)
-        return await self._dispatcher.call(
-            REDEEM_BATCH,
-            fields_of(
-                peoples=peoples,
-                people_contact_types=people_contact_types,
-                profile_id=profile_id,
-            ),
-        )
+        return await self._call(REDEEM_BATCH, locals())
 
     async def query(
         self, *, redeem_query_id: str, profile_id: int | UnsetType = UNSET
@@ -130,7 +95,4 @@ class Redeem(Endpoints):
 
         API page: en/api-reference/endpoint/redeem/people/batch/query
         """
-        filled("redeem_query_id", redeem_query_id)
-        return await self._dispatcher.call(
-            REDEEM_QUERY, fields_of(redeem_query_id=redeem_query_id, profile_id=profile_id)
-        )
+        return await self._call(REDEEM_QUERY, locals())

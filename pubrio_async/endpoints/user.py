@@ -22,4 +22,4 @@ class User(Endpoints):
 
         API page: none; GET /user as the official clients use it.
         """
-        return await self._dispatcher.call(USER_GET)
+        return await self._call(USER_GET, locals())

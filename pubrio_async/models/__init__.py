@@ -1,6 +1,7 @@
 """The shapes of what the API sends back and of what a run hands out."""
 
 from pubrio_async.models.outcome import Outcome, OutcomeStatus, RunReport, RunStatistics
+from pubrio_async.models.pagination import Pagination
 from pubrio_async.models.profile import (
     Product,
     ProductMetadata,
@@ -27,6 +28,7 @@ __all__ = [
     "ContactType",
     "Outcome",
     "OutcomeStatus",
+    "Pagination",
     "Product",
     "ProductMetadata",
     "Profile",

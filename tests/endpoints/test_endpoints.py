@@ -359,11 +359,11 @@ BAD_CALLS: dict[str, tuple[Callable[[AsyncPubrio], Awaitable[Any]], str]] = {
     "blank job": (lambda p: p.redeem.query(redeem_query_id=""), "redeem_query_id"),
     "no people": (
         lambda p: p.redeem.batch(peoples=[], people_contact_types=TYPES),
-        "at least one",
+        "needs peoples",
     ),
     "None for people": (
         lambda p: p.redeem.batch(peoples=_any(None), people_contact_types=TYPES),
-        "at least one",
+        "needs peoples",
     ),
     "a string for people": (
         lambda p: p.redeem.batch(peoples=PERSON, people_contact_types=TYPES),
