@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -57,7 +57,7 @@ class ResponseInfo(Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def capture() -> Iterator[list[ResponseInfo]]:
+def capture() -> Generator[list[ResponseInfo]]:
     """Collects what came back for every call made inside the block, also by tasks it starts.
 
     Yields:

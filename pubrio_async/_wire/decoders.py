@@ -77,10 +77,18 @@ def data_decoder(kind: Any) -> Callable[[bytes], Any]:
             null.
 
     Returns:
-        A function from the body to the value; it raises DecodeError and nothing else.
+        A function from the body to the value; it raises DecodeError and nothing else. It is
+        built when it is first used: a program uses a few of the endpoints, and imports all.
     """
-    decoder: _DataDecoder[Any] = _DataDecoder(kind)
-    return decoder
+    built: _DataDecoder[Any] | None = None
+
+    def decode(body: bytes) -> Any:
+        nonlocal built
+        if built is None:
+            built = _DataDecoder(kind)
+        return built(body)
+
+    return decode
 
 
 def job_decoder() -> Callable[[bytes], RedeemJob]:

@@ -120,7 +120,7 @@ def test_missing_credits(cli: Cli, api: Api, out: Path, command: list[str]) -> N
     assert result.code == 4
     assert "not enough credits" in result.err
     assert "Top up" in result.err
-    assert f"goes on from there: pubrio-async {' '.join(command)}" in result.err
+    assert "goes on from there: pubrio-async redeem" in result.err
     counted = statuses(out)
     assert counted["found"] + counted["empty"] == 10
     assert sandbox.regrets().double_charges == 0
