@@ -90,6 +90,7 @@ class Engine:
         self._outage = Outage(options.unreachable_after)
         self._reader: asyncio.Task[None] | None = None
         self._timers: list[asyncio.TimerHandle] = []
+        self._answered = False
         self._submitting = True
         self._polling = True
         self._why = ""
@@ -209,6 +210,7 @@ class Engine:
 
     def reached(self) -> None:
         """The API answered."""
+        self._answered = True
         self._outage.answered()
 
     def unreachable(self) -> bool:
@@ -276,6 +278,8 @@ class Engine:
         now = self._clock.now()
         if self.outbox.full or now < self._outage.until:
             return "nothing"
+        if self._crew.busy and not self._answered:
+            return "nothing"  # one request is enough to learn that none would get through
         return choose(self._options.order, self._scene(now, held))
 
     def _scene(self, now: float, held: int) -> Scene:

@@ -367,6 +367,8 @@ class Steps:
         now = self._clock.now()
         figures = self._tally.figures
         figures.retries += 1
+        if isinstance(error, ResponseError):
+            self._board.reached()
         if isinstance(error, RateLimitedError):
             figures.rate_limited += 1
             self._board.watch(job, now)

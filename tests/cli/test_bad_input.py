@@ -113,7 +113,7 @@ def test_options_that_do_not_parse(cli: Cli, api: Api, source: str, options: lis
     sandbox = api()
     result = cli("redeem", source, *options)
 
-    assert result.code == 2
+    assert result.code == 2, result.err
     assert "Usage: pubrio-async redeem" in result.err
     assert sandbox.statistics().requests == 0
 
@@ -177,7 +177,7 @@ def test_malformed_ids_are_rejected_row_by_row_and_never_sent(
 
     result = cli("redeem", source, "-o", out, "--types", "phone")
 
-    assert result.code == 0
+    assert result.code == 0, result.err
     statuses = [line.split(",")[2] for line in out.read_text().splitlines()[1:]]
     assert [status for row, status in enumerate(statuses) if row != 4] == ["rejected"] * 8
     assert statuses[4] in {"found", "empty"}
@@ -203,7 +203,7 @@ def test_the_extra_is_named_where_it_is_missing(
 def test_help_needs_nothing_and_names_the_commands(cli: Cli) -> None:
     result = cli("--help")
 
-    assert result.code == 0
+    assert result.code == 0, result.err
     assert "redeem" in result.out
     assert "sandbox" in result.out
     assert cli("redeem", "--help").code == 0

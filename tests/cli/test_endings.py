@@ -90,7 +90,7 @@ def test_a_refused_key(cli: Cli, api: Api, out: Path, command: list[str]) -> Non
     sandbox = api(api_key="another")
     result = cli(*command)
 
-    assert result.code == 5
+    assert result.code == 5, result.err
     assert "refused the key" in result.err
     assert "Check PUBRIO_API_KEY" in result.err
     assert "cost nothing" in result.err
@@ -106,7 +106,7 @@ def test_a_refused_key_at_the_question_for_prices(
     api(api_key="another")
     result = cli(*command, "--max-credits", "100")
 
-    assert result.code == 5
+    assert result.code == 5, result.err
     assert result.err.count("\n") == 1
     assert "nothing was charged" in result.err
     assert not out.exists()
@@ -117,7 +117,7 @@ def test_missing_credits(cli: Cli, api: Api, out: Path, command: list[str]) -> N
     sandbox = api(faults=("402:/redeem/people/batch$:after=1",))
     result = cli(*command, "--max-concurrency", "1")
 
-    assert result.code == 4
+    assert result.code == 4, result.err
     assert "not enough credits" in result.err
     assert "Top up" in result.err
     assert "goes on from there: pubrio-async redeem" in result.err
@@ -130,7 +130,7 @@ def test_the_budget(cli: Cli, api: Api, out: Path, command: list[str]) -> None:
     sandbox = api()
     result = cli(*command, "--max-credits", "60")
 
-    assert result.code == 4
+    assert result.code == 4, result.err
     assert "budget is used up" in result.err
     assert "Raise --max-credits" in result.err
     assert statuses(out)["skipped"] > 0
@@ -143,7 +143,7 @@ def test_lost_answers_are_unsettled_and_not_sent_again(
     sandbox = api(faults=("lost_after:/redeem/people/batch$:times=1",))
     result = cli(*command)
 
-    assert result.code == 3
+    assert result.code == 3, result.err
     assert statuses(out)["unsettled"] == 10
     assert "10 rows unsettled: they may have been charged" in result.err
     requests = sandbox.statistics().requests
@@ -156,7 +156,7 @@ def test_a_deadline_leaves_rows_pending(cli: Cli, api: Api, out: Path, command: 
     api(faults=("unfinished_forever:/redeem/people/batch$:times=1",))
     result = cli(*command, "--deadline", "0.2")
 
-    assert result.code == 3
+    assert result.code == 3, result.err
     assert statuses(out)["pending"] == 10
     assert "10 rows pending: accepted and perhaps charged" in result.err
     assert "--deadline 0.2" in result.err
@@ -168,7 +168,7 @@ def test_without_a_journal_a_repetition_costs(
     api(faults=("unfinished_forever:/redeem/people/batch$:times=1",))
     result = cli(*command, "--deadline", "0.2", "--no-journal")
 
-    assert result.code == 3
+    assert result.code == 3, result.err
     assert "pays for it again" in result.err
     assert "journal:" not in result.err
 
@@ -191,7 +191,7 @@ def test_an_output_that_breaks_ends_the_run_and_keeps_what_was_written(
     monkeypatch.setattr(JsonlSink, "write", break_at_the_third)
     result = cli("redeem", source, "-o", out, "--types", "phone", "--batch-size", "10")
 
-    assert result.code == 1
+    assert result.code == 1, result.err
     assert "Traceback" not in result.err
     assert "the output could not be written: [Errno 28] No space left on device" in result.err
     assert f"is in {out}.part" in result.err
@@ -212,7 +212,7 @@ def test_an_output_that_breaks_at_its_end(
     monkeypatch.setattr(PartFile, "publish", refuse)
     result = cli(*command)
 
-    assert result.code == 1
+    assert result.code == 1, result.err
     assert "the output could not be written" in result.err
     assert statuses(Path(f"{out}.part")).total() == 30
 
@@ -231,7 +231,7 @@ def test_a_report_that_breaks(
     monkeypatch.setattr(PartFile, "publish", refuse_the_report)
     result = cli(*command, "--report", out.parent / "report")
 
-    assert result.code == 1
+    assert result.code == 1, result.err
     assert "the report could not be written" in result.err
     assert statuses(out).total() == 30
 
@@ -254,7 +254,7 @@ def test_without_an_output_a_broken_stdout_is_told(
     monkeypatch.setattr("pubrio_async.cli._redeem.open_sink", broken_sink)
     result = cli("redeem", write_csv(tmp_path / "in.csv", ids(3)), "--types", "phone")
 
-    assert result.code == 1
+    assert result.code == 1, result.err
     assert "Broken pipe" in result.err
     assert ".part" not in result.err
 
@@ -273,7 +273,7 @@ def test_an_input_that_is_changed_meanwhile(
     monkeypatch.setattr("pubrio_async.cli._redeem.open_rows", lambda *args: rows)
     result = cli(*command)
 
-    assert result.code == 1
+    assert result.code == 1, result.err
     assert "could not be read to its end: in.csv was changed" in result.err
     assert statuses(Path(f"{out}.part")).total() == 3
 

@@ -36,7 +36,7 @@ def test_a_table_comes_out_complete_in_order_and_with_what_was_bought(
 
     result = cli("redeem", source, "-o", out, "--types", "email-work,phone", "--batch-size", 10)
 
-    assert result.code == 0
+    assert result.code == 0, result.err
     assert result.out == ""
     rows = rows_of(out)
     assert [row["name"] for row in rows] == [f"name-{row}" for row in range(33)]
@@ -85,7 +85,7 @@ def test_no_person_no_contact_and_no_key_is_told(tmp_path: Path, cli: Cli, api: 
         "--batch-size", 10, "--progress", "log",
     )  # fmt: skip
 
-    assert result.code == 3
+    assert result.code == 3, result.err
     assert "key-of-the-test" not in result.err
     for person in people:
         assert person not in result.err
@@ -102,7 +102,7 @@ def test_the_report_has_exactly_the_keys_of_the_contract(
 
     result = cli("redeem", source, "--types", "phone", "--report", path, "--batch-size", 10)
 
-    assert result.code == 0
+    assert result.code == 0, result.err
     decoded = json.loads(path.read_text())
     assert list(decoded) == REPORT_KEYS
     report = msgspec.convert(decoded, RunReport)
@@ -139,7 +139,7 @@ def test_stdin_goes_into_a_table(
         monkeypatch.setattr(sys, "stdin", stdin)
         result = cli("redeem", "-", "-o", tmp_path / "out.csv", "--types", "email-work")
 
-    assert result.code == 0
+    assert result.code == 0, result.err
     rows = rows_of(tmp_path / "out.csv")
     assert [row["people_search_id"] for row in rows] == people
     assert rows[3]["status"] == "rejected"
@@ -183,7 +183,7 @@ def test_settings_of_the_run_are_handed_on(tmp_path: Path, cli: Cli, api: Api) -
         "--deadline", "60", "--order", "makespan", "--column", "PEOPLE_SEARCH_ID",
     )  # fmt: skip
 
-    assert result.code == 0
+    assert result.code == 0, result.err
     paths = sandbox.statistics().requests_by_path
     assert paths["/profile"] == 1
     assert paths["/redeem/people/batch"] == 2
@@ -203,7 +203,7 @@ def test_warnings_about_the_input_are_told(tmp_path: Path, cli: Cli, api: Api) -
 
     result = cli("redeem", source, "--types", "phone")
 
-    assert result.code == 0
+    assert result.code == 0, result.err
     assert "warning: " in result.err
     assert "more cells" in result.err
 
@@ -213,7 +213,7 @@ def test_the_sandbox_inside_needs_no_key(tmp_path: Path, cli: Cli) -> None:
 
     result = cli("redeem", source, "--types", "email-work", "--sandbox", "--rate", "100/second")
 
-    assert result.code == 0
+    assert result.code == 0, result.err
     assert "sandbox at http://127.0.0.1:" in result.err
     assert "nothing is charged" in result.err
     assert "made-up credits" in result.err
@@ -228,4 +228,4 @@ def test_without_uvloop_it_runs_on_asyncio(
 
     result = cli("redeem", write_csv(tmp_path / "in.csv", ids(3)), "--types", "phone")
 
-    assert result.code == 0
+    assert result.code == 0, result.err

@@ -33,7 +33,7 @@ def test_the_url_is_the_first_line_and_the_figures_come_at_the_end(
 ) -> None:
     result = cli("sandbox")
 
-    assert result.code == 0
+    assert result.code == 0, result.err
     assert result.out.startswith("http://127.0.0.1:")
     assert result.out.count("\n") == 1
     told: dict[str, Any] = json.loads(result.err)
@@ -49,7 +49,7 @@ def test_options_reach_the_sandbox(cli: Cli, served: list[SandboxConfig]) -> Non
         "--fault", "429:/redeem:times=2", "--fault", "garbage",
     )  # fmt: skip
 
-    assert result.code == 0
+    assert result.code == 0, result.err
     assert served == [
         SandboxConfig(
             seed=9,
@@ -74,7 +74,7 @@ def test_options_reach_the_sandbox(cli: Cli, served: list[SandboxConfig]) -> Non
 def test_what_cannot_be_served_is_refused(cli: Cli, options: list[str], word: str) -> None:
     result = cli("sandbox", *options)
 
-    assert result.code == 2
+    assert result.code == 2, result.err
     assert result.err.startswith("pubrio-async: error: ")
     assert word in result.err
     assert result.out == ""
@@ -84,5 +84,5 @@ def test_a_port_that_is_taken(cli: Cli) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         result = cli("sandbox", "--port", taken.getsockname()[1])
 
-    assert result.code == 2
+    assert result.code == 2, result.err
     assert "cannot listen on 127.0.0.1" in result.err

@@ -72,7 +72,7 @@ def test_a_signal_while_the_input_is_read(
     )
     result = cli("redeem", write_csv(tmp_path / "in.csv", ids(1)), "--types", "phone")
 
-    assert result.code == 130
+    assert result.code == 130, result.err
     assert "nothing was charged" in result.err
     assert sandbox.statistics().requests == 0
 

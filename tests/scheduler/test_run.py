@@ -585,6 +585,27 @@ def test_a_flaw_of_the_package_is_raised_and_not_taken_for_a_failed_request() ->
     run_virtual(main())
 
 
+def test_a_run_that_is_continued_in_a_used_up_window_costs_one_refusal() -> None:
+    async def main() -> None:
+        bench = Bench()
+        journal = MemoryJournal()
+        rows = people(500)
+        await collect(bench.run(rows, journal=journal, deadline=3.0))
+        assert len(await journal.open_batches()) == 50
+        full_until = bench.now() + 20
+
+        def full(query_id: str) -> PubrioError | None:
+            left = full_until - bench.now()
+            return RateLimitedError("full", retry_after=left) if left > 0 else None
+
+        bench.api.every_query = full
+        run = bench.run(rows, journal=journal)
+        assert statuses(await collect(run)) == {"found": 500}
+        assert run.report.rate_limited == 1
+
+    run_virtual(main())
+
+
 # ----------------------------------------------------------------------------------- budget
 
 
