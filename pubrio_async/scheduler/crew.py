@@ -21,7 +21,7 @@ PRIORITY = 1
 class Foreman(Protocol):
     """Who tells the crew what there is to do."""
 
-    def has_work(self) -> bool:
+    def has_work(self, now: float) -> bool:
         """Whether a request should be made now."""
         ...
 
@@ -75,8 +75,9 @@ class Crew:
 
     def wake(self) -> None:
         """There may be something to do: calls one more worker if there is."""
-        if not self._foreman.has_work():
-            self._set_alarm()
+        now = self._now()
+        if not self._foreman.has_work(now):
+            self._set_alarm(now)
             return
         if self._at_limiter >= self._foreman.backlog():
             return  # those who wait for a permit are enough for all there is to do
@@ -108,8 +109,8 @@ class Crew:
         this = asyncio.current_task()
         assert this is not None  # noqa: S101 - a coroutine of a task
         while True:
-            while not self._foreman.has_work():
-                await self._park()
+            while not self._foreman.has_work(now := self._now()):
+                await self._park(now)
             self._at_limiter += 1
             try:
                 ticket = await self._limiter.acquire(PRIORITY)
@@ -129,8 +130,8 @@ class Crew:
             self.wake()
             self._foreman.stepped()
 
-    async def _park(self) -> None:
-        self._set_alarm()
+    async def _park(self, now: float) -> None:
+        self._set_alarm(now)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._parked.append(future)
         await future
@@ -139,8 +140,9 @@ class Crew:
         self._workers.discard(task)
         self._foreman.ended(task)
 
-    def _set_alarm(self) -> None:
-        now = self._now()
+    def _set_alarm(self, now: float) -> None:
+        # The same `now` at which there was nothing to do: a look at a later one could find that
+        # the time has come, set no alarm for it, and nobody would look again.
         at = self._foreman.next_look(now)
         if at is None or at <= now or (self._alarm is not None and self._alarm_at == at):
             return

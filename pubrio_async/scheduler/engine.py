@@ -224,9 +224,9 @@ class Engine:
 
     # -- what the crew asks (crew.Foreman) ---------------------------------------------------
 
-    def has_work(self) -> bool:
+    def has_work(self, now: float) -> bool:
         """Whether a request should be made now."""
-        return self._choice(held=0) != "nothing"
+        return self._choice(now, held=0) != "nothing"
 
     def backlog(self) -> int:
         """How many requests could be asked for at most."""
@@ -241,7 +241,7 @@ class Engine:
 
     def take_step(self, ticket: int) -> Coroutine[Any, Any, None] | None:
         """The best request to make with this permit."""
-        choice = self._choice(held=1)
+        choice = self._choice(self._clock.now(), held=1)
         if choice == "poll":
             return self._steps.poll(self._due.pop(), ticket)
         if choice != "submit":
@@ -273,9 +273,8 @@ class Engine:
 
     # -- the choice --------------------------------------------------------------------------
 
-    def _choice(self, held: int) -> str:
+    def _choice(self, now: float, *, held: int) -> str:
         """What to do next; `held` is how many permits the asker has in hand."""
-        now = self._clock.now()
         if self.outbox.full or now < self._outage.until:
             return "nothing"
         if self._crew.busy and not self._answered:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from typing import Any
 
 from pubrio_async import Outcome, PubrioError, RateLimitedError, Run
+from pubrio_async._clock import Clock
 from pubrio_async._config import parse_rates
 from pubrio_async._limiter import Limiter
 from pubrio_async._phase import Phase
@@ -164,8 +165,10 @@ class FakeApi:
 class Bench:
     """An API, a limiter and a way to make runs against them."""
 
-    def __init__(self, rate: str = "300/minute", concurrency: int = 32) -> None:
-        self.clock = VirtualClock()
+    def __init__(
+        self, rate: str = "300/minute", concurrency: int = 32, clock: Clock | None = None
+    ) -> None:
+        self.clock: Clock = clock or VirtualClock()
         self.limiter = Limiter(parse_rates(rate), concurrency, self.clock, random.Random(3))
         self.api = FakeApi(self.limiter)
         self.open_runs: set[Run] = set()

@@ -29,7 +29,7 @@ from pubrio_async import (
     ServerError,
 )
 from pubrio_async.scheduler.journal import MemoryJournal
-from pubrio_async.testing import run_virtual
+from pubrio_async.testing import VirtualClock, run_virtual
 from tests.scheduler.fake_api import PRICE, Bench, Unsent, collect, people
 
 LOST = [
@@ -367,6 +367,30 @@ def test_the_same_person_for_ever_does_not_fill_the_memory_nor_stall() -> None:
                 if seen == 5_000:
                     break
         assert len(bench.api.submits) == 1
+
+    run_virtual(main())
+
+
+class UneasyClock(VirtualClock):
+    """Moves between any two looks, and is slower than the loop: timers ring before their time."""
+
+    def __init__(self, step: float) -> None:
+        super().__init__()
+        self._step = step
+        self._looks = 0
+
+    def now(self) -> float:
+        self._looks += 1
+        return 0.9999 * super().now() + self._step * self._looks
+
+
+@pytest.mark.parametrize("step", [0.0, 1e-7, 1e-6, 1e-5, 1e-4])
+def test_timers_that_ring_early_and_a_clock_that_moves_on_miss_nothing(step: float) -> None:
+    async def main() -> None:
+        for count in (7, 250):
+            bench = Bench("60/minute", clock=UneasyClock(step))
+            run = bench.run(people(count))
+            assert statuses(await collect(run)) == {"found": count}
 
     run_virtual(main())
 
