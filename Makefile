@@ -3,6 +3,7 @@
 #   make demo       redeem the example people against the local stand-in: no key, no credits
 #   make test       the tests, with coverage
 #   make check      tests, lint, types and contracts
+#   make docs       write the API reference in docs/api from the docstrings
 #
 # Each sets up .venv the first time; later calls only look at a stamp file.
 
@@ -19,7 +20,7 @@ DEMO_OUT := build/people.redeemed.csv
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types contracts check clean
+.PHONY: help demo test lint types contracts check docs clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -69,13 +70,16 @@ lint: $(VENV)/.stamp-dev
 
 types: $(VENV)/.stamp-dev
 	$(RUN)/mypy --strict
-	$(RUN)/pyright --pythonpath $(RUN)/python
-	$(RUN)/pyright --pythonpath $(RUN)/python --verifytypes pubrio_async --ignoreexternal
+	PATH="$(CURDIR)/$(RUN):$$PATH" pyright
+	PATH="$(CURDIR)/$(RUN):$$PATH" pyright --verifytypes pubrio_async --ignoreexternal
 
 contracts: $(VENV)/.stamp-dev
 	$(RUN)/lint-imports
 
 check: test lint types contracts
+
+docs: $(VENV)/.stamp-dev
+	$(RUN)/python docs/generate.py
 
 clean:
 	rm -rf $(VENV) build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -9,7 +9,8 @@ from pubrio_async import __version__
 
 def main() -> None:
     quick = "--quick" in sys.argv[1:]
-    print(f"pubrio-async {__version__}, Python {platform.python_version()}, 300 requests a minute\n")
+    python = platform.python_version()
+    print(f"pubrio-async {__version__}, Python {python}, 300 requests a minute\n")
     for line in scheduling.table(quick):
         print(line, flush=True)
 

@@ -15,5 +15,5 @@ class Phase:
     __slots__ = ("reply", "sent")
 
     def __init__(self) -> None:
-        self.sent = 0
+        self.sent: int = 0
         self.reply: object = None

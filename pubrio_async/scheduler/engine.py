@@ -285,9 +285,7 @@ class Engine:
         open_jobs = self._open_jobs()
         submits = len(self._ready)
         if submits and not (
-            open_jobs < self._max_open
-            and self._steps.may_submit()
-            and self._budget.room() != 0
+            open_jobs < self._max_open and self._steps.may_submit() and self._budget.room() != 0
         ):
             submits = 0
         spare = self._limiter.available()

@@ -175,7 +175,9 @@ def client(sandbox: Sandbox, rate: str = "300/minute", latency: float = 0.1) -> 
 def test_hours_of_work_overrun_no_window_of_any_phase(order: Any, phase: float) -> None:
     async def main() -> None:
         limits = "60/minute; 1000/hour"
-        sandbox = Sandbox(SandboxConfig(limits=limits, window_phase=phase, distribution="lognormal"))
+        sandbox = Sandbox(
+            SandboxConfig(limits=limits, window_phase=phase, distribution="lognormal")
+        )
         async with client(sandbox, limits) as pubrio:
             run = pubrio.redeem.many(
                 people(20_000), people_contact_types=TYPES, batch_size=20, order=order

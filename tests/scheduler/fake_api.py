@@ -35,7 +35,7 @@ def people(count: int, seed: int = 1) -> list[str]:
     return [str(uuid.UUID(int=rng.getrandbits(128), version=4)) for _ in range(count)]
 
 
-class Unsent(Exception):
+class UnsentError(Exception):
     """Wraps an error that ends a call before anything was sent."""
 
     def __init__(self, error: PubrioError) -> None:
@@ -46,7 +46,7 @@ class FakeApi:
     """Carries out what it is asked unless the scripts say otherwise.
 
     A script entry is consumed by each call: None lets it through, an error ends it (after it was
-    sent; wrapped in Unsent, before), a callable gets the keys or job id and returns either.
+    sent; wrapped in UnsentError, before), a callable gets the keys or job id and returns either.
     """
 
     def __init__(self, limiter: Limiter, *, latency: float = 0.1) -> None:
@@ -96,9 +96,7 @@ class FakeApi:
         self.jobs[query_id] = (tuple(keys), self._now() + seconds)
         self.most_open = max(self.most_open, len(self.jobs))
         amount, unit = self.estimate(seconds)
-        return RedeemJob(
-            redeem_query_id=query_id, estimated_time=amount, estimated_time_type=unit
-        )
+        return RedeemJob(redeem_query_id=query_id, estimated_time=amount, estimated_time_type=unit)
 
     async def query(self, redeem_query_id: str, ticket: int, phase: Phase) -> RedeemQueryReply:
         self.events.append(("query", redeem_query_id))
@@ -139,7 +137,7 @@ class FakeApi:
     async def _travel(self, scripted: Any, phase: Phase, about: Any) -> None:
         if callable(scripted):
             scripted = scripted(about)
-        if isinstance(scripted, Unsent):
+        if isinstance(scripted, UnsentError):
             await asyncio.sleep(self.latency)
             raise scripted.error
         phase.sent += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -73,7 +74,7 @@ def test_one_person_has_one_key(given_as: str, key: str) -> None:
     ],
 )
 def test_what_names_nobody_says_why(text: str) -> None:
-    with pytest.raises(NotAPersonError, match="malformed|empty"):
+    with pytest.raises(NotAPersonError, match=r"malformed|empty"):
         person_key(text)
 
 
@@ -81,11 +82,10 @@ def test_what_names_nobody_says_why(text: str) -> None:
 def test_any_text_is_a_person_or_a_reason(text: str) -> None:
     try:
         key = person_key(text)
-    except NotAPersonError as reason:
-        assert str(reason)
-    else:
-        assert person_key(key) == key
-        assert key.isascii()
+    except NotAPersonError:
+        return
+    assert person_key(key) == key
+    assert key.isascii()
 
 
 @given(st.lists(st.floats(0, 1_000), max_size=60))
@@ -102,7 +102,7 @@ def test_due_items_come_in_order_and_never_early(dues: list[float]) -> None:
         assert item[0] <= at + 1e-9
         popped.append((at, item[1]))
     assert [at for at, _ in popped] == sorted(at for at, _ in popped)
-    for (at, number), (later, other) in zip(popped, popped[1:], strict=False):
+    for (at, number), (later, other) in itertools.pairwise(popped):
         assert at < later or number < other
     assert queue.first() is None
     assert not queue

@@ -30,7 +30,7 @@ from pubrio_async import (
 )
 from pubrio_async.scheduler.journal import MemoryJournal
 from pubrio_async.testing import VirtualClock, run_virtual
-from tests.scheduler.fake_api import PRICE, Bench, Unsent, collect, people
+from tests.scheduler.fake_api import PRICE, Bench, UnsentError, collect, people
 
 LOST = [
     ResponseLostError("the connection broke", may_have_charged=True),
@@ -74,7 +74,9 @@ def test_every_row_has_one_outcome_and_every_person_is_sent_once(
         by_key: dict[str, set[str]] = {}
         for outcome in outcomes.values():
             if outcome.status == "found":
-                by_key.setdefault(outcome.emails[0].value, set()).add(outcome.people_search_id or "")
+                by_key.setdefault(outcome.emails[0].value, set()).add(
+                    outcome.people_search_id or ""
+                )
             else:
                 assert outcome.status == "rejected"
                 assert "nothing was charged" in (outcome.error or "")
@@ -250,7 +252,14 @@ def test_no_job_is_polled_before_its_estimate_nor_after_its_end(order: str, rate
 
 @pytest.mark.parametrize(
     ("unit", "factor"),
-    [("second", 1), ("seconds", 1), ("minute", 60), ("Minutes", 60), ("hour", 3600), ("HOURS", 3600)],
+    [
+        ("second", 1),
+        ("seconds", 1),
+        ("minute", 60),
+        ("Minutes", 60),
+        ("hour", 3600),
+        ("HOURS", 3600),
+    ],
 )
 def test_the_estimate_is_read_in_every_unit(unit: str, factor: int) -> None:
     async def main() -> None:
@@ -265,7 +274,9 @@ def test_the_estimate_is_read_in_every_unit(unit: str, factor: int) -> None:
     run_virtual(main())
 
 
-@pytest.mark.parametrize("estimate", [(None, None), (5, "fortnight"), (None, "second"), (-3, "second")])
+@pytest.mark.parametrize(
+    "estimate", [(None, None), (5, "fortnight"), (None, "second"), (-3, "second")]
+)
 def test_without_a_usable_estimate_polls_back_off(estimate: tuple[Any, Any]) -> None:
     async def main() -> None:
         bench = Bench()
@@ -433,7 +444,7 @@ def test_a_submit_that_may_have_been_carried_out_is_never_sent_again(error: Pubr
 def test_a_submit_that_surely_did_not_leave_is_sent_again() -> None:
     async def main() -> None:
         bench = Bench()
-        bench.api.on_submit.extend([Unsent(NotSentError("refused"))] * 5)
+        bench.api.on_submit.extend([UnsentError(NotSentError("refused"))] * 5)
         run = bench.run(people(30))
         assert statuses(await collect(run)) == {"found": 30}
         assert set(bench.api.charged.values()) == {1}
@@ -445,7 +456,7 @@ def test_a_submit_that_surely_did_not_leave_is_sent_again() -> None:
 def test_an_api_that_stays_unreachable_ends_the_run_in_time() -> None:
     async def main() -> None:
         bench = Bench()
-        bench.api.on_submit.extend([Unsent(NotSentError("connection refused"))] * 1_000)
+        bench.api.on_submit.extend([UnsentError(NotSentError("connection refused"))] * 1_000)
         run = bench.run(people(100))
         outcomes = await collect(run)
         assert set(statuses(outcomes)) <= {"failed", "skipped"}
@@ -460,7 +471,7 @@ def test_an_api_that_stays_unreachable_ends_the_run_in_time() -> None:
 def test_an_api_that_vanishes_while_jobs_are_open_leaves_them_pending() -> None:
     async def main() -> None:
         bench = Bench()
-        bench.api.on_query.extend([Unsent(NotSentError("connection refused"))] * 1_000)
+        bench.api.on_query.extend([UnsentError(NotSentError("connection refused"))] * 1_000)
         run = bench.run(people(20))
         outcomes = await collect(run)
         assert statuses(outcomes) == {"pending": 20}
