@@ -361,7 +361,7 @@ class Engine:
             self._odd_jobs.add(self._spawn(self._steps.withdraw(batch)))
 
     def _leave_input(self) -> None:
-        if self._reader is not None:
+        if self._reader is not None and not self._intake.leave():
             self._reader.cancel()
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

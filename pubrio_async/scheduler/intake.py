@@ -164,8 +164,10 @@ class Intake:
         self.batch_size = batch_size
         self.rows_read = 0
         self.rows_waiting = 0
+        self._planning = False
+        self._leaving = False
         self.skipping: str | None = None
-        self.ended = False
+        self.ended: bool = False
 
     @property
     def unique(self) -> int:
@@ -190,7 +192,7 @@ class Intake:
     async def run(self) -> None:
         """Reads to the end of the input."""
         try:
-            while True:
+            while not self._leaving:
                 while not self._has_room():
                     if self._is_idle():
                         self.flush()  # the rows that fill the room wait for these people
@@ -204,12 +206,24 @@ class Intake:
                     break
                 if not rows:
                     self.flush()
+                self._planning = True
                 await self._plan(rows)
+                self._planning = False
                 if len(self._chunk) >= self.batch_size:
                     self.flush()
         finally:
             self.ended = True
             self.flush()
+
+    def leave(self) -> bool:
+        """Reads no further.
+
+        Returns:
+            True if `run` ends by itself, once the rows it has in hand are dealt with; False if
+            it waits for the input, and is to be cancelled.
+        """
+        self._leaving = True
+        return self._planning
 
     def flush(self) -> None:
         """Hands on the people read so far as a batch, full or not."""

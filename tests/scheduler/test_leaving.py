@@ -180,6 +180,29 @@ def test_stop_leaves_an_input_alone_that_takes_too_long() -> None:
     run_virtual(main())
 
 
+def test_no_row_that_was_read_is_without_an_outcome_when_the_input_is_left() -> None:
+    class Slow(MemoryJournal):
+        async def lookup(self, keys: Any) -> Any:
+            await asyncio.sleep(0.03)
+            return await super().lookup(keys)
+
+    async def main() -> None:
+        for drain in (0.0, 0.01, 0.05, 0.5):
+            bench = Bench()
+            run = bench.run(people(5_000), journal=Slow(), batch_size=50, max_open_jobs=8)
+            outcomes = {}
+            async with run:
+                async for outcome in run:
+                    outcomes[outcome.row] = outcome
+                    if len(outcomes) == 50:
+                        run.stop("interrupted", drain_s=drain)
+                rows_read = run.statistics().rows_read
+            assert sorted(outcomes) == list(range(rows_read))
+            assert rows_read < 5_000
+
+    run_virtual(main())
+
+
 def test_the_deadline_ends_a_run_in_order() -> None:
     async def main() -> None:
         bench = Bench("30/minute")
