@@ -47,7 +47,7 @@ class AbandonedCall(Struct, frozen=True):
     error: PubrioError | None
 
 
-class _Flight:
+class Flight:
     """Where a call stands: how far its current attempt got, and whether anyone still waits."""
 
     __slots__ = ("abandoned", "attempts", "phase", "reply")
@@ -57,6 +57,11 @@ class _Flight:
         self.abandoned = False
         self.attempts = 0
         self.reply: WireReply | None = None
+
+    @property
+    def is_sent(self) -> bool:
+        """True while a request that may have left this machine is under way, or was answered."""
+        return self.phase.sent > 0
 
 
 class Dispatcher:
@@ -69,7 +74,8 @@ class Dispatcher:
         transport: What moves the bytes.
         limiter: Who may send when.
         clock: Where the time comes from.
-        timeout: Seconds for one attempt, from connecting to the last byte of the reply.
+        timeout: Seconds for one attempt, from connecting to the last byte of the reply; a route
+            may ask for more.
         max_wait: Most seconds one call waits for rate limits and pauses.
         policy: How often to send again.
         rng: Source of jitter.
@@ -110,13 +116,23 @@ class Dispatcher:
         Raises:
             PubrioError: Whatever went wrong after all that may be sent again was.
         """
-        if self._closed:
-            msg = "The client is closed. Use it inside `async with AsyncPubrio(...)`."
-            raise ConfigurationError(msg)
-        body = None if fields is None else encode_body(fields)
+        body = self._body(fields)
         if not route.paid:
-            return await self._run(route, body, _Flight())
+            return await self._run(route, body, Flight())
         return await self._run_owned(route, fields or {}, body)
+
+    def begin(self, route: Route[T], fields: Mapping[str, Any]) -> tuple[asyncio.Task[T], Flight]:
+        """Makes one call in a task of the dispatcher's own, for several to wait for.
+
+        Args:
+            route: The endpoint.
+            fields: The body.
+
+        Returns:
+            The task, and where the call stands.
+        """
+        flight = Flight()
+        return self.own(self._run(route, self._body(fields), flight)), flight
 
     async def attempt(self, route: Route[T], body: bytes | None, ticket: int, phase: Phase) -> T:
         """Sends one request, once, on a permit the caller holds; the permit is given back.
@@ -134,8 +150,9 @@ class Dispatcher:
             PubrioError: The request failed, or was refused.
         """
         request = WireRequest(route.method, route.path, body, route.paid)
+        timeout = max(self._timeout, route.timeout or 0.0)
         try:
-            reply = await self._transport.send(request, timeout=self._timeout, phase=phase)
+            reply = await self._transport.send(request, timeout=timeout, phase=phase)
             phase.reply = reply
             return interpret(
                 reply,
@@ -149,6 +166,12 @@ class Dispatcher:
             raise
         finally:
             self._limiter.release(ticket, phase.sent)
+
+    def _body(self, fields: Mapping[str, Any] | None) -> bytes | None:
+        if self._closed:
+            msg = "The client is closed. Use it inside `async with AsyncPubrio(...)`."
+            raise ConfigurationError(msg)
+        return None if fields is None else encode_body(fields)
 
     async def drain(self, grace: float) -> None:
         """Ends the dispatcher: paid calls under way get `grace` seconds to finish."""
@@ -167,7 +190,7 @@ class Dispatcher:
         task.add_done_callback(self._owned.discard)
         return task
 
-    async def _run(self, route: Route[T], body: bytes | None, flight: _Flight) -> T:
+    async def _run(self, route: Route[T], body: bytes | None, flight: Flight) -> T:
         captured = capturing()
         if captured is None:
             return await self._attempts(route, body, flight)
@@ -187,7 +210,7 @@ class Dispatcher:
                 )
             )
 
-    async def _attempts(self, route: Route[T], body: bytes | None, flight: _Flight) -> T:
+    async def _attempts(self, route: Route[T], body: bytes | None, flight: Flight) -> T:
         deadline = self._clock.now() + self._max_wait
         resends = 0
         while True:
@@ -232,7 +255,7 @@ class Dispatcher:
         raise NotSentError(msg)
 
     async def _run_owned(self, route: Route[T], fields: Mapping[str, Any], body: bytes | None) -> T:
-        flight = _Flight()
+        flight = Flight()
         task = self.own(self._run(route, body, flight))
         try:
             await asyncio.wait((task,))  # unlike a shield it tells whose cancellation it is
@@ -250,7 +273,7 @@ class Dispatcher:
         self,
         route: Route[Any],
         fields: Mapping[str, Any],
-        flight: _Flight,
+        flight: Flight,
         task: asyncio.Task[Any],
     ) -> None:
         """Holds on to a reply that was paid for and has no reader any more."""
@@ -269,7 +292,7 @@ class Dispatcher:
             raise error
 
 
-def _cut_off(route: Route[Any], flight: _Flight) -> PubrioError:
+def _cut_off(route: Route[Any], flight: Flight) -> PubrioError:
     """What became of a paid call that closing the client has ended."""
     what = f"{route.method} {route.path}"
     if flight.phase.sent == 0:

@@ -22,7 +22,23 @@ from pubrio_async._routes import REDEEM_BATCH, REDEEM_PEOPLE, REDEEM_QUERY, Rule
 from pubrio_async._routes.rules import CONTACT_TYPES
 from pubrio_async._transport import AiohttpTransport, Session, Transport
 from pubrio_async._wire import encode_body
-from pubrio_async.endpoints import ContactTypeName, ProfileEndpoints, Redeem, User
+from pubrio_async.endpoints import (
+    Advertisements,
+    ApiKeys,
+    Channels,
+    Companies,
+    ContactTypeName,
+    Filters,
+    Jobs,
+    Lookalikes,
+    Monitors,
+    News,
+    PeopleEndpoints,
+    ProfileEndpoints,
+    Redeem,
+    Technologies,
+    User,
+)
 from pubrio_async.models import RedeemJob, RedeemPeopleReply, RedeemQueryReply
 from pubrio_async.scheduler.budget import Prices
 from pubrio_async.scheduler.intake import People
@@ -156,6 +172,17 @@ class AsyncPubrio:
     """
 
     redeem: ClientRedeem
+    people: PeopleEndpoints
+    companies: Companies
+    lookalikes: Lookalikes
+    technologies: Technologies
+    jobs: Jobs
+    news: News
+    advertisements: Advertisements
+    filters: Filters
+    monitors: Monitors
+    channels: Channels
+    api_keys: ApiKeys
     profile: ProfileEndpoints
     user: User
 
@@ -189,6 +216,17 @@ class AsyncPubrio:
         self._runs: set[Run] = set()
         self._closed = False
         self.redeem = ClientRedeem(self._dispatcher, self._open_run)
+        self.people = PeopleEndpoints(self._dispatcher)
+        self.companies = Companies(self._dispatcher)
+        self.lookalikes = Lookalikes(self._dispatcher)
+        self.technologies = Technologies(self._dispatcher)
+        self.jobs = Jobs(self._dispatcher)
+        self.news = News(self._dispatcher)
+        self.advertisements = Advertisements(self._dispatcher)
+        self.filters = Filters(self._dispatcher)
+        self.monitors = Monitors(self._dispatcher)
+        self.channels = Channels(self._dispatcher)
+        self.api_keys = ApiKeys(self._dispatcher)
         self.profile = ProfileEndpoints(self._dispatcher)
         self.user = User(self._dispatcher)
 

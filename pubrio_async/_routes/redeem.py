@@ -1,35 +1,23 @@
-"""Routes of `redeem`: the calls that turn people into contacts."""
+"""Routes of `redeem`: the calls that turn people into contacts, and contacts into people."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from pubrio_async._routes.misses import or_empty
 from pubrio_async._routes.route import Route
 from pubrio_async._routes.rules import CONTACT_TYPES, Rules
-from pubrio_async._wire import data_decoder, job_decoder, query_decoder
-from pubrio_async.models import RedeemJob, RedeemPeopleReply, RedeemQueryReply
-
-_NOBODY = RedeemPeopleReply()
-_people_strictly: Callable[[bytes], RedeemPeopleReply] = data_decoder(RedeemPeopleReply)
-_people_or_none: Callable[[bytes], RedeemPeopleReply | None] = data_decoder(
-    RedeemPeopleReply | None
+from pubrio_async._wire import job_decoder, query_decoder
+from pubrio_async.models import (
+    ContactLookupReply,
+    RedeemJob,
+    RedeemPeopleReply,
+    RedeemQueryReply,
 )
-
-
-def _people(body: bytes) -> RedeemPeopleReply:
-    reply = _people_or_none(body)
-    if reply is None:
-        # What a miss looks like is not documented; `data: null` must not make it an error.
-        return _NOBODY
-    # Every field may be absent, so what looks empty may be an object that is none of ours.
-    return _people_strictly(body) if reply == _NOBODY else reply
-
 
 REDEEM_PEOPLE: Route[RedeemPeopleReply] = Route(
     name="redeem.people",
     method="POST",
     path="/redeem/people",
-    decode=_people,
+    decode=or_empty(RedeemPeopleReply),
     spends_credits=True,
     safe_to_resend=False,
     rules=Rules(
@@ -61,4 +49,29 @@ REDEEM_QUERY: Route[RedeemQueryReply] = Route(
     spends_credits=False,
     safe_to_resend=True,
     rules=Rules(required=("redeem_query_id",)),
+)
+REDEEM_CONTACT_LOOKUP: Route[ContactLookupReply] = Route(
+    name="redeem.contact_lookup",
+    method="POST",
+    path="/redeem/people/contact/lookup",
+    decode=or_empty(ContactLookupReply),
+    spends_credits=True,
+    safe_to_resend=False,
+    rules=Rules(
+        one_of=(
+            ("email",),
+            ("phone",),
+            ("first_name", "last_name", "domain", "is_enable_similarity_search"),
+            ("first_name", "last_name", "company", "is_enable_similarity_search"),
+        ),
+    ),
+)
+REDEEM_CONTACT_LOOKUP_BATCH: Route[ContactLookupReply] = Route(
+    name="redeem.contact_lookup_batch",
+    method="POST",
+    path="/redeem/people/contact/lookup/batch",
+    decode=or_empty(ContactLookupReply),
+    spends_credits=True,
+    safe_to_resend=False,
+    rules=Rules(required=("peoples",), lists=("peoples",)),
 )

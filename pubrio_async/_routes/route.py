@@ -25,6 +25,8 @@ class Route(Struct, Generic[T], frozen=True, kw_only=True):
         rules: What a request must look like.
         items_key: The list a page holds, for a paginated endpoint; None to take the only one.
         paginated: Whether the rows come in pages.
+        timeout: Seconds one attempt needs at least, whatever the client's own setting; None for
+            an endpoint that answers within it.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Route(Struct, Generic[T], frozen=True, kw_only=True):
     rules: Rules = Rules()
     paginated: bool = False
     items_key: str | None = None
+    timeout: float | None = None
 
     @property
     def paid(self) -> bool:

@@ -6,14 +6,17 @@ A field is named by its path as in the API's own description: `a.b` is a member 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeGuard, cast
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, structs
 
 from pubrio_async._errors import ConfigurationError
 
 CONTACT_TYPES = ("email-work", "email-personal", "phone")
+OPERATORS = ("and", "or", "AND", "OR")
+"""The API takes them in either case."""
+PAGING: Mapping[str, tuple[float | None, float | None]] = {"page": (1, None), "per_page": (1, 25)}
 
 _LISTS = (list, tuple, set, frozenset)
 
@@ -28,6 +31,8 @@ class Rules(Struct, frozen=True, kw_only=True):
         choices: Closed sets, by field; of a list, each element must be in it.
         ranges: Lowest and highest number allowed, by field; None leaves a side open.
         lists: Fields that take a list, which a text is not.
+        pairs: Fields that take both ends of a range; the API has no way to leave one open.
+        range_lists: Fields that take a list of ranges, each of one or two whole numbers.
     """
 
     required: tuple[str, ...] = ()
@@ -36,6 +41,8 @@ class Rules(Struct, frozen=True, kw_only=True):
     choices: Mapping[str, tuple[str, ...]] = {}
     ranges: Mapping[str, tuple[float | None, float | None]] = {}
     lists: tuple[str, ...] = ()
+    pairs: tuple[str, ...] = ()
+    range_lists: tuple[str, ...] = ()
 
 
 def check(name: str, rules: Rules, fields: Mapping[str, Any]) -> None:
@@ -52,16 +59,31 @@ def check(name: str, rules: Rules, fields: Mapping[str, Any]) -> None:
     _check_required(name, rules, fields)
     if rules.one_of:
         _check_one_of(name, rules, fields)
-    for path in rules.lists:
-        for value in _values(fields, path):
-            if isinstance(value, str | bytes):
-                _refuse(f"{name}: {path} takes a list, such as [{value!r}], not a text")
-    for path, allowed in rules.choices.items():
-        for value in _values(fields, path):
-            _check_choice(name, path, allowed, value)
-    for path, (lowest, highest) in rules.ranges.items():
-        for value in _values(fields, path):
-            _check_range(name, path, lowest, highest, value)
+    for path, value in _sent_values(fields, (*rules.lists, *rules.range_lists)):
+        _check_list(name, path, value)
+    for path, value in _sent_values(fields, rules.pairs):
+        _check_pair(name, path, value)
+    for path, value in _sent_values(fields, rules.range_lists):
+        _check_range_list(name, path, value)
+    for path, value in _sent_values(fields, rules.choices):
+        _check_choice(name, path, rules, value)
+    for path, value in _sent_values(fields, rules.ranges):
+        _check_range(name, path, *rules.ranges[path], value)
+
+
+def with_range_lists(rules: Rules, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Makes a range that stands alone a list of ranges.
+
+    Args:
+        rules: What the request must look like.
+        fields: The request; it is not changed.
+
+    Returns:
+        The request, with `[1, 10]` as `[[1, 10]]` where a list of ranges belongs.
+    """
+    for path in rules.range_lists:
+        fields = _with_range_list(fields, path)
+    return fields
 
 
 def _check_required(name: str, rules: Rules, fields: Mapping[str, Any]) -> None:
@@ -83,10 +105,35 @@ def _check_one_of(name: str, rules: Rules, fields: Mapping[str, Any]) -> None:
     _refuse(f"{name} takes {many} of: {', '.join(groups)}")
 
 
-def _check_choice(name: str, path: str, allowed: Sequence[str], value: object) -> None:
-    if value is UNSET or value is None:
-        return
-    values = cast("Sequence[object]", value) if isinstance(value, _LISTS) else (value,)
+def _check_list(name: str, path: str, value: object) -> None:
+    if isinstance(value, str | bytes):
+        _refuse(f"{name}: {path} takes a list, such as [{value!r}], not a text")
+    if not isinstance(value, _LISTS):
+        _refuse(f"{name}: {path} takes a list, not a {type(value).__name__}")
+
+
+def _check_pair(name: str, path: str, value: object) -> None:
+    if isinstance(value, list | tuple):
+        ends = cast("Sequence[object]", value)
+        if len(ends) == 2 and not any(end is None or _is_empty(end) for end in ends):
+            return
+    _refuse(f"{name}: {path} takes both ends of a range, as a list of two, not {value!r:.60}")
+
+
+def _check_range_list(name: str, path: str, value: object) -> None:
+    for item in cast("Sequence[object]", value):
+        if not (_is_flat(item) and len(item) <= 2):
+            _refuse(
+                f"{name}: {path} takes ranges of whole numbers, such as [[1, 10], [10001]]; "
+                f"{item!r:.60} is none"
+            )
+
+
+def _check_choice(name: str, path: str, rules: Rules, value: object) -> None:
+    allowed = rules.choices[path]
+    # Some fields are a list in one endpoint and a word in another.
+    listed = path in rules.lists and isinstance(value, _LISTS)
+    values = cast("Sequence[object]", value if listed else (value,))
     unknown = [item for item in values if item not in allowed]
     if unknown:
         wrong = ", ".join(f"{item!r:.60}" for item in unknown[:5])
@@ -96,8 +143,6 @@ def _check_choice(name: str, path: str, allowed: Sequence[str], value: object) -
 def _check_range(
     name: str, path: str, lowest: float | None, highest: float | None, value: object
 ) -> None:
-    if value is UNSET or value is None:
-        return
     fits = isinstance(value, int | float) and not isinstance(value, bool)
     if fits:
         number = cast("float", value)
@@ -110,6 +155,39 @@ def _check_range(
         else:
             bounds = f"from {lowest} to {highest}"
         _refuse(f"{name}: {path} takes a number {bounds}, not {value!r:.60}")
+
+
+def _is_flat(value: object) -> TypeGuard[Sequence[int]]:
+    if not isinstance(value, list | tuple) or not value:
+        return False
+    items = cast("Sequence[object]", value)
+    return all(isinstance(item, int) and not isinstance(item, bool) for item in items)
+
+
+def _with_range_list(holder: Any, path: str) -> Any:
+    head, _, rest = path.partition(".")
+    value = _member(holder, head)
+    if rest:
+        changed = _with_range_list(value, rest)
+    elif _is_flat(value):
+        changed = [value]
+    else:
+        return holder
+    if changed is value:
+        return holder
+    if isinstance(holder, Struct):
+        return structs.replace(holder, **{head: changed})
+    if isinstance(holder, Mapping):
+        return {**cast("Mapping[str, Any]", holder), head: changed}
+    return holder
+
+
+def _sent_values(fields: Mapping[str, Any], paths: Iterable[str]) -> Iterator[tuple[str, object]]:
+    """The values the paths lead to, but for those that are not set or null."""
+    for path in paths:
+        for value in _values(fields, path):
+            if value is not UNSET and value is not None:
+                yield path, value
 
 
 def _values(holder: object, path: str) -> Iterator[Any]:
@@ -142,7 +220,7 @@ def _is_sent(value: object) -> bool:
 def _is_empty(value: object) -> bool:
     if isinstance(value, str):
         return not value.strip()
-    return isinstance(value, list | tuple) and not value
+    return isinstance(value, _LISTS) and not value
 
 
 def _refuse(message: str) -> None:

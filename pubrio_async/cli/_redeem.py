@@ -11,11 +11,11 @@ import msgspec
 
 from pubrio_async._config import load_settings
 from pubrio_async._errors import ConfigurationError, PubrioError
+from pubrio_async.cli._demo import DEMO_KEY, demo_sandbox
 from pubrio_async.cli._exit import ExitCode, exit_code, exit_code_of
 from pubrio_async.cli._messages import say, summary, what_next, why_stopped
 from pubrio_async.cli._options import RedeemOptions
 from pubrio_async.cli._progress import Progress, make_progress, watching
-from pubrio_async.cli._sandbox import DEMO_KEY, demo_sandbox
 from pubrio_async.cli._signals import Signals
 from pubrio_async.client import AsyncPubrio
 from pubrio_async.models import Outcome, RunReport
@@ -121,7 +121,9 @@ async def _redeem(options: RedeemOptions, files: Files, signals: Signals) -> Exi
         key = base_url = None
         if options.sandbox:
             key = DEMO_KEY
-            base_url = await stack.enter_async_context(demo_sandbox(options.rate))
+            base_url = await stack.enter_async_context(
+                demo_sandbox(options.rate, options.journal_path, options.contact_types())
+            )
             say(f"sandbox at {base_url}: the contacts are made up, nothing is charged")
         client = await stack.enter_async_context(
             AsyncPubrio(

@@ -1,40 +1,17 @@
-"""The stand-in for the API: inside `redeem --sandbox`, and as the command `sandbox`."""
+"""The command `sandbox`: the stand-in for the API as a process of its own."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 
 import msgspec
 
-from pubrio_async._config import DEFAULT_RATE_LIMIT
 from pubrio_async._errors import ConfigurationError
 from pubrio_async.cli._exit import ExitCode
 from pubrio_async.cli._messages import say
 from pubrio_async.cli._signals import Signals
 from pubrio_async.sandbox import Sandbox, SandboxConfig, SandboxServer
-
-DEMO_KEY = "sandbox"
-
-# Quick enough to watch, slow enough to see it wait.
-_DEMO_LATENCY_S = 0.05
-_DEMO_TIME_SCALE = 0.3
-
-
-@asynccontextmanager
-async def demo_sandbox(rate: str | None) -> AsyncGenerator[str, None]:
-    """Runs the stand-in on a port of this machine while the block runs; gives its URL.
-
-    Args:
-        rate: The rate limits the client will keep; the stand-in enforces the same.
-    """
-    limits = rate or os.environ.get("PUBRIO_RATE_LIMIT", "").strip() or DEFAULT_RATE_LIMIT
-    config = SandboxConfig(limits=limits, latency=_DEMO_LATENCY_S, time_scale=_DEMO_TIME_SCALE)
-    async with SandboxServer(Sandbox(config)) as server:
-        yield server.url
 
 
 class SandboxOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from msgspec import UNSET
 
 from pubrio_async._dispatch import Dispatcher
 from pubrio_async._routes import Route, check
+from pubrio_async._routes.rules import with_range_lists
 from pubrio_async.endpoints._pages import Pages
 
 T = TypeVar("T")
@@ -31,8 +32,7 @@ class Endpoints:
             arguments: What the method was called with, as `locals()` has it; what is UNSET is
                 left out of the body.
         """
-        fields = _fields(arguments)
-        check(route.name, route.rules, fields)
+        fields = _checked(route, _fields(arguments))
         return await self._dispatcher.call(route, None if route.method == "GET" else fields)
 
     def _pages(self, route: Route[Any], arguments: Mapping[str, Any]) -> Pages[Any]:
@@ -40,8 +40,14 @@ class Endpoints:
         fields = _fields(arguments)
         max_items = fields.pop("max_items", None)
         max_pages = fields.pop("max_pages", None)
-        check(route.name, route.rules, fields)
-        return Pages(self._dispatcher, route, fields, max_items=max_items, max_pages=max_pages)
+        checked = _checked(route, fields)
+        return Pages(self._dispatcher, route, checked, max_items=max_items, max_pages=max_pages)
+
+
+def _checked(route: Route[Any], fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    fields = with_range_lists(route.rules, fields)
+    check(route.name, route.rules, fields)
+    return fields
 
 
 def _fields(arguments: Mapping[str, Any]) -> dict[str, Any]:

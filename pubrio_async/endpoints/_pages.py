@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, Generic, Self, TypeVar, cast
 
-from pubrio_async._dispatch import Dispatcher
-from pubrio_async._errors import ConfigurationError
+from pubrio_async._dispatch import Dispatcher, Flight
+from pubrio_async._errors import ConfigurationError, DecodeError, ResponseLostError
 from pubrio_async._routes import Route
 from pubrio_async.models import Pagination
 
@@ -49,11 +49,13 @@ class Pages(Generic[Row]):
         self._max_items = max_items
         self._max_pages = max_pages
         first = self._fields.get("page")
-        self._page = first if isinstance(first, int) else 1
+        self._page: int = first if isinstance(first, int) else 1
         self._first_is_default = first is None
         self._rows: deque[Row] = deque()
         self._fetching: asyncio.Task[Any] | None = None
-        self._last = False
+        self._flight = Flight()
+        self._readers = 0
+        self._last: bool = False
         self.pagination: Pagination | None = None
         self.pages_fetched = 0
         self.items_yielded = 0
@@ -68,28 +70,48 @@ class Pages(Generic[Row]):
         return self
 
     async def __anext__(self) -> Row:
-        if self._max_items is not None and self.items_yielded >= self._max_items:
-            raise StopAsyncIteration
-        while not self._rows:
+        while True:
+            # Asked again after every page: another reader may have taken the last rows of it.
+            if self._max_items is not None and self.items_yielded >= self._max_items:
+                raise StopAsyncIteration
+            if self._rows:
+                self.items_yielded += 1
+                return self._rows.popleft()
             if self._last or self._max_pages == self.pages_fetched:
                 raise StopAsyncIteration
             await self._turn()
-        self.items_yielded += 1
-        return self._rows.popleft()
 
     async def _turn(self) -> None:
-        """Fetches the next page; one whose reader was cancelled is taken up by the next."""
+        """Fetches the next page; one whose reader was cancelled is taken up by the next.
+
+        Nobody's page is not sent: when the last reader is cancelled before it has left, it stays.
+        """
         if self._fetching is None:
             fields = self._fields
             if not (self._page == 1 and self._first_is_default):
                 fields = {**fields, "page": self._page}
-            self._fetching = self._dispatcher.own(self._dispatcher.call(self._route, fields))
+            self._fetching, self._flight = self._dispatcher.begin(self._route, fields)
+            self._fetching.add_done_callback(_seen)
         task = self._fetching
-        await asyncio.wait((task,))
-        if self._fetching is not task:
-            return  # another reader of this iterator has taken it
-        self._fetching = None
-        rows, pagination = _rows_of(task.result(), self._route.items_key)
+        self._readers += 1
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError:
+            if self._readers == 1 and not self._flight.is_sent and not task.done():
+                task.cancel()
+                self._fetching = None
+            raise
+        finally:
+            self._readers -= 1
+        first = self._fetching is task
+        if first:
+            self._fetching = None
+        if task.cancelled():
+            raise _cut_off(self._route, self._page)
+        data = task.result()  # an error is for everyone who waited: nobody asks again unasked
+        if not first:
+            return  # another reader of this iterator has taken the rows
+        rows, pagination = _rows_of(data, self._route)
         self._rows.extend(rows)
         self.pagination = pagination
         self.pages_fetched += 1
@@ -104,19 +126,48 @@ def _last_page(pagination: Pagination, page: int) -> int:
     return min((total for total in totals if isinstance(total, int)), default=page + 1)
 
 
-def _rows_of(data: Any, key: str | None) -> tuple[list[Any], Pagination | None]:
+def _rows_of(data: Any, route: Route[Any]) -> tuple[list[Any], Pagination | None]:
     """The rows of a page and what it says of the whole, of a Struct or of plain objects."""
+    key = route.items_key
     if isinstance(data, Mapping):
         members = cast("Mapping[str, Any]", data)
-        pagination = Pagination.of(members.get("pagination"))
-        if key is not None and key in members:
-            return _as_list(members[key]), pagination
-        lists: list[Any] = [value for value in members.values() if type(value) is list]
-        return _as_list(lists[0] if len(lists) == 1 else None), pagination
+        return _rows_among(members, route), Pagination.of(members.get("pagination"))
     if isinstance(data, list | tuple) or key is None:
         return _as_list(cast("Any", data)), None
     return _as_list(getattr(data, key, None)), getattr(data, "pagination", None)
 
 
+def _rows_among(members: Mapping[str, Any], route: Route[Any]) -> list[Any]:
+    """The rows of a page whose shape is not documented."""
+    key = route.items_key
+    if key is not None and key in members:
+        return _as_list(members[key])
+    lists: list[list[Any]] = [value for value in members.values() if type(value) is list]
+    if len(lists) > 1:
+        lists = [value for value in lists if value]
+    if len(lists) > 1:
+        names = ", ".join(name for name, value in members.items() if type(value) is list)
+        msg = (
+            f"{route.method} {route.path} succeeded, but its rows cannot be told from its other "
+            f"lists: {names}. Ask for single pages with {route.name} instead."
+        )
+        raise DecodeError(msg, status=200, may_have_charged=route.paid)
+    return lists[0] if lists else []
+
+
 def _as_list(value: Any) -> list[Any]:
     return list(cast("list[Any]", value)) if isinstance(value, list | tuple) else []
+
+
+def _seen(task: asyncio.Task[Any]) -> None:
+    # A reader that was cancelled may never come back for the error.
+    if not task.cancelled():
+        task.exception()
+
+
+def _cut_off(route: Route[Any], page: int) -> ResponseLostError:
+    charged = " Credits may have been charged." if route.paid else ""
+    return ResponseLostError(
+        f"Page {page} of {route.name} was lost: the client was closed meanwhile.{charged}",
+        may_have_charged=route.paid,
+    )

@@ -1,14 +1,27 @@
-"""Turning people into contacts. These calls spend credits."""
+"""Turning people into contacts, and contacts into people. These calls spend credits."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from msgspec import UNSET, UnsetType
 
-from pubrio_async._routes import REDEEM_BATCH, REDEEM_PEOPLE, REDEEM_QUERY
+from pubrio_async._routes import (
+    REDEEM_BATCH,
+    REDEEM_CONTACT_LOOKUP,
+    REDEEM_CONTACT_LOOKUP_BATCH,
+    REDEEM_PEOPLE,
+    REDEEM_QUERY,
+)
 from pubrio_async.endpoints._base import ContactTypeName, Endpoints
-from pubrio_async.models import RedeemJob, RedeemPeopleReply, RedeemQueryReply
+from pubrio_async.models import (
+    ContactLookupInput,
+    ContactLookupReply,
+    RedeemJob,
+    RedeemPeopleReply,
+    RedeemQueryReply,
+)
 
 
 class Redeem(Endpoints):
@@ -96,3 +109,72 @@ class Redeem(Endpoints):
         API page: en/api-reference/endpoint/redeem/people/batch/query
         """
         return await self._call(REDEEM_QUERY, locals())
+
+    async def contact_lookup(
+        self,
+        *,
+        email: str | UnsetType = UNSET,
+        phone: str | UnsetType = UNSET,
+        first_name: str | UnsetType = UNSET,
+        last_name: str | UnsetType = UNSET,
+        domain: str | UnsetType = UNSET,
+        company: str | UnsetType = UNSET,
+        is_enable_similarity_search: bool | UnsetType = UNSET,
+        profile_id: int | UnsetType = UNSET,
+    ) -> ContactLookupReply:
+        """Finds the person behind an e-mail, a phone, or a name with a company. Spends credits.
+
+        An exact match by `email` or `phone` comes first. One credit is charged for a match.
+
+        Args:
+            email: A work or personal address; the API normalises case and blanks. At least one
+                is needed of this, `phone`, and a name as described below.
+            phone: A phone number, best in E.164 form such as `+15551234567`.
+            first_name: A name is all of: this, `last_name`, `domain` or `company`, and
+                `is_enable_similarity_search=True`.
+            last_name: With `first_name`.
+            domain: The domain of the company, for matching by name.
+            company: The name of the company, for matching by name.
+            is_enable_similarity_search: Must be True for matching by name.
+            profile_id: Not needed; the key names the workspace.
+
+        Returns:
+            The people found, with the input that matched and how surely, and the cost.
+
+        Raises:
+            ConfigurationError: There is nothing to look for; nothing was sent.
+            PubrioError: The call failed; `may_have_charged` says whether it may have cost.
+
+        API page: en/api-reference/endpoint/redeem/people/contact/lookup
+        """
+        return await self._call(REDEEM_CONTACT_LOOKUP, locals())
+
+    async def contact_lookup_batch(
+        self,
+        *,
+        peoples: Sequence[ContactLookupInput | Mapping[str, Any]],
+        is_enable_similarity_search: bool | UnsetType = UNSET,
+        profile_id: int | UnsetType = UNSET,
+    ) -> ContactLookupReply:
+        """Finds the people behind many e-mails, phones or names, at once. Spends credits.
+
+        One credit is charged for a match; misses and repeated inputs cost nothing. Pair results
+        with inputs by `match.input`, not by their position.
+
+        Args:
+            peoples: An object for each input, `ContactLookupInput` or a mapping with the same
+                members; how many the plan allows in one call is not documented.
+            is_enable_similarity_search: Must be True for matching by name; it holds for all
+                inputs.
+            profile_id: Not needed; the key names the workspace.
+
+        Returns:
+            The people found, each with the input that matched, and the cost.
+
+        Raises:
+            ConfigurationError: An argument is missing or malformed; nothing was sent.
+            PubrioError: The call failed; `may_have_charged` says whether it may have cost.
+
+        API page: en/api-reference/endpoint/redeem/people/contact/lookup/batch
+        """
+        return await self._call(REDEEM_CONTACT_LOOKUP_BATCH, locals())

@@ -82,7 +82,7 @@ def harmless(cells: Iterable[str]) -> list[str]:
     Each value of a cell is looked at, because where `;` separates columns, each becomes a cell.
     A plain phone number stays as it is, a leading `+` included.
     """
-    return [_quoted(cell) for cell in cells]
+    return [_quoted(cell) if cell else cell for cell in cells]
 
 
 def _quoted(cell: str) -> str:
@@ -99,7 +99,9 @@ def _sort(contacts: Iterable[Contact], kinds: tuple[list[Contact], ...], otherwi
 
 
 def _joined(contacts: list[Contact]) -> tuple[str, str]:
+    if not contacts:
+        return "", ""
     return (
-        ";".join(contact.value.replace(";", ",") for contact in contacts),
-        ";".join((contact.status or "").replace(";", ",") for contact in contacts),
+        ";".join([contact.value.replace(";", ",") for contact in contacts]),
+        ";".join([(contact.status or "").replace(";", ",") for contact in contacts]),
     )

@@ -55,6 +55,9 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._pool: ThreadPoolExecutor | None = None
         self._sockets = _Selector(self._wait)
         super().__init__(self._sockets)
+        # The base class runs the timers due before now + resolution. One step of the float makes
+        # that: due now. A fixed nanosecond would be early near 0, and far from it never come.
+        self._clock_resolution = math.ulp(self._now)
         self._own_sockets = len(self._sockets.get_map())  # the loop's wake-up pipe
 
     def time(self) -> float:
@@ -126,9 +129,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         if timeout is None:
             raise DeadlockError("deadlock: nothing left to wait for; " + self._waiting())
         self._now += timeout
-        # The base class runs the timers due before now + resolution. Far from 0 the steps between
-        # floats outgrow its nanosecond, and a timer due exactly now would never run.
-        self._clock_resolution = max(1e-9, 2 * math.ulp(self._now))
+        self._clock_resolution = math.ulp(self._now)
         return []
 
     def _waiting(self) -> str:

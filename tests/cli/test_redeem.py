@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from pubrio_async.cli import _demo
 from pubrio_async.models import RunReport
 from tests.cli.conftest import Api, Cli, ids, write_csv
 
@@ -218,6 +219,46 @@ def test_the_sandbox_inside_needs_no_key(tmp_path: Path, cli: Cli) -> None:
     assert "nothing is charged" in result.err
     assert "made-up credits" in result.err
     assert len(result.out.splitlines()) == 3
+
+
+def test_a_demonstration_can_be_continued(
+    tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out.csv"
+    source = write_csv(tmp_path / "in.csv", ids(30))
+    command = [
+        "redeem", source, "-o", out, "--types", "email-work", "--sandbox", "--batch-size", "10",
+    ]  # fmt: skip
+    with monkeypatch.context() as patch:
+        patch.setattr(_demo, "_TIME_SCALE", 0.5)
+        result = cli(*command, "--deadline", "0.3")
+    assert result.code == 3, result.err
+    pending = {row["status"] for row in rows_of(out)}
+    assert pending == {"pending"}
+
+    monkeypatch.setattr(_demo, "_TIME_SCALE", 0.0)
+    result = cli(*command)
+    assert result.code == 0, result.err
+    assert {row["status"] for row in rows_of(out)} == {"found", "empty"}
+    assert "(0 batches, 3 polls" in result.err
+
+
+def test_a_demonstration_in_part_continued_starts_new_jobs_too(
+    tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_demo, "_TIME_SCALE", 0.0)
+    out = tmp_path / "out.csv"
+    words = ("-o", out, "--types", "phone", "--sandbox", "--batch-size", "5")
+    short, long = tmp_path / "short.csv", tmp_path / "long.csv"
+    write_csv(short, ids(5))
+    write_csv(long, ids(15))
+    with monkeypatch.context() as patch:
+        patch.setattr(_demo, "_TIME_SCALE", 0.5)
+        assert cli("redeem", short, *words, "--deadline", "0.3").code == 3
+
+    result = cli("redeem", long, *words)
+    assert result.code == 0, result.err
+    assert "(2 batches, 3 polls" in result.err
 
 
 def test_without_uvloop_it_runs_on_asyncio(

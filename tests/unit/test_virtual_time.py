@@ -8,7 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pubrio_async._clock import Clock
@@ -35,6 +35,9 @@ def test_time_does_not_pass_while_callbacks_run() -> None:
     assert run_virtual(main()) == 0.0
 
 
+@settings(deadline=None)
+@example([0.0, 2e-10])
+@example([1e15, 1e15 + 1])
 @given(st.lists(st.floats(0, 1e6), max_size=20))
 def test_timers_fire_at_their_time_in_their_order(delays: list[float]) -> None:
     fired: list[tuple[float, float]] = []
@@ -48,7 +51,7 @@ def test_timers_fire_at_their_time_in_their_order(delays: list[float]) -> None:
 
     run_virtual(main())
     assert [delay for delay, _ in fired] == sorted(delays)
-    assert [at for _, at in fired] == pytest.approx(sorted(delays))
+    assert [at for _, at in fired] == sorted(delays)  # to the last digit: never early, never late
 
 
 def test_two_runs_are_the_same() -> None:
@@ -210,6 +213,8 @@ def test_a_thread_that_outlives_the_loop_is_no_error() -> None:
 
 
 def test_real_sockets_answer_before_the_clock_jumps() -> None:
+    served = asyncio.Event()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
             await asyncio.sleep(30)  # a slow server, in virtual time
@@ -217,6 +222,7 @@ def test_real_sockets_answer_before_the_clock_jumps() -> None:
             await writer.drain()
         writer.close()
         await writer.wait_closed()
+        served.set()
 
     async def main() -> list[tuple[bytes, float]]:
         loop = asyncio.get_running_loop()
@@ -230,6 +236,7 @@ def test_real_sockets_answer_before_the_clock_jumps() -> None:
                     replies.append((await reader.readline(), loop.time()))
             writer.close()
             await writer.wait_closed()
+            await served.wait()
         return replies
 
     assert run_virtual(main()) == [(b"ONE\n", 30.0), (b"TWO\n", 60.0)]
