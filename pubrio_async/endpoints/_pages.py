@@ -57,8 +57,8 @@ class Pages(Generic[Row]):
         self._readers = 0
         self._last: bool = False
         self.pagination: Pagination | None = None
-        self.pages_fetched = 0
-        self.items_yielded = 0
+        self.pages_fetched: int = 0
+        self.items_yielded: int = 0
 
     @property
     def is_timeout(self) -> bool | None:

@@ -54,8 +54,8 @@ class Engine:
         self._options = options
         self._clock = clock
         self._source = source
-        self.tally = Tally(clock)
-        self.outbox = Outbox(
+        self.tally: Tally = Tally(clock)
+        self.outbox: Outbox = Outbox(
             self.tally, max(_LEAST_HIGH_WATER, 2 * options.batch_size), self._room_made
         )
         self._intake = Intake(
@@ -97,7 +97,7 @@ class Engine:
         self._odd_jobs: set[asyncio.Task[None]] = set()
         self.stopped_by: PubrioError | None = None
         self.crash: BaseException | None = None
-        self.done = asyncio.Event()
+        self.done: asyncio.Event = asyncio.Event()
 
     # -- life ----------------------------------------------------------------------------
 

@@ -161,9 +161,9 @@ class Intake:
         self._chunk: list[str] = []
         self._seen: set[int] = set()
         self._waiting: dict[str, list[Row]] = {}
-        self.batch_size = batch_size
-        self.rows_read = 0
-        self.rows_waiting = 0
+        self.batch_size: int = batch_size
+        self.rows_read: int = 0
+        self.rows_waiting: int = 0
         self._planning = False
         self._leaving = False
         self.skipping: str | None = None

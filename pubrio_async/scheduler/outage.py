@@ -17,7 +17,7 @@ class Outage:
         self._patience = patience
         self._since: float | None = None
         self._wait = 0.0
-        self.until = 0.0
+        self.until: float = 0.0
 
     def answered(self) -> None:
         """The API answered: whatever it said, it can be reached."""

@@ -63,12 +63,12 @@ class Job:
     __slots__ = ("accepted_at", "batch", "estimate_s", "failures", "misses", "query_id")
 
     def __init__(self, batch: Batch, job: RedeemJob, accepted_at: float) -> None:
-        self.batch = batch
-        self.query_id = job.redeem_query_id
-        self.estimate_s = estimated_seconds(job)
-        self.accepted_at = accepted_at
-        self.misses = 0
-        self.failures = 0
+        self.batch: Batch = batch
+        self.query_id: str = job.redeem_query_id
+        self.estimate_s: float | None = estimated_seconds(job)
+        self.accepted_at: float = accepted_at
+        self.misses: int = 0
+        self.failures: int = 0
 
 
 class Board(Protocol):
