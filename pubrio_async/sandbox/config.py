@@ -22,6 +22,9 @@ class SandboxConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         email_credit: Price of an e-mail record that is returned.
         phone_credit: Price of a phone record that is returned.
         contact_lookup_credit: Price of a match of a contact lookup.
+        people_search_credit: Price of a page of a search for people, and of one enrichment.
+        company_search_credit: The same for companies, and for jobs, news and advertisements.
+        world_people: How many people the searches know; there is a company for ten of them.
         limits: Rate limits, for example `300/minute; 2400/hour`; `unlimited` for none.
         window_phase: How far the fixed windows are shifted; one number for all limits, or one
             for each.
@@ -65,6 +68,9 @@ class SandboxConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     email_credit: int = 5
     phone_credit: int = 10
     contact_lookup_credit: int = 1
+    people_search_credit: int = 3
+    company_search_credit: int = 1
+    world_people: int = 2_500
     limits: str = "300/minute"
     window_phase: float | tuple[float, ...] = 0.0
     retry_after: Literal["none", "seconds", "date"] = "none"
@@ -116,6 +122,9 @@ _NOT_NEGATIVE = (
     "email_credit",
     "phone_credit",
     "contact_lookup_credit",
+    "people_search_credit",
+    "company_search_credit",
+    "world_people",
     "latency",
     "base_s",
     "per_person_s",

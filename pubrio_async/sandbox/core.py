@@ -7,18 +7,17 @@ endpoints, the faults around the work, and the work itself.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from email.utils import formatdate
 from math import ceil
-from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from pubrio_async.models import Contact, ContactStatus, ContactType
-from pubrio_async.sandbox import redeem
 from pubrio_async.sandbox.account import USER, AccountDesk
 from pubrio_async.sandbox.config import SandboxConfig
+from pubrio_async.sandbox.endpoints import Parts, endpoints
 from pubrio_async.sandbox.faults import (
     AFTER_THE_WORK,
     AROUND_THE_WORK,
@@ -33,7 +32,6 @@ from pubrio_async.sandbox.limits import FixedWindows
 from pubrio_async.sandbox.log import RequestLog
 from pubrio_async.sandbox.people import TYPE_BITS, People, format_id, parse_id
 from pubrio_async.sandbox.redeem import RedeemDesk
-from pubrio_async.sandbox.samples import routes, sample_reply
 from pubrio_async.sandbox.wire import (
     Answer,
     RefusedError,
@@ -90,7 +88,7 @@ class SandboxStatistics(Struct, frozen=True, kw_only=True):
         credit: Plan credits left.
         topup_credit: Top-up credits left.
         credits_charged: Credits charged in all.
-        charges: Single charges in all.
+        charges: Single charges for contacts and matches in all.
         people: Different people redeemed, whether anything was found or not.
         repeated_people: How often a person was redeemed again for a type asked for before.
         jobs_submitted: Jobs accepted.
@@ -130,24 +128,22 @@ class Sandbox:
         self._jobs = JobBook(config, self._people)
         self._faults = FaultBook(self._people)
         self._windows = FixedWindows(config)
-        self._log = RequestLog(config, self._people, USER)
+        self._log = RequestLog(config, self._people, USER, self.wall)
         self._redeem = RedeemDesk(config, self._people, self._ledger, self._jobs, self._faults)
-        self._account = AccountDesk(config, self._ledger, self._windows, self.wall)
         self._paths: Counter[str] = Counter()
         self._statuses: Counter[int] = Counter()
         self._malformed_requests = 0
-        self._handlers: dict[str, Callable[[SandboxRequest, float], Answer]] = {
-            redeem.PEOPLE: lambda request, now: self._redeem.single(request.body, now),
-            redeem.BATCH: lambda request, now: self._redeem.batch(request.body, now),
-            redeem.BATCH + "/query": lambda request, now: self._redeem.query(request.body, now),
-            redeem.LOOKUP: lambda request, now: self._redeem.lookup(request.body, now),
-            redeem.LOOKUP_BATCH: lambda request, now: self._redeem.lookup_batch(request.body, now),
-            "/profile": lambda _, now: self._account.profile(now),
-            "/profile/usage": lambda _, now: self._account.usage(now),
-            "/user": lambda _, __: self._account.user(),
-            "/api_keys/logs": lambda request, now: self._log.list(request, now, self.wall),
-            "/api_keys/logs/lookup": self._log.lookup,
-        }
+        self._endpoints = endpoints(
+            Parts(
+                config,
+                self._people,
+                self._ledger,
+                self._log,
+                self._redeem,
+                AccountDesk(config, self._ledger, self._windows, self.wall),
+                self.wall,
+            )
+        )
         for text in config.faults:
             self.add_fault(parse_fault(text))
 
@@ -167,8 +163,7 @@ class Sandbox:
             fault breaks it, or the caller says so by `undelivered`.
         """
         path = request.path.partition("?")[0]
-        known = path in self._handlers or path in routes()
-        self._paths[path if known else _ELSEWHERE] += 1
+        self._paths[path if path in self._endpoints else _ELSEWHERE] += 1
         reply = self._handle(request, path, now)
         if reply.cut in {None, "mid_body", "stall_body"}:
             self._statuses[reply.status] += 1
@@ -216,7 +211,7 @@ class Sandbox:
         return None if raw is None else format_id(raw)
 
     def charges(self) -> Iterator[Charge]:
-        """The single charges, oldest first, as far as `max_ledger_people` keeps them."""
+        """The single charges for people, oldest first, as far as `max_ledger_people` keeps them."""
         return self._ledger.charges()
 
     def regrets(self) -> Regrets:
@@ -288,23 +283,17 @@ class Sandbox:
         return reply if fault is None else _spoilt(fault, reply)
 
     def _work(self, request: SandboxRequest, path: str, now: float) -> Answer:
-        handler = self._handlers.get(path)
-        route = routes().get(path)
-        if route is None or route.method != request.method:
+        endpoint = self._endpoints.get(path)
+        if endpoint is None or endpoint.method != request.method:
             self._malformed_requests += 1
-            if route is None:
+            if endpoint is None:
                 raise error(404, "There is no such endpoint.")
-            raise error(405, f"Use {route.method}.")
+            raise error(405, f"Use {endpoint.method}.")
         try:
-            if handler is not None and not path.startswith("/profile"):
-                return handler(request, now)
-            fields = msgspec.json.decode(request.body or b"{}", type=dict[str, Any])
+            return endpoint.answer(request.body, now)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
             self._malformed_requests += 1
             raise bad_request("The body is malformed.", {"reason": str(problem)}) from None
-        if handler is not None:
-            return handler(request, now)
-        return Answer(sample_reply(route, fields))
 
     # ---------------------------------------------------------------------------- the way out
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from pubrio_async.sandbox.config import SandboxConfig
 from pubrio_async.sandbox.people import EMAIL_PERSONAL, EMAIL_WORK, PHONE, TYPE_NAMES, format_id
+from pubrio_async.sandbox.wire import error
 
 MATCH = 8
 _NAMES = {**TYPE_NAMES, MATCH: "contact-lookup"}
@@ -146,14 +147,22 @@ class Ledger:
                 kept_bits.append(bits)
         if people:
             self._keep(_Entry(source, now, b"".join(people), bytes(kept_bits)))
-        from_plan = min(self.credit, total)
-        self.credit -= from_plan
-        self.topup_credit -= total - from_plan
-        self.charged += total
+        self._take(total)
         return total
 
+    def spend(self, price: int) -> int:
+        """Charge for something that is not a person's contact; returns the price.
+
+        Raises:
+            RefusedError: Both balances together cannot pay it (402).
+        """
+        if not self.covers(price):
+            raise error(402, "Not enough credits.")
+        self._take(price)
+        return price
+
     def charges(self) -> Iterator[Charge]:
-        """The single charges that are still kept, oldest first."""
+        """The single charges for people that are still kept, oldest first."""
         for entry in self._entries:
             for number, bits in enumerate(entry.bits):
                 person = format_id(entry.people[16 * number : 16 * number + 16])
@@ -165,6 +174,12 @@ class Ledger:
     def people_seen(self) -> int:
         """How many different people were redeemed, found or not."""
         return len(self._flags)
+
+    def _take(self, total: int) -> None:
+        from_plan = min(self.credit, total)
+        self.credit -= from_plan
+        self.topup_credit -= total - from_plan
+        self.charged += total
 
     def _keep(self, entry: _Entry) -> None:
         self._entries.append(entry)

@@ -4,31 +4,52 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any, NamedTuple
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
+from pubrio_async.sandbox.bodies import Paged
 from pubrio_async.sandbox.config import SandboxConfig
+from pubrio_async.sandbox.paging import page_of, pagination, plain_time
 from pubrio_async.sandbox.people import People, encode, format_id, parse_id
-from pubrio_async.sandbox.wire import Answer, SandboxRequest, bad_request
+from pubrio_async.sandbox.wire import Answer, Fields, SandboxRequest, bad_request
 
-_LOG_TYPES = {"people_search": 1, "company_search": 2, "people_redeem": 3}
-_NAMES = {
-    "people_search": "People Search",
-    "company_search": "Company Search",
-    "people_redeem": "Redeem People",
+
+class LogType(NamedTuple):
+    """What kind of work a request was; calls without a price have the first one."""
+
+    number: int
+    slug: str | None
+    name: str | None
+
+
+_FREE = LogType(0, None, None)
+_PEOPLE_SEARCH = LogType(1, "people_search", "People Search")
+_COMPANY_SEARCH = LogType(2, "company_search", "Company Search")
+_REDEEM = LogType(3, "people_redeem", "Redeem People")
+# Only the slugs of the first three are documented.
+_PEOPLE_ENRICHMENT = LogType(4, "people_enrichment", "People Enrichment")
+_COMPANY_ENRICHMENT = LogType(5, "company_enrichment", "Company Enrichment")
+_MONITOR = LogType(6, "monitor", "Monitor")
+_TYPES = {
+    "/people/search": _PEOPLE_SEARCH,
+    "/people/search/similar": _PEOPLE_SEARCH,
+    "/companies/search": _COMPANY_SEARCH,
+    "/companies/lookalikes/search": _COMPANY_SEARCH,
+    "/companies/jobs/search": _COMPANY_SEARCH,
+    "/companies/news/search": _COMPANY_SEARCH,
+    "/companies/advertisements/search": _COMPANY_SEARCH,
+    "/people/enrichment": _PEOPLE_ENRICHMENT,
+    "/people/linkedin/lookup": _PEOPLE_ENRICHMENT,
+    "/companies/lookup/enrich": _COMPANY_ENRICHMENT,
+    "/companies/linkedin/lookup": _COMPANY_ENRICHMENT,
+    "/redeem/people": _REDEEM,
+    "/redeem/people/batch": _REDEEM,
+    "/redeem/people/contact/lookup": _REDEEM,
+    "/redeem/people/contact/lookup/batch": _REDEEM,
+    "/monitors/process/try": _MONITOR,
 }
-_SLUGS = {
-    "/people/search": "people_search",
-    "/companies/search": "company_search",
-    "/redeem/people": "people_redeem",
-    "/redeem/people/batch": "people_redeem",
-    "/redeem/people/contact/lookup": "people_redeem",
-    "/redeem/people/contact/lookup/batch": "people_redeem",
-}
-_MAX_DISPLAY_PAGES = 250
 _HIDDEN = "***"
 _MASKABLE_KEY = 8
 
@@ -53,7 +74,7 @@ class Entry(Struct, frozen=True):
         return len(self.request_body) + len(self.response_body)
 
 
-class LogFilter(Struct, kw_only=True):
+class LogFilter(Paged, kw_only=True):
     """The body of `api_keys.logs`."""
 
     order_by: str = "created_at"
@@ -63,18 +84,16 @@ class LogFilter(Struct, kw_only=True):
     log_type_slugs: tuple[str, ...] | None = None
     status_codes: tuple[int, ...] | None = None
     methods: tuple[str, ...] | None = None
-    page: Annotated[int, Meta(ge=1)] = 1
-    per_page: Annotated[int, Meta(ge=1, le=25)] = 25
 
     def accepts(self, entry: Entry) -> bool:
         """Whether an entry belongs into the list."""
-        slug = _SLUGS.get(entry.path)
+        kind = log_type(entry.path)
         term = (self.search_term or "").lower()
         return (
             (not self.status_codes or entry.status in self.status_codes)
             and (not self.methods or entry.method in {name.upper() for name in self.methods})
-            and (not self.log_type_slugs or slug in self.log_type_slugs)
-            and (not self.log_types or _LOG_TYPES.get(slug or "", 0) in self.log_types)
+            and (not self.log_type_slugs or kind.slug in self.log_type_slugs)
+            and (not self.log_types or kind.number in self.log_types)
             and term in entry.path.lower()
         )
 
@@ -85,8 +104,9 @@ class LogLookup(Struct):
     query_log_id: str
 
 
-_decode_filter = msgspec.json.Decoder(LogFilter).decode
-_decode_lookup = msgspec.json.Decoder(LogLookup).decode
+def log_type(path: str) -> LogType:
+    """What kind of work a request to this path is."""
+    return _TYPES.get(path, _FREE)
 
 
 def mask(key: str) -> str:
@@ -107,10 +127,17 @@ def visible_headers(request: SandboxRequest) -> tuple[tuple[str, str], ...]:
 class RequestLog:
     """The newest requests, bounded in number and in bytes."""
 
-    def __init__(self, config: SandboxConfig, people: People, user: dict[str, str]) -> None:
+    def __init__(
+        self,
+        config: SandboxConfig,
+        people: People,
+        user: dict[str, str],
+        wall: Callable[[float], float],
+    ) -> None:
         self._config = config
         self._people = people
         self._user = user
+        self._wall = wall
         self._entries: deque[Entry] = deque()
         self._bytes = 0
         self._by_id: dict[bytes, Entry] = {}
@@ -153,36 +180,25 @@ class RequestLog:
             self._bytes -= oldest.size()
             del self._by_id[oldest.log_id]
 
-    def list(self, request: SandboxRequest, now: float, wall: Callable[[float], float]) -> Answer:
+    def list(self, fields: Fields, now: float) -> Answer:
         """Answer `api_keys.logs`."""
-        wanted = _decode_filter(request.body or b"{}")
-        found = [entry for entry in self._visible(now) if wanted.accepts(entry)]
+        wanted = msgspec.convert(fields, LogFilter)
+        found = [entry for entry in self.visible(now) if wanted.accepts(entry)]
         if not wanted.is_ascending_order:
             found.reverse()
-        size = wanted.per_page
-        pages = -(-len(found) // size)
-        first = (wanted.page - 1) * size
-        filters: dict[str, Any] = msgspec.json.decode(request.body or b"{}")
-        filters.pop("profile_id", None)
+        filters = {name: value for name, value in fields.items() if name != "profile_id"}
         body = {
             "metadata": {"filters": filters},
             "data": {
-                "pagination": {
-                    "page": wanted.page,
-                    "per_page": size,
-                    "total_entries": len(found),
-                    "total_pages": pages,
-                    "total_display_pages": min(pages, _MAX_DISPLAY_PAGES),
-                    "is_timeout": False,
-                },
-                "query_logs": [self._row(entry, wall) for entry in found[first : first + size]],
+                "pagination": pagination(len(found), wanted),
+                "query_logs": [self._row(entry) for entry in page_of(found, wanted)],
             },
         }
         return Answer(encode(body))
 
-    def lookup(self, request: SandboxRequest, now: float) -> Answer:
+    def lookup(self, fields: Fields, now: float) -> Answer:
         """Answer `api_keys.log`."""
-        wanted = _decode_lookup(request.body).query_log_id
+        wanted = msgspec.convert(fields, LogLookup).query_log_id
         raw = parse_id(wanted)
         entry = None if raw is None else self._by_id.get(raw)
         if entry is None or entry.at > now - self._config.log_delay:
@@ -200,23 +216,23 @@ class RequestLog:
         }
         return Answer(encode(body))
 
-    def _visible(self, now: float) -> Iterator[Entry]:
+    def visible(self, now: float) -> Iterator[Entry]:
+        """The requests that can be seen by now, oldest first."""
         newest = now - self._config.log_delay
         return (entry for entry in self._entries if entry.at <= newest)
 
-    def _row(self, entry: Entry, wall: Callable[[float], float]) -> dict[str, Any]:
-        slug = _SLUGS.get(entry.path)
-        created = datetime.fromtimestamp(wall(entry.at), UTC)
+    def _row(self, entry: Entry) -> dict[str, Any]:
+        kind = log_type(entry.path)
         return {
             "query_log_id": format_id(entry.log_id),
-            "created_at": f"{created:%Y-%m-%d %H:%M:%S}.{created.microsecond // 1000:03d}",
+            "created_at": plain_time(self._wall(entry.at)),
             "profile_id": 1,
             "user_id": self._user["user_id"],
             "method": entry.method,
             "path": entry.path,
             "status_code": entry.status,
             "duration_ms": round(entry.delay * 1000),
-            "log_type_id": _LOG_TYPES.get(slug or "", 0),
+            "log_type_id": kind.number,
             "authentication_type": "pubrio-api-key",
             "masked_authentication": entry.masked_key,
             "response_size": len(entry.response_body),
@@ -224,8 +240,8 @@ class RequestLog:
             "email": self._user["email"],
             "nickname": self._user["nickname"],
             "user": self._user,
-            "log_type_slug": slug,
+            "log_type_slug": kind.slug,
             "credits": entry.cost,
-            "log_type_name": None if slug is None else _NAMES[slug],
+            "log_type_name": kind.name,
             "authentication_type_name": "API Key",
         }

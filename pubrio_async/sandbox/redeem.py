@@ -25,6 +25,7 @@ from pubrio_async.sandbox.wire import Answer, bad_request, error
 
 PEOPLE = "/redeem/people"
 BATCH = "/redeem/people/batch"
+QUERY = "/redeem/people/batch/query"
 LOOKUP = "/redeem/people/contact/lookup"
 LOOKUP_BATCH = "/redeem/people/contact/lookup/batch"
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -67,6 +67,13 @@ class Answer(NamedTuple):
     body: bytes
     cost: int = 0
     receipt: Receipt | None = None
+
+
+Fields: TypeAlias = dict[str, Any]
+"""The body of a request, decoded."""
+
+Handler: TypeAlias = Callable[[Fields, float], Answer]
+"""Answers an endpoint from the fields of its body, at a time."""
 
 
 class RefusedError(Exception):

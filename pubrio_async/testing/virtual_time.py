@@ -21,6 +21,7 @@ import math
 import selectors
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 if TYPE_CHECKING:
@@ -63,6 +64,18 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         """Virtual seconds since the loop was made."""
         return self._now
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*_Ts], object],
+        *args: *_Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Calls a function at a time; one that is set for ever after is nothing to wait for."""
+        if when == math.inf:
+            return asyncio.TimerHandle(when, callback, args, self, context)
+        return super().call_at(when, callback, *args, context=context)
 
     @contextlib.contextmanager
     def frozen(self) -> Generator[None]:

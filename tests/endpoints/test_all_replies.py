@@ -166,11 +166,14 @@ async def test_no_rows_end_the_twin(
     endpoint: Endpoint, data: Any, wire: MemoryWire, pubrio: AsyncPubrio
 ) -> None:
     wire.answers({"data": data})
-    rows = [
-        row async for row in method_of(pubrio, endpoint, "_iter")(**catalogue.smallest(endpoint))
-    ]
-    assert rows == []
+    body = catalogue.smallest(endpoint)
+    method, twin = method_of(pubrio, endpoint), method_of(pubrio, endpoint, "_iter")
+    assert [row async for row in twin(**body)] == []
     assert len(wire.sent) == 1
+    if endpoint.response is not None:
+        reply = await method(**body)
+        assert type(reply) is get_type_hints(method)["return"]
+        assert not getattr(reply, str(endpoint.items_key))
 
 
 @each_paginated
