@@ -203,6 +203,7 @@ class AsyncPubrio:
             api_key, base_url, rate_limit, max_concurrency=max_concurrency, timeout=timeout
         )
         self._max_concurrency = settings.max_concurrency
+        self._base_url = settings.base_url
         self._clock: Clock = clock or SystemClock()
         self._limiter = Limiter(settings.rates, settings.max_concurrency, self._clock)
         self._transport = transport or AiohttpTransport(settings, session=session)
@@ -300,7 +301,7 @@ class AsyncPubrio:
             people,
             verbs=_Verbs(self._dispatcher, options.contact_types),
             limiter=self._limiter,
-            journal=_journal(journal, self._clock),
+            journal=_journal(journal, self._clock, self._base_url),
             options=structs.replace(options, max_workers=self._max_concurrency),
             clock=self._clock,
             max_credits=max_credits,
@@ -336,12 +337,14 @@ class _Verbs:
         return await self._dispatcher.attempt(REDEEM_QUERY, body, ticket, phase)
 
 
-def _journal(journal: str | os.PathLike[str] | Journal | None, clock: Clock) -> Journal:
+def _journal(
+    journal: str | os.PathLike[str] | Journal | None, clock: Clock, origin: str
+) -> Journal:
     if journal is None:
         return MemoryJournal()
     if isinstance(journal, str | os.PathLike):
         # Loaded when it is used: sqlite3 is a tenth of a second nobody else should pay for.
         from pubrio_async.scheduler.journal_sqlite import SqliteJournal  # noqa: PLC0415 - see above
 
-        return SqliteJournal(journal, clock)
+        return SqliteJournal(journal, clock, origin=origin)
     return journal

@@ -74,6 +74,11 @@ async def _open_batches(path: str) -> Sequence[OpenBatch]:
         await journal.close()
 
 
+def demo_journal(path: str | None) -> SqliteJournal | None:
+    """The journal of a run against the stand-in, which no run against the API will take."""
+    return None if path is None else SqliteJournal(path, origin="the sandbox")
+
+
 class _Query(msgspec.Struct):
     redeem_query_id: str
 

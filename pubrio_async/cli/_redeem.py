@@ -11,7 +11,7 @@ import msgspec
 
 from pubrio_async._config import load_settings
 from pubrio_async._errors import ConfigurationError, PubrioError
-from pubrio_async.cli._demo import DEMO_KEY, demo_sandbox
+from pubrio_async.cli._demo import DEMO_KEY, demo_journal, demo_sandbox
 from pubrio_async.cli._exit import ExitCode, exit_code, exit_code_of
 from pubrio_async.cli._messages import say, summary, what_next, why_stopped
 from pubrio_async.cli._options import RedeemOptions
@@ -138,7 +138,9 @@ async def _redeem(options: RedeemOptions, files: Files, signals: Signals) -> Exi
                 files.source.people(),
                 people_contact_types=options.contact_types(),
                 batch_size=options.batch_size,
-                journal=options.journal_path,
+                journal=(
+                    demo_journal(options.journal_path) if options.sandbox else options.journal_path
+                ),
                 max_credits=options.max_credits,
                 order=options.order.value,
                 deadline=options.deadline,

@@ -68,11 +68,12 @@ class JournalFile:
         """An error that names the file."""
         return JournalError(f"cannot use the journal {self._path}: {trouble}")
 
-    def open(self, contact_types: Sequence[str], now: float) -> None:
+    def open(self, contact_types: Sequence[str], origin: str | None, now: float) -> None:
         """Opens the file, and makes it if it is missing.
 
         Args:
             contact_types: What the run asks for; empty to open an existing journal as it is.
+            origin: Which API it asks; None to open an existing journal whichever it is.
             now: Unix time.
 
         Raises:
@@ -89,7 +90,7 @@ class JournalFile:
             )
             with contextlib.ExitStack() as stack:
                 stack.callback(self._db.close)
-                self._prepare(contact_types, now)
+                self._prepare(contact_types, origin, now)
                 self._inode = self._seen_inode()
                 stack.pop_all()
         except sqlite3.Error as error:
@@ -166,7 +167,7 @@ class JournalFile:
         if not self._file.is_file():
             raise self.error("it is no file; check the path")
 
-    def _prepare(self, contact_types: Sequence[str], now: float) -> None:
+    def _prepare(self, contact_types: Sequence[str], origin: str | None, now: float) -> None:
         db, run = self._db, self._db.execute
         run("PRAGMA locking_mode = EXCLUSIVE")
         application_id = one(db, "PRAGMA application_id")
@@ -188,7 +189,7 @@ class JournalFile:
         # Also takes the lock, and finds out whether the file can be written at all.
         run("BEGIN EXCLUSIVE")
         if is_new:
-            rows.create(db, contact_types, now)
+            rows.create(db, contact_types, origin, now)
             run(f"PRAGMA application_id = {_APPLICATION_ID}")
             run(f"PRAGMA user_version = {_FORMAT}")
         elif one(db, "PRAGMA quick_check(1)") != "ok":
@@ -196,6 +197,7 @@ class JournalFile:
         run("COMMIT")
         try:
             rows.check_types(db, contact_types)
+            rows.check_origin(db, origin)
         except JournalError as error:
             raise self.error(str(error)) from None
 

@@ -85,12 +85,17 @@ class NotOpenError(JournalError):
 # -- the journal as a whole ------------------------------------------------------------------
 
 
-def create(db: sqlite3.Connection, contact_types: Sequence[str], now: float) -> None:
+def create(
+    db: sqlite3.Connection, contact_types: Sequence[str], origin: str | None, now: float
+) -> None:
     """Lays the tables out."""
     for statement in SCHEMA:
         db.execute(statement)
     types = msgspec.json.encode(list(contact_types)).decode()
-    db.execute("INSERT INTO meta VALUES ('contact_types', ?), ('created_at', ?)", (types, now))
+    db.execute(
+        "INSERT INTO meta VALUES ('contact_types', ?), ('origin', ?), ('created_at', ?)",
+        (types, origin, now),
+    )
 
 
 def check_types(db: sqlite3.Connection, contact_types: Sequence[str]) -> None:
@@ -100,6 +105,16 @@ def check_types(db: sqlite3.Connection, contact_types: Sequence[str]) -> None:
         raise JournalError(
             f"it was written for {','.join(written_for)} and not for {','.join(contact_types)}; "
             "ask for the same contact types, or use another journal"
+        )
+
+
+def check_origin(db: sqlite3.Connection, origin: str | None) -> None:
+    """Refuses an API other than the one the journal was written for; None passes."""
+    bought_at = one(db, "SELECT value FROM meta WHERE name = 'origin'")
+    if None not in (origin, bought_at) and origin != bought_at:
+        raise JournalError(
+            f"what it holds was bought at {bought_at}, and this run asks {origin}; use another "
+            "journal, and another output if the journal is named after it"
         )
 
 

@@ -41,13 +41,22 @@ class SqliteJournal:
     Args:
         path: The file; made when the journal is opened.
         clock: Where the times in the journal come from; None for the machine's clock.
+        origin: Which API the people are bought at, such as its base URL. A journal written for
+            another one is refused: made-up contacts of a sandbox must not pass for bought ones.
     """
 
     _thread: ThreadPoolExecutor
 
-    def __init__(self, path: str | os.PathLike[str], clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        clock: Clock | None = None,
+        *,
+        origin: str | None = None,
+    ) -> None:
         self._path = os.fspath(path)
         self._clock: Clock = clock or SystemClock()
+        self._origin = origin
         self._file = JournalFile(self._path)
         self._in_use = False
         self._waiting: list[tuple[Step, asyncio.Future[Any]]] = []
@@ -74,7 +83,7 @@ class SqliteJournal:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pubrio-journal")
         self._in_use = self._busy = True
         opening = asyncio.get_running_loop().run_in_executor(
-            self._thread, self._file.open, types, self._clock.wall()
+            self._thread, self._file.open, types, self._origin, self._clock.wall()
         )
         opening.add_done_callback(self._opened)
         try:

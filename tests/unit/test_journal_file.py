@@ -605,3 +605,16 @@ def test_in_virtual_time_no_time_passes(path: Path) -> None:
         return clock.now()
 
     assert run_virtual(main()) == 0.0
+
+
+async def test_what_was_bought_elsewhere_is_not_taken_for_bought_here(tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+    for origin in ("the sandbox", None, "the sandbox"):
+        journal = SqliteJournal(path, origin=origin)
+        await journal.open(TYPES)
+        await journal.close()
+    with pytest.raises(JournalError, match=r"bought at the sandbox, and this run asks https://a"):
+        await SqliteJournal(path, origin="https://api.pubrio.com").open(TYPES)
+    journal = SqliteJournal(path, origin="the sandbox")
+    await journal.open(TYPES)  # the refusal let go of the file
+    await journal.close()
