@@ -120,9 +120,10 @@ class Sandbox:
     """
 
     def __init__(self, config: SandboxConfig | None = None) -> None:
-        self.config = config = config or SandboxConfig()
+        config = config or SandboxConfig()
+        self.config: SandboxConfig = config
         #: Unix time at `now == 0`, for the dates in replies.
-        self.epoch = _DEFAULT_EPOCH if config.epoch is None else config.epoch
+        self.epoch: float = _DEFAULT_EPOCH if config.epoch is None else config.epoch
         self._people = People(config)
         self._ledger = Ledger(config)
         self._jobs = JobBook(config, self._people)

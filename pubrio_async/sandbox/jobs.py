@@ -65,12 +65,12 @@ class JobBook:
         self._timing = Timing(config)
         self._jobs: dict[bytes, Job] = {}
         self._delivered: deque[tuple[float, bytes]] = deque()
-        self.submitted = 0
-        self.delivered = 0
-        self.polls = 0
-        self.early_polls = 0
-        self.polls_after_completion = 0
-        self.unknown_polls = 0
+        self.submitted: int = 0
+        self.delivered: int = 0
+        self.polls: int = 0
+        self.early_polls: int = 0
+        self.polls_after_completion: int = 0
+        self.unknown_polls: int = 0
 
     def submit(self, people: bytes, types: int, now: float, *, endless: bool) -> Job:
         """Accept a job; an `endless` one never completes."""

@@ -101,8 +101,8 @@ class Ledger:
     """The money: two balances, of which plan credits are spent first, and a book of charges."""
 
     def __init__(self, config: SandboxConfig) -> None:
-        self.credit = config.credit
-        self.topup_credit = config.topup_credit
+        self.credit: int = config.credit
+        self.topup_credit: int = config.topup_credit
         prices = {
             EMAIL_WORK: config.email_credit,
             EMAIL_PERSONAL: config.email_credit,
@@ -110,13 +110,13 @@ class Ledger:
             MATCH: config.contact_lookup_credit,
         }
         self._prices = prices
-        self.price_of = [
+        self.price_of: list[int] = [
             sum(price for bit, price in prices.items() if bits & bit) for bits in range(16)
         ]
-        self.charged = 0
-        self.charges_total = 0
-        self.double_charges = 0
-        self.repeated_people = 0
+        self.charged: int = 0
+        self.charges_total: int = 0
+        self.double_charges: int = 0
+        self.repeated_people: int = 0
         self._flags = FlagTable()
         self._entries: deque[_Entry] = deque()
         self._kept = 0

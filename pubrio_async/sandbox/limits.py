@@ -60,8 +60,8 @@ class FixedWindows:
             self._shown[period] = window
             if not limits:
                 self._windows.append(window)
-        self.refused = 0
-        self.overrun_windows = 0
+        self.refused: int = 0
+        self.overrun_windows: int = 0
 
     def admit(self, now: float) -> float | None:
         """Count a request; None if it may pass, else the time at which it could."""

@@ -69,8 +69,8 @@ class SandboxTransport:
         self._clock = clock if sandbox.config.epoch is None else None
         self._closed = False
         self.connect_refused = connect_refused
-        self.in_flight = 0
-        self.max_in_flight = 0
+        self.in_flight: int = 0
+        self.max_in_flight: int = 0
 
     async def send(self, request: WireRequest, *, timeout: float, phase: Phase) -> WireReply:
         """Send a request and wait for its reply, as `Transport.send` says.

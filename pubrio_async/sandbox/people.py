@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -160,4 +161,4 @@ class People:
         return self.make_id("linkedin", profile)
 
 
-encode = msgspec.json.Encoder().encode
+encode: Callable[[object], bytes] = msgspec.json.Encoder().encode

@@ -115,7 +115,7 @@ class RedeemDesk:
         self._jobs = jobs
         self._faults = faults
         self._unknown = frozenset(map(parse_id, config.unknown_ids))
-        self.malformed_ids = 0
+        self.malformed_ids: int = 0
 
     def single(self, body: bytes, now: float) -> Answer:
         """Answer `redeem.people`."""

@@ -90,7 +90,7 @@ class Signals:
         self._world = world
         self._made: dict[tuple[str, int], Signal] = {}
         self._numbers: dict[str, dict[str, int]] = {}
-        self.gallery_ids = {
+        self.gallery_ids: dict[str, str] = {
             each.slug: world.make_id("gallery", each.slug) for each in NEWS_GALLERIES
         }
 

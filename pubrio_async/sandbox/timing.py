@@ -32,7 +32,7 @@ class Timing:
 
     def __init__(self, config: SandboxConfig) -> None:
         self._config = config
-        self.unit = unit_seconds(config.estimate_unit)
+        self.unit: float = unit_seconds(config.estimate_unit)
         self._upper = self._quantile(config.estimate_quantile)
 
     def _quantile(self, share: float) -> float:

@@ -179,7 +179,7 @@ class World:
         """`size` is the number of people."""
         self._source = people
         self.size = size
-        self.company_count = max(1, size // _PEOPLE_PER_COMPANY)
+        self.company_count: int = max(1, size // _PEOPLE_PER_COMPANY)
         self._people: dict[int, Person] = {}
         self._companies: dict[int, Company] = {}
         self._numbers: dict[bytes, int] | None = None
