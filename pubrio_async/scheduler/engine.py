@@ -114,7 +114,8 @@ class Engine:
             self._intake.expect(entry.batch.keys)
             self._budget.reserve(len(entry.batch.keys))
             job = Job(entry.batch, entry.job, self._clock.now())
-            elapsed = self._clock.wall() - (entry.accepted_at or 0.0)
+            # A wall clock may have been set back meanwhile.
+            elapsed = max(0.0, self._clock.wall() - (entry.accepted_at or 0.0))
             self.watch(job, job.accepted_at + max(0.0, first_wait(job.estimate_s) - elapsed))
         self._reader = self._spawn(self._read())
         self._crew.wake()

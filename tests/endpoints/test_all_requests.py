@@ -111,7 +111,8 @@ async def test_a_missing_field_is_named(
     endpoint: Endpoint, field: Field, wire: MemoryWire, pubrio: AsyncPubrio
 ) -> None:
     method = method_of(pubrio, endpoint)
-    for empty in [UNSET, None, "", *([[]] if field.listed else [])]:
+    nothings: list[Any] = [UNSET, None, "", *([[]] if field.listed else [])]
+    for empty in nothings:
         if empty is UNSET and field.nested:
             continue
         body = catalogue.with_value(endpoint, field.field, empty)

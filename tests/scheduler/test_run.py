@@ -721,6 +721,28 @@ def test_what_was_left_open_is_polled_and_not_sent_again() -> None:
     run_virtual(main())
 
 
+@pytest.mark.parametrize("jump", [-1e6, 1e6])
+def test_a_wall_clock_that_was_set_meanwhile_delays_no_poll(jump: float) -> None:
+    class Set(VirtualClock):
+        shift = 0.0
+
+        def wall(self) -> float:
+            return super().wall() + self.shift
+
+    async def main() -> None:
+        clock = Set()
+        bench = Bench(clock=clock)
+        journal = MemoryJournal(clock)
+        rows = people(20)
+        await collect(bench.run(rows, journal=journal, deadline=2.0))
+        clock.shift = jump
+        run = bench.run(rows, journal=journal)
+        assert statuses(await collect(run)) == {"found": 20}
+        assert run.report.elapsed_s <= 12
+
+    run_virtual(main())
+
+
 def test_an_intent_without_an_answer_is_reported_and_not_sent_again() -> None:
     async def main() -> None:
         bench = Bench()
