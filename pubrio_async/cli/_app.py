@@ -156,6 +156,39 @@ def redeem(  # noqa: PLR0917 - typer calls it by name
 
 
 @app.command()
+def call(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="Such as people.search.", show_default=False),
+    ] = None,
+    body: Annotated[
+        str | None,
+        typer.Option(
+            "--json",
+            metavar="BODY",
+            help="The fields of the request as a JSON object; - reads it from stdin.",
+            show_default=False,
+        ),
+    ] = None,
+    show: Annotated[
+        bool, typer.Option("--list", help="Show every endpoint, and whether it spends credits.")
+    ] = False,
+    sandbox: Annotated[
+        bool,
+        typer.Option("--sandbox", help="Ask the local stand-in: made-up data, no key, no charge."),
+    ] = False,
+) -> None:
+    """Call any endpoint by its name and print its reply as JSON.
+
+    Exit code: 0 done, 2 usage or configuration, 4 not enough credits, 5 the key was refused, 130
+    interrupted, 1 any other error.
+    """
+    from pubrio_async.cli import _call  # noqa: PLC0415 - as above
+
+    raise typer.Exit(_call.show_endpoints() if show else _call.call(name, body, sandbox=sandbox))
+
+
+@app.command()
 def sandbox(  # noqa: PLR0917 - typer calls it by name
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
