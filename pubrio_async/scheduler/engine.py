@@ -12,6 +12,7 @@ from pubrio_async._clock import Clock
 from pubrio_async._errors import BudgetExhaustedError, JournalError, PubrioError
 from pubrio_async._limiter import RateLimiter
 from pubrio_async.models import RunStatistics
+from pubrio_async.scheduler.board import Job, Verbs
 from pubrio_async.scheduler.budget import Budget
 from pubrio_async.scheduler.crew import Crew
 from pubrio_async.scheduler.due import DueQueue
@@ -27,7 +28,7 @@ from pubrio_async.scheduler.policy import (
     open_jobs_bound,
     poll_at,
 )
-from pubrio_async.scheduler.steps import Job, Steps, Verbs
+from pubrio_async.scheduler.steps import Steps
 
 _READY_BATCHES = 4
 _LEAST_HIGH_WATER = 1_000

@@ -25,12 +25,12 @@ from pubrio_async._clock import Clock
 from pubrio_async._errors import ConfigurationError, PubrioError
 from pubrio_async._limiter import RateLimiter
 from pubrio_async.models import Outcome, RunReport, RunStatistics
+from pubrio_async.scheduler.board import Verbs
 from pubrio_async.scheduler.budget import Budget, CreditBudget, NoBudget, Prices
 from pubrio_async.scheduler.engine import Engine
 from pubrio_async.scheduler.intake import People, Source
 from pubrio_async.scheduler.journal import Journal
 from pubrio_async.scheduler.options import RunOptions
-from pubrio_async.scheduler.steps import Verbs
 
 _GRACE_S = 1.5
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Sequence
-from typing import Protocol
 
 from pubrio_async._clock import Clock
 from pubrio_async._errors import (
@@ -28,11 +27,13 @@ from pubrio_async._errors import (
     ServerError,
 )
 from pubrio_async._phase import Phase
-from pubrio_async.models import RedeemedPerson, RedeemJob, RedeemPeopleReply, RedeemQueryReply
+from pubrio_async.models import RedeemedPerson, RedeemJob
 from pubrio_async.models.redeem import Number
+from pubrio_async.scheduler.board import Board, Job, Verbs
 from pubrio_async.scheduler.budget import Budget
-from pubrio_async.scheduler.intake import Intake, new_batch
-from pubrio_async.scheduler.journal import Batch, BatchKind, Journal, Settled
+from pubrio_async.scheduler.halving import Halving
+from pubrio_async.scheduler.intake import Intake
+from pubrio_async.scheduler.journal import Batch, Journal, Settled
 from pubrio_async.scheduler.outbox import Outbox, Tally
 from pubrio_async.scheduler.policy import estimated_seconds, first_wait, next_wait
 from pubrio_async.scheduler.settling import settled_people
@@ -41,70 +42,6 @@ _UNKNOWN_ID_GRACE_S = 60.0
 _POLL_FAILURES = 10
 _HOPELESS_REFUSALS = 20
 _PAYLOAD_TOO_LARGE = 413
-
-
-class Verbs(Protocol):
-    """The two verbs the scheduler speaks. Each sends one request on a permit that is held."""
-
-    async def submit(
-        self, kind: BatchKind, keys: Sequence[str], ticket: int, phase: Phase
-    ) -> RedeemJob | RedeemPeopleReply:
-        """Redeems people: a job for a batch, the contacts at once for a single person."""
-        ...
-
-    async def query(self, redeem_query_id: str, ticket: int, phase: Phase) -> RedeemQueryReply:
-        """The state of a job."""
-        ...
-
-
-class Job:
-    """A batch the API has accepted."""
-
-    __slots__ = ("accepted_at", "batch", "estimate_s", "failures", "misses", "query_id")
-
-    def __init__(self, batch: Batch, job: RedeemJob, accepted_at: float) -> None:
-        self.batch: Batch = batch
-        self.query_id: str = job.redeem_query_id
-        self.estimate_s: float | None = estimated_seconds(job)
-        self.accepted_at: float = accepted_at
-        self.misses: int = 0
-        self.failures: int = 0
-
-
-class Board(Protocol):
-    """Where a step puts what is to be done next."""
-
-    def give_back(self, ticket: int) -> None:
-        """This permit was not used."""
-        ...
-
-    def again(self, batch: Batch) -> None:
-        """This batch is to be sent before any other."""
-        ...
-
-    def watch(self, job: Job, due: float) -> None:
-        """This job is to be polled, not before `due`."""
-        ...
-
-    def give_up(self, job: Job, why: str) -> None:
-        """This job is not polled any more in this run."""
-        ...
-
-    def halt(self, error: PubrioError, *, keep_polling: bool) -> None:
-        """Nothing more is submitted; open jobs are still polled, or not."""
-        ...
-
-    def reached(self) -> None:
-        """The API answered."""
-        ...
-
-    def unreachable(self) -> bool:
-        """The API could not be reached: everyone waits. True if it is hopeless by now."""
-        ...
-
-    def scarce(self) -> bool:
-        """True while the rate limit is what everyone waits for."""
-        ...
 
 
 class Steps:
@@ -135,8 +72,7 @@ class Steps:
         self._job_timeout = job_timeout
         self._rng = rng
         self._intended: set[str] = set()
-        self._halves: dict[str, tuple[str, int]] = {}
-        self._accepted_halves: set[str] = set()
+        self._halving = Halving()
         self._accepted_any = False
         self._refused_alone = 0
         self._under_way = 0
@@ -160,7 +96,7 @@ class Steps:
 
         One request is enough to learn that the key is refused or a batch is too large.
         """
-        self._proven = self._proven or (self._accepted_any and not self._halves)
+        self._proven = self._proven or (self._accepted_any and not self._halving.is_open)
         return self._proven or not self._under_way
 
     async def _submit(self, batch: Batch, ticket: int) -> None:
@@ -226,17 +162,19 @@ class Steps:
         """Writes the intent down; without it nothing is sent."""
         if batch.batch_id in self._intended:
             return True
+        # Before the write: one that is interrupted may be on the disk all the same.
+        self._intended.add(batch.batch_id)
         try:
             await self._journal.intend(batch)
         except BaseException as error:
             self._board.give_back(ticket)
             if not isinstance(error, JournalError):
                 raise
+            self._intended.discard(batch.batch_id)
             self._budget.release(len(batch.keys))
             self._board.halt(error, keep_polling=True)
             self._board.again(batch)
             return False
-        self._intended.add(batch.batch_id)
         return True
 
     async def _note(self, step: Awaitable[None]) -> None:
@@ -331,15 +269,12 @@ class Steps:
         self._budget.release(len(batch.keys))
         if len(batch.keys) > 1:
             await self.withdraw(batch)
-            middle = (len(batch.keys) + 1) // 2
             self._tally.figures.retries += 1
-            self._halves.pop(batch.batch_id, None)
-            for keys in (batch.keys[middle:], batch.keys[:middle]):
-                half = new_batch(keys)
-                self._halves[half.batch_id] = (batch.batch_id, len(keys))
-                self._board.again(half)
+            first, second = self._halving.halve(batch)
+            self._board.again(second)
+            self._board.again(first)
             return
-        self._halves.pop(batch.batch_id, None)
+        self._halving.ended(batch)
         self._intended.discard(batch.batch_id)
         key = next(iter(batch.keys))
         end = Settled("rejected", error=str(error))
@@ -351,17 +286,10 @@ class Steps:
             self._board.halt(error, keep_polling=True)
 
     def _learn_size(self, batch: Batch) -> None:
-        """The batch was accepted; if both halves of a refused one are, its size was refused."""
         self._accepted_any = True
-        half = self._halves.pop(batch.batch_id, None)
-        if half is None:
-            return
-        parent, size = half
-        if parent in self._accepted_halves:
-            self._accepted_halves.discard(parent)
-            self._intake.batch_size = min(self._intake.batch_size, max(1, size))
-        else:
-            self._accepted_halves.add(parent)
+        size = self._halving.accepted(batch)
+        if size is not None:
+            self._intake.batch_size = min(self._intake.batch_size, size)
 
     async def _poll_failed(self, job: Job, error: PubrioError) -> None:
         now = self._clock.now()
@@ -416,14 +344,14 @@ class Steps:
     async def _unsettle(self, batch: Batch, reason: str) -> None:
         await self._note(self._journal.unsettle(batch.batch_id, reason))
         self._intended.discard(batch.batch_id)
-        self._halves.pop(batch.batch_id, None)
+        self._halving.ended(batch)
         self._budget.settle(len(batch.keys), None)
         for key in batch.keys:
             self._outbox.fail(self._intake.take(key), "unsettled", reason)
 
     async def _fail(self, batch: Batch, reason: str) -> None:
         await self.withdraw(batch)
-        self._halves.pop(batch.batch_id, None)
+        self._halving.ended(batch)
         self._budget.release(len(batch.keys))
         for key in batch.keys:
             self._outbox.fail(self._intake.take(key), "failed", reason)

@@ -130,6 +130,30 @@ def test_a_stopped_run_withdraws_what_was_refused_for_the_moment() -> None:
     run_virtual(main())
 
 
+@pytest.mark.parametrize("after", [0.0, 0.005, 0.015, 0.11, 0.115, 0.125])
+def test_leaving_while_the_journal_writes_leaves_no_intent_of_what_was_never_sent(
+    after: float,
+) -> None:
+    async def main() -> None:
+        bench = Bench()
+        journal = Recording(bench.api.events)
+        rows = people(10)
+        task = asyncio.create_task(collect(bench.run(rows, journal=journal)))
+        await asyncio.sleep(after)
+        task.cancel()
+        for _ in range(2):  # the second makes it leave without waiting for requests under way
+            await asyncio.sleep(0.001)
+            task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        left = {key for entry in await journal.open_batches() for key in entry.batch.keys}
+        known = set(await journal.lookup(rows))
+        sent = any(name == "submit" for name, _ in bench.api.events)
+        assert (left | known == set(rows)) == sent
+
+    run_virtual(main())
+
+
 @pytest.mark.parametrize(
     ("step", "expected"),
     [

@@ -1,0 +1,76 @@
+"""What a step speaks to: the two verbs of the API, and the board where work is put."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from pubrio_async._errors import PubrioError
+from pubrio_async._phase import Phase
+from pubrio_async.models import RedeemJob, RedeemPeopleReply, RedeemQueryReply
+from pubrio_async.scheduler.journal import Batch, BatchKind
+from pubrio_async.scheduler.policy import estimated_seconds
+
+
+class Verbs(Protocol):
+    """The two verbs the scheduler speaks. Each sends one request on a permit that is held."""
+
+    async def submit(
+        self, kind: BatchKind, keys: Sequence[str], ticket: int, phase: Phase
+    ) -> RedeemJob | RedeemPeopleReply:
+        """Redeems people: a job for a batch, the contacts at once for a single person."""
+        ...
+
+    async def query(self, redeem_query_id: str, ticket: int, phase: Phase) -> RedeemQueryReply:
+        """The state of a job."""
+        ...
+
+
+class Job:
+    """A batch the API has accepted."""
+
+    __slots__ = ("accepted_at", "batch", "estimate_s", "failures", "misses", "query_id")
+
+    def __init__(self, batch: Batch, job: RedeemJob, accepted_at: float) -> None:
+        self.batch: Batch = batch
+        self.query_id: str = job.redeem_query_id
+        self.estimate_s: float | None = estimated_seconds(job)
+        self.accepted_at: float = accepted_at
+        self.misses: int = 0
+        self.failures: int = 0
+
+
+class Board(Protocol):
+    """Where a step puts what is to be done next."""
+
+    def give_back(self, ticket: int) -> None:
+        """This permit was not used."""
+        ...
+
+    def again(self, batch: Batch) -> None:
+        """This batch is to be sent before any other."""
+        ...
+
+    def watch(self, job: Job, due: float) -> None:
+        """This job is to be polled, not before `due`."""
+        ...
+
+    def give_up(self, job: Job, why: str) -> None:
+        """This job is not polled any more in this run."""
+        ...
+
+    def halt(self, error: PubrioError, *, keep_polling: bool) -> None:
+        """Nothing more is submitted; open jobs are still polled, or not."""
+        ...
+
+    def reached(self) -> None:
+        """The API answered."""
+        ...
+
+    def unreachable(self) -> bool:
+        """The API could not be reached: everyone waits. True if it is hopeless by now."""
+        ...
+
+    def scarce(self) -> bool:
+        """True while the rate limit is what everyone waits for."""
+        ...
