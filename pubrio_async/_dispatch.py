@@ -165,7 +165,7 @@ class Dispatcher:
             self._limiter.pause(ticket, error.retry_after)
             raise
         finally:
-            self._limiter.release(ticket, phase.sent)
+            self._limiter.release(ticket, phase.sent, answered=phase.reply is not None)
 
     def _body(self, fields: Mapping[str, Any] | None) -> bytes | None:
         if self._closed:

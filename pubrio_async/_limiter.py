@@ -7,7 +7,8 @@ and however long a request takes.
 Proof. Each limit has N permits. A request takes one before it leaves and gives it back P seconds
 (and a guard for clocks that drift) after it ended. The server counts it somewhere between, so two
 requests on one permit are counted at least P apart; N + 1 requests within less than P would need
-two on one permit.
+two on one permit. A request that was cut off before its reply counts as ended two seconds later:
+it may still be on its way.
 
 One queue serves all limits: lower priority numbers first, first come first served within one.
 Only the limiter itself holds a timer, and a waiter that is cancelled never delays the next.
@@ -30,6 +31,7 @@ from pubrio_async._config import Rate
 
 _EXACT_UP_TO = 4_096
 _FIRST_BACKOFF_S = 2.0
+_STRAY_S = 2.0
 _LONGEST_BACKOFF_S = 60.0
 
 
@@ -66,7 +68,7 @@ class RateLimiter(Protocol):
         """A ticket if a request may leave at once and nobody waits; None otherwise."""
         ...
 
-    def release(self, ticket: int, sent: int) -> None:
+    def release(self, ticket: int, sent: int, *, answered: bool = True) -> None:
         """Gives the permit back; `sent` is how many requests may have left with it."""
         ...
 
@@ -110,14 +112,16 @@ class _Window:
             self._spent -= int(ends.popleft()[1])
         return self.limit - self.in_flight - self._spent
 
-    def spend(self, now: float, sent: int) -> None:
+    def spend(self, end: float, sent: int) -> None:
         ends = self._ends
         self._spent += sent
-        if ends and now - ends[-1][0] < self._grain and ends[-1][1] < self.limit / 256:
-            ends[-1][0] = now
+        if ends:  # in order, even where one before was given more time
+            end = max(end, ends[-1][0])
+        if ends and end - ends[-1][0] < self._grain and ends[-1][1] < self.limit / 256:
+            ends[-1][0] = end
             ends[-1][1] += sent
         else:
-            ends.append([now, sent])
+            ends.append([end, sent])
 
     def next_free(self) -> float | None:
         """When the next spent permit comes back; None if all of them are in flight."""
@@ -196,20 +200,23 @@ class Limiter:
             return self._take()
         return None
 
-    def release(self, ticket: int, sent: int) -> None:
+    def release(self, ticket: int, sent: int, *, answered: bool = True) -> None:
         """Gives a permit back.
 
         Args:
             ticket: What `acquire` returned.
             sent: How many requests may have reached the server: 0 gives the permit back
                 unused, more than 1 says that the transport sent it again on its own.
+            answered: Whether a reply came back. A request that was cut off may still be on its
+                way, and be counted a moment after this.
         """
         now = self._now()
+        end = now if answered else now + _STRAY_S
         self._in_flight -= 1
         for window in self._windows:
             window.in_flight -= 1
             if sent:
-                window.spend(now, sent)
+                window.spend(end, sent)
         if self._must_probe and ticket == self._generation:
             self._probe_out = False
             if sent:

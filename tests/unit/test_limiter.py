@@ -881,3 +881,24 @@ def test_a_limiter_works_on_the_loop_that_users_have() -> None:
 
     times = asyncio.run(main())
     assert most_within(0.01, times) <= 2
+
+
+def test_a_request_that_was_cut_off_may_still_arrive_and_is_allowed_for() -> None:
+    async def main() -> None:
+        clock = VirtualClock()
+        limiter = Limiter((Rate(3, 10.0),), 8, clock)
+        counted: list[float] = []
+        for _ in range(3):
+            ticket = await limiter.acquire()
+            limiter.release(ticket, 1, answered=False)  # cut off at once ...
+            counted.append(clock.now() + 1.9)  # ... and counted when it arrives
+        for _ in range(30):
+            ticket = await limiter.acquire()
+            counted.append(clock.now())
+            limiter.release(ticket, 1)
+        counted.sort()
+        assert all(later - first >= 10 for first, later in zip(counted, counted[3:], strict=False))
+        # What was answered meanwhile is not held longer than what was cut off.
+        assert clock.now() <= 10 * 10.1 + 2.1
+
+    run_virtual(main())
