@@ -3,6 +3,7 @@
 #   make demo       redeem the example people against the local stand-in: no key, no credits
 #   make test       the tests, with coverage
 #   make check      tests, lint, types and contracts
+#   make simulate   ten thousand made-up disasters (SEEDS=10000), each replayed by its number
 #   make docs       write the API reference in docs/api from the docstrings
 #
 # Each sets up .venv the first time; later calls only look at a stamp file.
@@ -20,7 +21,7 @@ DEMO_OUT := build/people.redeemed.csv
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types contracts check docs clean
+.PHONY: help demo test lint types contracts check simulate docs clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -77,6 +78,11 @@ contracts: $(VENV)/.stamp-dev
 	$(RUN)/lint-imports
 
 check: test lint types contracts
+
+SEEDS ?= 10000
+
+simulate: $(VENV)/.stamp-dev
+	$(RUN)/python -m tests.simulation --seeds $(SEEDS)
 
 docs: $(VENV)/.stamp-dev
 	$(RUN)/python docs/generate.py

@@ -51,7 +51,8 @@ def exit_code(report: RunReport, stopped_by: PubrioError | None, *, interrupted:
         return code
     if report.failed or report.pending or report.unsettled or report.skipped:
         return ExitCode.INCOMPLETE
-    return ExitCode.DONE
+    # All rows that were read are settled, but the journal does not know, and some may be unread.
+    return ExitCode.UNEXPECTED if isinstance(stopped_by, JournalError) else ExitCode.DONE
 
 
 def exit_code_of(error: PubrioError) -> ExitCode:

@@ -5,12 +5,14 @@ No message names a person or a contact.
 
 from __future__ import annotations
 
+import os
 import sys
 
 from pubrio_async._errors import (
     AuthenticationError,
     BudgetExhaustedError,
     InsufficientCreditsError,
+    JournalError,
     PubrioError,
 )
 from pubrio_async.cli._options import RedeemOptions
@@ -79,14 +81,28 @@ def why_stopped(error: PubrioError) -> str:
         case BudgetExhaustedError():
             what, advice = "The budget is used up", "Raise --max-credits to go on."
             cost = ""
+        case JournalError():
+            # No request was refused: none is made that cannot be written down.
+            what, advice, cost = "The journal failed, and nothing more was sent", "", ""
         case _:
             what, advice = "Nothing more could be sent", ""
     return f"{what}: {_sentence(str(error))} {cost} {advice}"
 
 
-def what_next(report: RunReport, options: RedeemOptions, *, interrupted: bool) -> list[str]:
+def what_next(
+    report: RunReport,
+    options: RedeemOptions,
+    *,
+    interrupted: bool,
+    stopped_by: PubrioError | None = None,
+) -> list[str]:
     """What to do about rows that are not settled; nothing where there are none."""
     advice: list[str] = []
+    if isinstance(stopped_by, JournalError):
+        advice.append(
+            "The last results may be missing in the journal. Keep a copy of the output before "
+            "running again: there these rows would come out as unsettled."
+        )
     if report.unsettled:
         advice.append(
             f"{_rows(report.unsettled)} unsettled: they may have been charged and the answer was "
@@ -109,6 +125,11 @@ def what_next(report: RunReport, options: RedeemOptions, *, interrupted: bool) -
         advice.append(
             "No journal was kept: running the command again redeems every row again, and pays "
             "for it again. Keep one with -o or --journal."
+        )
+    elif isinstance(stopped_by, JournalError) and not os.path.exists(options.journal_path):
+        advice.append(
+            f"The journal {options.journal_path} is not there any more. Put it back before "
+            "running the command again, or every row is redeemed and paid for again."
         )
     elif report.pending or report.failed or report.skipped or interrupted:
         with_input = " (with the same input)" if options.input == "-" else ""

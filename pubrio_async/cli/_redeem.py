@@ -186,7 +186,7 @@ def _tell(options: RedeemOptions, run: Run, files: Files, *, interrupted: bool) 
         say(f"error: {files.failure}")
         if options.output is not None:
             say(f"what was written of the output is in {options.output}.part")
-    for line in what_next(run.report, options, interrupted=interrupted):
+    for line in what_next(run.report, options, interrupted=interrupted, stopped_by=run.stopped_by):
         say(line)
 
 

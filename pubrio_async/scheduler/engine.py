@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from pubrio_async._clock import Clock
-from pubrio_async._errors import BudgetExhaustedError, JournalError, PubrioError
+from pubrio_async._errors import BudgetExhaustedError, PubrioError
 from pubrio_async._limiter import RateLimiter
 from pubrio_async.models import RunStatistics
 from pubrio_async.scheduler.board import Job, Verbs
@@ -68,6 +68,7 @@ class Engine:
             has_room=self._has_room,
             is_idle=self._is_idle,
             on_batch=self._planned,
+            on_trouble=lambda error: self.halt(error, keep_polling=True),
         )
         self._steps = Steps(
             verbs=verbs,
@@ -118,7 +119,7 @@ class Engine:
             # A wall clock may have been set back meanwhile.
             elapsed = max(0.0, self._clock.wall() - (entry.accepted_at or 0.0))
             self.watch(job, job.accepted_at + max(0.0, first_wait(job.estimate_s) - elapsed))
-        self._reader = self._spawn(self._read())
+        self._reader = self._spawn(self._intake.run())
         self._crew.wake()
 
     def stop(self, why: str, drain_s: float, grace_s: float) -> None:
@@ -201,8 +202,7 @@ class Engine:
             f"accepted as job {job.query_id}, not fetched: {why}; it may have been charged. "
             "Run again with the same journal, or ask redeem.query for this job"
         )
-        for key in job.batch.keys:
-            self.outbox.fail(self._intake.take(key), "pending", error, job.query_id)
+        self._intake.give_up(job.batch.keys, error, job.query_id)
 
     def halt(self, error: PubrioError, *, keep_polling: bool) -> None:
         """Nothing more is submitted."""
@@ -312,12 +312,6 @@ class Engine:
         await self._steps.submit(new_batch(batch.keys[:size]), ticket)
 
     # -- input and end -----------------------------------------------------------------------
-
-    async def _read(self) -> None:
-        try:
-            await self._intake.run()
-        except JournalError as error:
-            self.halt(error, keep_polling=True)
 
     def _planned(self, batch: Batch) -> None:
         if self._submitting:

@@ -12,11 +12,12 @@ from collections.abc import (
     Callable,
     Iterable,
     Iterator,
+    Mapping,
 )
 from itertools import islice
 
-from pubrio_async._errors import ConfigurationError
-from pubrio_async.scheduler.journal import Batch, Journal
+from pubrio_async._errors import ConfigurationError, JournalError
+from pubrio_async.scheduler.journal import Batch, Journal, Settled, Unsettled
 from pubrio_async.scheduler.outbox import Outbox, Row
 from pubrio_async.scheduler.persons import NotAPersonError, is_url, person_key
 
@@ -136,6 +137,7 @@ class Intake:
         has_room: Whether to read on.
         is_idle: Whether nothing is planned, open or waiting for the consumer.
         on_batch: Called with each planned batch.
+        on_trouble: Called when the journal cannot be read; from then on rows are skipped.
     """
 
     def __init__(
@@ -149,6 +151,7 @@ class Intake:
         has_room: Callable[[], bool],
         is_idle: Callable[[], bool],
         on_batch: Callable[[Batch], None],
+        on_trouble: Callable[[JournalError], None],
     ) -> None:
         self._source = source
         self._journal = journal
@@ -161,6 +164,9 @@ class Intake:
         self._chunk: list[str] = []
         self._seen: set[int] = set()
         self._waiting: dict[str, list[Row]] = {}
+        self._on_trouble = on_trouble
+        self._journal_failed = False
+        self._given_up: dict[str, tuple[str, str]] = {}
         self.batch_size: int = batch_size
         self.rows_read: int = 0
         self.rows_waiting: int = 0
@@ -184,6 +190,16 @@ class Intake:
         rows = self._waiting.pop(key, [])
         self.rows_waiting -= len(rows)
         return rows
+
+    def give_up(self, keys: Iterable[str], error: str, query_id: str) -> None:
+        """These people's job is not polled any more: rows that name them are `pending`.
+
+        They are remembered, because the journal tells nothing of people whose batch is open, and
+        a row that names them later must not have them sent again.
+        """
+        for key in keys:
+            self._given_up[key] = error, query_id
+            self._outbox.fail(self.take(key), "pending", error, query_id)
 
     def wake(self) -> None:
         """There may be room to read on."""
@@ -232,44 +248,71 @@ class Intake:
             self._on_batch(new_batch(tuple(chunk)))
 
     async def _plan(self, people: list[object]) -> None:
-        planned: list[tuple[Row, str]] = []
+        planned = list(self._named(people))
+        if not planned:
+            return
+        known: Mapping[str, Settled | Unsettled] = {}
+        if not self._journal_failed:
+            try:
+                known = await self._known([key for _, key in planned])
+            except JournalError as trouble:
+                self._journal_failed = True
+                self._on_trouble(trouble)
+                # Perhaps an earlier run has paid for them: who can tell without the journal?
+                self.skipping = f"not sent by this run: {trouble}"
+        for row, key in planned:
+            self._place(row, key, known.get(key))
+
+    def _named(self, people: list[object]) -> Iterator[tuple[Row, str]]:
+        """The rows that name somebody; those that name nobody are dealt with."""
         for given in people:
             # Columns of real tables hold None and UUID objects beside text.
             row = (self.rows_read, "" if given is None else str(given))
             self.rows_read += 1
             try:
-                planned.append((row, person_key(row[1])))
+                key = person_key(row[1])
             except NotAPersonError as reason:
                 self._outbox.fail(
                     [row], "rejected", f"{reason}; it was not sent and nothing was charged"
                 )
-        if not planned:
-            return
-        open_before = {key for _, key in planned if key in self._waiting}
-        known = dict(
-            await self._journal.lookup([key for _, key in planned if key not in open_before])
-        )
-        # Those that were open may have been settled while the journal was asked.
-        closed = [key for key in open_before if key not in self._waiting]
-        if closed:
-            known.update(await self._journal.lookup(closed))
-        for row, key in planned:
-            self._seen.add(hash(key))
-            waiting = self._waiting.get(key)
-            if waiting is not None:
-                waiting.append(row)
-                self.rows_waiting += 1
-            elif key in known:
-                self._outbox.settle([row], known[key])
-            elif self.skipping is not None:
-                self._outbox.fail([row], "skipped", self.skipping)
             else:
-                self._waiting[key] = [row]
-                self.rows_waiting += 1
-                if is_url(key):
-                    self._on_batch(new_batch((key,)))
-                else:
-                    self._chunk.append(key)
+                yield row, key
+
+    def _place(self, row: Row, key: str, end: Settled | Unsettled | None) -> None:
+        """Puts a row where it belongs: to those who wait, among the known, or into a batch."""
+        self._seen.add(hash(key))
+        waiting = self._waiting.get(key)
+        if waiting is not None:
+            waiting.append(row)
+            self.rows_waiting += 1
+        elif end is not None:
+            self._outbox.settle([row], end)
+        elif key in self._given_up:
+            error, query_id = self._given_up[key]
+            self._outbox.fail([row], "pending", error, query_id)
+        elif self.skipping is not None:
+            self._outbox.fail([row], "skipped", self.skipping)
+        else:
+            self._waiting[key] = [row]
+            self.rows_waiting += 1
+            if is_url(key):
+                self._on_batch(new_batch((key,)))
+            else:
+                self._chunk.append(key)
+
+    async def _known(self, keys: list[str]) -> dict[str, Settled | Unsettled]:
+        """What the journal knows of those among them that no batch is open for."""
+        known: dict[str, Settled | Unsettled] = {}
+        waiting_for = dict.fromkeys(key for key in keys if key in self._waiting)
+        ask = [key for key in keys if key not in waiting_for]
+        while ask:
+            known.update(await self._journal.lookup(ask))
+            # Those that were open may have been settled while the journal was asked; and others
+            # while it was asked for these.
+            ask = [key for key in waiting_for if key not in self._waiting]
+            for key in ask:
+                del waiting_for[key]
+        return known
 
 
 def new_batch(keys: tuple[str, ...]) -> Batch:

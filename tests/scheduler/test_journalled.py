@@ -183,7 +183,9 @@ def test_a_journal_that_cannot_be_read_ends_the_run() -> None:
         bench = Bench()
         journal = Recording(bench.api.events, fails_at="lookup")
         run = bench.run(people(30), journal=journal)
-        assert await collect(run) == {}
+        outcomes = await collect(run)
+        assert Counter(o.status for o in outcomes.values()) == {"skipped": 30}
+        assert all("not sent by this run" in (o.error or "") for o in outcomes.values())
         assert isinstance(run.stopped_by, JournalError)
         assert not bench.api.submits
 

@@ -1,0 +1,208 @@
+"""Flaws to plant in the package: a simulation that finds none of them finds nothing.
+
+Each is a small change of the source, made while a context is open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from pubrio_async import PubrioError, ResponseLostError
+from pubrio_async._limiter import Limiter, _Window
+from pubrio_async._phase import Phase
+from pubrio_async.models import RedeemJob
+from pubrio_async.scheduler import engine, settling, steps
+from pubrio_async.scheduler.budget import CreditBudget
+from pubrio_async.scheduler.engine import Engine
+from pubrio_async.scheduler.intake import Intake
+from pubrio_async.scheduler.journal import Batch, Settled
+from pubrio_async.scheduler.steps import Steps
+
+Changes = list[tuple[Any, str, Any]]
+
+
+def resend_what_was_lost() -> Changes:
+    """A request whose answer was lost is sent again."""
+    right = Steps._submit_failed
+
+    async def wrong(self: Steps, batch: Batch, error: PubrioError) -> None:
+        if isinstance(error, ResponseLostError):
+            self._budget.release(len(batch.keys))
+            self._board.again(batch)
+        else:
+            await right(self, batch, error)
+
+    return [(Steps, "_submit_failed", wrong)]
+
+
+def write_no_intent() -> Changes:
+    """The intent is written down when the request is answered, not before it is sent."""
+    accepted, settle, unsettle = Steps._accepted, Steps._settle, Steps._unsettle
+
+    async def intend(self: Steps, batch: Batch, ticket: int) -> bool:
+        return True
+
+    async def late(self: Steps, batch: Batch) -> None:
+        if batch.batch_id not in self._intended:
+            self._intended.add(batch.batch_id)
+            await self._journal.intend(batch)
+
+    async def late_accepted(self: Steps, batch: Batch, job: RedeemJob) -> None:
+        await late(self, batch)
+        await accepted(self, batch, job)
+
+    async def late_settle(self: Steps, batch: Batch, *rest: Any) -> None:
+        if batch.kind == "single":
+            await late(self, batch)
+        await settle(self, batch, *rest)
+
+    async def late_unsettle(self: Steps, batch: Batch, reason: str) -> None:
+        await late(self, batch)
+        await unsettle(self, batch, reason)
+
+    return [
+        (Steps, "_intend", intend),
+        (Steps, "_accepted", late_accepted),
+        (Steps, "_settle", late_settle),
+        (Steps, "_unsettle", late_unsettle),
+    ]
+
+
+def settle_after_the_handover() -> Changes:
+    """Outcomes are handed over before they are written down."""
+    right = Steps._settle
+
+    async def wrong(self: Steps, batch: Batch, peoples: Any, charged: Any, query_id: Any) -> None:
+        ends = settling.settled_people(batch, peoples, query_id)
+        for key in batch.keys:
+            self._outbox.settle(self._intake.take(key), ends[key])
+        await right(self, batch, peoples, charged, query_id)
+
+    return [(Steps, "_settle", wrong)]
+
+
+def reserve_nothing() -> Changes:
+    """The budget does not count what is under way."""
+    return [(CreditBudget, "reserved", property(lambda self: 0))]
+
+
+def give_the_permit_back_early() -> Changes:
+    """A permit is free again a tenth of its period too early."""
+    right = _Window.__init__
+
+    def wrong(self: _Window, rate: Any) -> None:
+        right(self, rate)
+        self._hold *= 0.9
+
+    return [(_Window, "__init__", wrong)]
+
+
+def keep_a_permit() -> Changes:
+    """A permit that was not used is lost."""
+    right = Limiter.release
+
+    def wrong(self: Limiter, ticket: int, sent: int, **rest: Any) -> None:
+        if sent:
+            right(self, ticket, sent, **rest)
+
+    return [(Limiter, "release", wrong)]
+
+
+def poll_early() -> Changes:
+    """Jobs are polled before their estimate."""
+    right = steps.first_wait
+    return [(steps, "first_wait", lambda estimate: 0.8 * right(estimate))]
+
+
+def drop_the_job_id() -> Changes:
+    """The id of an accepted job is not written down."""
+
+    async def wrong(self: Steps, batch: Batch, job: RedeemJob) -> None:
+        self._intended.discard(batch.batch_id)
+        self._learn_size(batch)
+        watched = engine.Job(batch, job, self._clock.now())
+        self._board.watch(watched, watched.accepted_at + steps.first_wait(watched.estimate_s))
+
+    return [(Steps, "_accepted", wrong)]
+
+
+def withdraw_what_was_interrupted() -> Changes:
+    """Leaving takes requests under way for unsent."""
+    right = Steps._interrupted
+
+    async def wrong(self: Steps, batch: Batch, phase: Phase) -> None:
+        await right(self, batch, Phase())
+
+    return [(Steps, "_interrupted", wrong)]
+
+
+def forget_open_jobs() -> Changes:
+    """A resumed run does not know whose jobs are open."""
+    return [(Intake, "expect", lambda self, keys: None)]
+
+
+def forget_who_was_given_up() -> Changes:
+    """A row that names somebody whose job was given up is taken for new."""
+
+    def wrong(self: Intake, keys: Any, error: str, query_id: str) -> None:
+        for key in keys:
+            self._outbox.fail(self.take(key), "pending", error, query_id)
+
+    return [(Intake, "give_up", wrong)]
+
+
+def match_by_position() -> Changes:
+    """The people of a reply are taken to be in the order they were sent."""
+    right = settling.settled_people
+
+    def wrong(batch: Batch, peoples: Any, query_id: Any) -> Mapping[str, Settled]:
+        ends = list(right(batch, peoples, query_id).values())
+        return dict(zip(batch.keys, ends, strict=False))
+
+    return [(steps, "settled_people", wrong)]
+
+
+def never_unsettle_at_the_start() -> Changes:
+    """What a crash left without an answer is withdrawn and sent again."""
+    right = Engine.start
+
+    async def wrong(self: Engine) -> None:
+        for entry in await self._journal.open_batches():
+            if entry.job is None:
+                await self._journal.withdraw(entry.batch.batch_id)
+        await right(self)
+
+    return [(Engine, "start", wrong)]
+
+
+MUTANTS: tuple[Callable[[], Changes], ...] = (
+    resend_what_was_lost,
+    write_no_intent,
+    settle_after_the_handover,
+    reserve_nothing,
+    give_the_permit_back_early,
+    keep_a_permit,
+    poll_early,
+    drop_the_job_id,
+    withdraw_what_was_interrupted,
+    forget_open_jobs,
+    forget_who_was_given_up,
+    match_by_position,
+    never_unsettle_at_the_start,
+)
+
+
+@contextmanager
+def planted(mutant: Callable[[], Changes]) -> Generator[None]:
+    """The package with this flaw, while the context is open."""
+    changes = mutant()
+    before = [(owner, name, vars(owner)[name]) for owner, name, _ in changes]
+    try:
+        for owner, name, value in changes:
+            setattr(owner, name, value)
+        yield
+    finally:
+        for owner, name, value in before:
+            setattr(owner, name, value)

@@ -1,0 +1,41 @@
+"""Whatever a seed makes go wrong, the scheduler keeps its promises; and a planted flaw is found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.simulation.lives import BrokenPromiseError, run_seed
+from tests.simulation.mutants import MUTANTS, Changes, planted
+
+CHUNK = 50
+SEEDS_FOR_A_MUTANT = 200
+
+
+@pytest.mark.parametrize("start", range(0, 300, CHUNK))
+def test_no_seed_breaks_a_promise(start: int) -> None:
+    for seed in range(start, start + CHUNK):
+        run_seed(seed)
+
+
+@pytest.mark.parametrize("seed", [812, 907, 1349, 1867])
+def test_who_is_settled_while_the_journal_is_asked_is_not_sent_again(seed: int) -> None:
+    run_seed(seed)
+
+
+@pytest.mark.parametrize("seed", [3, 8, 66])
+def test_a_seed_is_the_same_story_every_time(seed: int) -> None:
+    first: list[str] = []
+    second: list[str] = []
+    run_seed(seed, first)
+    run_seed(seed, second)
+    assert first == second
+    assert len(first) > 10
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_a_planted_flaw_is_found(mutant: Callable[[], Changes]) -> None:
+    with planted(mutant), pytest.raises(BrokenPromiseError, match=r"tests\.simulation --seed"):
+        for seed in range(SEEDS_FOR_A_MUTANT):
+            run_seed(seed)
