@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from pubrio_async._errors import PubrioError
+from pubrio_async._errors import PubrioError, RateLimitedError
 from pubrio_async._phase import Phase
 from pubrio_async.models import RedeemJob, RedeemPeopleReply, RedeemQueryReply
 from pubrio_async.scheduler.journal import Batch, BatchKind
@@ -65,6 +65,10 @@ class Board(Protocol):
 
     def reached(self) -> None:
         """The API answered."""
+        ...
+
+    def refused(self, error: RateLimitedError) -> None:
+        """A rate limit refused a request; the run ends if it refuses for more than an hour."""
         ...
 
     def unreachable(self) -> bool:

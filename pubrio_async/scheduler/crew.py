@@ -14,6 +14,8 @@ from typing import Any, Protocol
 from pubrio_async._clock import Clock
 from pubrio_async._limiter import RateLimiter
 
+_PATIENCE_S = 0.05
+
 PRIORITY = 1
 """A run yields to the calls the program makes itself, which have priority 0."""
 
@@ -97,13 +99,16 @@ class Crew:
             task.cancel()
 
     async def dismiss(self) -> None:
-        """Cancels every worker and waits until they have gone."""
+        """Cancels every worker and waits until they have gone.
+
+        One that has a result in hand puts the cancellation off until it is written down.
+        """
         if self._alarm is not None:
             self._alarm.cancel()
-        workers = tuple(self._workers)
-        for task in workers:
-            task.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
+        while workers := tuple(self._workers):
+            for task in workers:
+                task.cancel()
+            await asyncio.wait(workers, timeout=_PATIENCE_S)
 
     async def _work(self) -> None:
         this = asyncio.current_task()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from pubrio_async._clock import Clock
-from pubrio_async._errors import BudgetExhaustedError, PubrioError
+from pubrio_async._errors import BudgetExhaustedError, PubrioError, RateLimitedError
 from pubrio_async._limiter import RateLimiter
 from pubrio_async.models import RunStatistics
 from pubrio_async.scheduler.board import Job, Verbs
@@ -90,6 +90,7 @@ class Engine:
         self._max_rows = options.batch_size * (self._max_open + _READY_BATCHES)
         self._crew = Crew(self, limiter, clock, options.max_workers)
         self._outage = Outage(options.unreachable_after)
+        self._refusal = Outage(options.refused_after)
         self._reader: asyncio.Task[None] | None = None
         self._timers: list[asyncio.TimerHandle] = []
         self._answered = False
@@ -214,6 +215,14 @@ class Engine:
         """The API answered."""
         self._answered = True
         self._outage.answered()
+        self._refusal.answered()
+
+    def refused(self, error: RateLimitedError) -> None:
+        """A rate limit refused a request: an hour's quota turns within the hour, a day's not."""
+        self._answered = True
+        self._outage.answered()
+        if self._refusal.failed(self._clock.now()):
+            self.halt(error, keep_polling=False)
 
     def unreachable(self) -> bool:
         """Everyone waits; True if it is hopeless by now."""

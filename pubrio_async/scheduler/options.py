@@ -20,6 +20,7 @@ class RunOptions(Struct, frozen=True, kw_only=True):
         linger: Seconds a batch waits to be filled when the input pauses.
         job_timeout: Seconds after which an unfinished job is left as `pending`.
         unreachable_after: Seconds the API may be unreachable before the run ends.
+        refused_after: Seconds of nothing but refusals with 429 after which the run ends.
         max_workers: Most requests of the run under way at once.
     """
 
@@ -30,4 +31,5 @@ class RunOptions(Struct, frozen=True, kw_only=True):
     linger: float = 2.0
     job_timeout: float = 3600.0
     unreachable_after: float = 120.0
+    refused_after: float = 4000.0
     max_workers: int = 32

@@ -17,7 +17,16 @@ Order = Literal["results", "makespan"]
 
 ORDERS: tuple[Order, ...] = ("results", "makespan")
 
-_UNIT_S = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "millisecond": 0.001, "day": 86400.0}
+_UNIT_S = {
+    "ms": 0.001,
+    "millisecond": 0.001,
+    "sec": 1.0,
+    "second": 1.0,
+    "min": 60.0,
+    "minute": 60.0,
+    "hour": 3600.0,
+    "day": 86400.0,
+}
 _SHORTEST_WAIT_S = 0.2
 _LONGEST_WAIT_S = 3600.0
 _WAIT_WITHOUT_ESTIMATE_S = 5.0
@@ -52,10 +61,11 @@ class Scene(Struct, frozen=True, gc=False):
 def estimated_seconds(job: RedeemJob) -> float | None:
     """The estimate in seconds; None where there is none, or its unit is not known."""
     amount = job.estimated_time
-    unit = (job.estimated_time_type or "").strip().lower().removesuffix("s")
-    if amount is None or unit not in _UNIT_S:
+    unit = (job.estimated_time_type or "").strip().lower()
+    seconds = _UNIT_S.get(unit, _UNIT_S.get(unit.removesuffix("s")))
+    if amount is None or seconds is None:
         return None
-    return min(_LONGEST_WAIT_S, max(_SHORTEST_WAIT_S, amount * _UNIT_S[unit]))
+    return min(_LONGEST_WAIT_S, max(_SHORTEST_WAIT_S, amount * seconds))
 
 
 def first_wait(estimate_s: float | None) -> float:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 from pubrio_async._clock import Clock
 from pubrio_async._errors import (
@@ -177,10 +178,20 @@ class Steps:
             return False
         return True
 
-    async def _note(self, step: Awaitable[None]) -> None:
-        """A step of the journal after the fact: what is known goes on even if it fails."""
+    async def _note(self, step: Coroutine[Any, Any, None]) -> None:
+        """A step of the journal after the fact: what is known goes on even if it fails.
+
+        What has happened is written down and dealt with to its end: a cancellation is put off
+        until the worker has nothing in hand, see `Crew.dismiss`.
+        """
+        writing = asyncio.ensure_future(step)
+        while not writing.done():
+            try:
+                await asyncio.wait((writing,))
+            except asyncio.CancelledError:
+                continue
         try:
-            await step
+            writing.result()
         except JournalError as error:
             self._board.halt(error, keep_polling=True)
 
@@ -228,17 +239,19 @@ class Steps:
 
     async def _submit_failed(self, batch: Batch, error: PubrioError) -> None:
         figures = self._tally.figures
-        if isinstance(error, ResponseError):
-            self._board.reached()
         if isinstance(error, RateLimitedError):
             figures.rate_limited += 1
             figures.retries += 1
             self._board.again(batch)
             self._budget.release(len(batch.keys))
-        elif isinstance(error, NotSentError):
+            self._board.refused(error)
+            return
+        if isinstance(error, ResponseError):
+            self._board.reached()
+        if isinstance(error, NotSentError):
             if self._board.unreachable():
-                await self._fail(batch, str(error))
                 self._board.halt(error, keep_polling=False)
+                await self._fail(batch, str(error))
             else:
                 self._budget.release(len(batch.keys))
                 self._board.again(batch)
@@ -249,13 +262,14 @@ class Steps:
         elif isinstance(error, ResponseError) and self._is_about_people(batch, error):
             await self._refused(batch, error)
         else:
-            await self._fail(batch, str(error))
+            # First of all, so that nobody sends another one meanwhile.
             if isinstance(error, InsufficientCreditsError):
                 self._board.halt(error, keep_polling=True)
             elif isinstance(error, AuthenticationError | PermissionDeniedError) or not isinstance(
                 error, ResponseError
             ):
                 self._board.halt(error, keep_polling=False)
+            await self._fail(batch, str(error))
 
     def _is_about_people(self, batch: Batch, error: ResponseError) -> bool:
         """Whether the refusal speaks of someone in the batch, or of its size."""
@@ -295,12 +309,13 @@ class Steps:
         now = self._clock.now()
         figures = self._tally.figures
         figures.retries += 1
-        if isinstance(error, ResponseError):
-            self._board.reached()
         if isinstance(error, RateLimitedError):
             figures.rate_limited += 1
             self._board.watch(job, now)
+            self._board.refused(error)
             return
+        if isinstance(error, ResponseError):
+            self._board.reached()
         if isinstance(error, NotSentError):
             hopeless = self._board.unreachable()
             self._board.watch(job, now)

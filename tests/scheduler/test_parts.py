@@ -125,6 +125,8 @@ def test_clearing_the_due_items_returns_all_of_them() -> None:
         (1.5, "minute", 90),
         (2, "hours", 3600),
         (500, "milliseconds", 0.5),
+        (500, "ms", 0.5),
+        (2, "mins", 120),
         (0, "second", 0.2),
         (-4, "second", 0.2),
         (None, "second", None),

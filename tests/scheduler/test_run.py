@@ -426,6 +426,26 @@ def test_a_refusal_with_429_is_waited_out_and_costs_nothing() -> None:
     run_virtual(main())
 
 
+def test_a_limit_that_refuses_for_more_than_an_hour_ends_the_run() -> None:
+    async def main() -> None:
+        for what in ("submit", "query"):
+            bench = Bench()
+            refusal = RateLimitedError("the day's quota", retry_after=None)
+            if what == "submit":
+                bench.api.every_submit = lambda keys: refusal  # noqa: B023 - one at a time
+            else:
+                bench.api.every_query = lambda query_id: refusal  # noqa: B023 - one at a time
+            run = bench.run(people(20))
+            outcomes = await collect(run)
+            ends = {"skipped": 20} if what == "submit" else {"pending": 20}
+            assert statuses(outcomes) == ends
+            assert run.stopped_by is refusal
+            assert 3_600 <= run.report.elapsed_s <= 4_200
+            assert run.report.rate_limited <= 90
+
+    run_virtual(main())
+
+
 @pytest.mark.parametrize("error", LOST, ids=lambda error: type(error).__name__)
 def test_a_submit_that_may_have_been_carried_out_is_never_sent_again(error: PubrioError) -> None:
     async def main() -> None:

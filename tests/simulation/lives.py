@@ -361,7 +361,7 @@ class Simulation:
         check(all(getattr(report, name) == told[name] for name in told), "the report miscounts")
         read = life.run.statistics().rows_read
         # A journal slower than the grace of a stop keeps what it was writing from being told.
-        missing = 0 if life.plan.journal_s > 1 else read - len(life.outcomes)
+        missing = read - len(life.outcomes)
         check(missing == 0, f"{missing} rows read, and no outcome")
         if life.plan.stop_at is None and life.plan.deadline is None:
             check(
