@@ -21,7 +21,8 @@ DEFAULT_RATE_LIMIT: Final = "300/minute"
 _NOTATION: Final = (
     "Write `300/minute` or `20 per 2 seconds`; join several with `;`, as in "
     "`300/minute; 2400/hour`. Units: second, minute, hour, day, month, year. "
-    "`unlimited` switches the limit off."
+    "`unlimited` switches the limit off; `free`, `growth` and `business` are the limits of these "
+    "plans for one licence, and `account` asks the API for those of your workspace."
 )
 # What the `limits` library takes these words to mean.
 _UNIT_SECONDS: Final = {
@@ -32,6 +33,14 @@ _UNIT_SECONDS: Final = {
     "month": 30 * 86_400,
     "year": 12 * 30 * 86_400,
 }
+# Requests an hour, a day and a month, and the days the API's guide gives that month: the windows
+# of other plans are no longer than that either.
+_PLANS: Final = {
+    "free": (60, 1_440, 43_200, 30),
+    "growth": (2_400, 57_600, 1_785_600, 31),
+    "business": (12_000, 288_000, 8_928_000, 31),
+}
+_ACCOUNT: Final = "account"
 _RATE = re.compile(
     r"\s*([0-9]{1,12})\s*(?:/|\s+per\s+)\s*([0-9]{1,9})?\s*"
     r"(second|minute|hour|day|month|year)s?\s*",
@@ -52,6 +61,13 @@ class Rate(Struct, frozen=True):
 
     limit: int
     period: float
+
+
+BASE_RATE: Final = Rate(300, 60.0)
+"""The limit that holds in every plan."""
+
+LONGEST_MONTH_S: Final = 31 * 86_400.0
+"""How long the window of a month may be."""
 
 
 class Secret:
@@ -100,13 +116,15 @@ class Settings(Struct, frozen=True, kw_only=True):
         api_key: The key; sent in the `pubrio-api-key` header and nowhere else.
         base_url: Where the API is, without a trailing slash.
         rates: The rate limits; empty means none.
+        account: Whether the limits of the workspace, as the API tells them, hold as well.
         max_concurrency: Most requests in flight at once.
         timeout: Seconds one request may take, from connecting to the last byte of its reply.
     """
 
     api_key: Secret
     base_url: str = DEFAULT_BASE_URL
-    rates: tuple[Rate, ...] = (Rate(300, 60.0),)
+    rates: tuple[Rate, ...] = (BASE_RATE,)
+    account: bool = False
     max_concurrency: int = 32
     timeout: float = 30.0
 
@@ -125,7 +143,8 @@ def load_settings(
     Args:
         api_key: The key, else `PUBRIO_API_KEY`.
         base_url: Where the API is, else `PUBRIO_BASE_URL`, else https://api.pubrio.com.
-        rate_limit: The limits in words, else `PUBRIO_RATE_LIMIT`, else `300/minute`.
+        rate_limit: The limits in words, see `parse_rates`, else `PUBRIO_RATE_LIMIT`, else
+            `300/minute`.
         environ: The environment; the process's own by default. A variable that is set to
             nothing counts as not set.
         max_concurrency: Most requests in flight at once, at least 1.
@@ -155,17 +174,20 @@ def load_settings(
         api_key=_checked_key(api_key),
         base_url=_checked_url(base_url),
         rates=parse_rates(rate_limit),
+        account=names_account(rate_limit),
         max_concurrency=_checked_concurrency(max_concurrency),
         timeout=_checked_timeout(timeout),
     )
 
 
 def parse_rates(text: object) -> tuple[Rate, ...]:
-    """Reads rate limits in the notation of the `limits` library.
+    """Reads rate limits: in the notation of the `limits` library, or the name of a plan.
 
     Args:
         text: Such as `300/minute`, `20 per 2 seconds` or `300/minute; 2400/hour`; `unlimited`
-            for none. As in that library a month has 30 days and a year 12 months.
+            for none. As in that library a month has 30 days and a year 12 months. `free`,
+            `growth` or `business` is `300/minute` and the quotas of that plan for one licence;
+            `account` is `300/minute`, and what the API tells of the workspace comes on top.
 
     Returns:
         The limits in the order they were written; empty for `unlimited`.
@@ -178,7 +200,28 @@ def parse_rates(text: object) -> tuple[Rate, ...]:
         raise ConfigurationError(msg)
     if text.strip().lower() == "unlimited":
         return ()
-    return tuple(_rate(part) for part in _SEPARATOR.split(text))
+    return tuple(rate for part in _SEPARATOR.split(text) for rate in _rates(part))
+
+
+def names_account(text: str) -> bool:
+    """Whether rate limits in words ask for those of the workspace."""
+    return any(part.strip().lower() == _ACCOUNT for part in _SEPARATOR.split(text))
+
+
+def _rates(text: str) -> tuple[Rate, ...]:
+    word = text.strip().lower()
+    if word == _ACCOUNT:
+        return (BASE_RATE,)
+    plan = _PLANS.get(word)
+    if plan is None:
+        return (_rate(text),)
+    hour, day, month, days = plan
+    return (
+        BASE_RATE,
+        Rate(hour, 3_600.0),
+        Rate(day, 86_400.0),
+        Rate(month, days * 86_400.0),
+    )
 
 
 def _rate(text: str) -> Rate:

@@ -21,6 +21,7 @@ from pubrio_async._errors import (
 )
 from pubrio_async._limiter import RateLimiter
 from pubrio_async._phase import Phase
+from pubrio_async._quota import told_limits
 from pubrio_async._retry import RetryPolicy, next_wait
 from pubrio_async._routes import Route
 from pubrio_async._transport import Transport
@@ -101,7 +102,23 @@ class Dispatcher:
         self._rng = rng or random.Random()
         self._owned: set[asyncio.Task[Any]] = set()
         self._closed = False
+        self._held: str | None = None
         self.abandoned: deque[AbandonedCall] = deque(maxlen=_ABANDONED_KEPT)
+
+    async def first_call(self, route: Route[T], fields: Mapping[str, Any]) -> T:
+        """Makes a free call even while calls are held.
+
+        Args:
+            route: The endpoint.
+            fields: The body.
+
+        Returns:
+            The decoded reply.
+
+        Raises:
+            PubrioError: Whatever went wrong after all that may be sent again was.
+        """
+        return await self._run(route, encode_body(fields), Flight())
 
     async def call(self, route: Route[T], fields: Mapping[str, Any] | None = None) -> T:
         """Makes one call to its end.
@@ -151,9 +168,17 @@ class Dispatcher:
         """
         request = WireRequest(route.method, route.path, body, route.paid)
         timeout = max(self._timeout, route.timeout or 0.0)
+        left = self._clock.now()
         try:
             reply = await self._transport.send(request, timeout=timeout, phase=phase)
             phase.reply = reply
+            if told := told_limits(reply):
+                self._limiter.note(
+                    self._clock.now() - left,
+                    limit=told.limit,
+                    remaining=told.remaining,
+                    reset=told.reset,
+                )
             return interpret(
                 reply,
                 route.decode,
@@ -162,15 +187,29 @@ class Dispatcher:
                 wall=self._clock.wall(),
             )
         except RateLimitedError as error:
-            self._limiter.pause(ticket, error.retry_after)
+            self._limiter.pause(ticket, error.retry_after, self._clock.now() - left)
             raise
         finally:
             self._limiter.release(ticket, phase.sent, answered=phase.reply is not None)
 
-    def _body(self, fields: Mapping[str, Any] | None) -> bytes | None:
+    def hold(self, why: str | None) -> None:
+        """Takes no calls any more, for the reason given; None takes them again."""
+        self._held = why
+
+    def check_open(self) -> None:
+        """Checks that calls are taken.
+
+        Raises:
+            ConfigurationError: They are not.
+        """
         if self._closed:
             msg = "The client is closed. Use it inside `async with AsyncPubrio(...)`."
             raise ConfigurationError(msg)
+        if self._held is not None:
+            raise ConfigurationError(self._held)
+
+    def _body(self, fields: Mapping[str, Any] | None) -> bytes | None:
+        self.check_open()
         return None if fields is None else encode_body(fields)
 
     async def drain(self, grace: float) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Self, TypeAlias
 
 import anyio
 from msgspec import Struct, structs
@@ -17,11 +18,11 @@ from pubrio_async._config import load_settings
 from pubrio_async._dispatch import AbandonedCall, Dispatcher
 from pubrio_async._errors import ConfigurationError
 from pubrio_async._limiter import Limiter, LimiterStatistics
-from pubrio_async._phase import Phase
-from pubrio_async._routes import REDEEM_BATCH, REDEEM_PEOPLE, REDEEM_QUERY, Rules, check
+from pubrio_async._quota import account_quotas
+from pubrio_async._routes import PROFILE_USAGE, Rules, check
 from pubrio_async._routes.rules import CONTACT_TYPES
 from pubrio_async._transport import AiohttpTransport, Session, Transport
-from pubrio_async._wire import encode_body
+from pubrio_async._verbs import RedeemVerbs
 from pubrio_async.endpoints import (
     Advertisements,
     ApiKeys,
@@ -39,16 +40,20 @@ from pubrio_async.endpoints import (
     Technologies,
     User,
 )
-from pubrio_async.models import RedeemJob, RedeemPeopleReply, RedeemQueryReply
 from pubrio_async.scheduler.budget import Prices
 from pubrio_async.scheduler.intake import People
-from pubrio_async.scheduler.journal import BatchKind, Journal, MemoryJournal
+from pubrio_async.scheduler.journal import Journal
+from pubrio_async.scheduler.journal_spill import SpillingJournal
 from pubrio_async.scheduler.options import RunOptions
-from pubrio_async.scheduler.persons import is_url
 from pubrio_async.scheduler.policy import ORDERS, Order
 from pubrio_async.scheduler.run import Run
 
 _DRAIN_S = 1.5
+_NOT_ENTERED = (
+    'The client was told rate_limit="account", so it has to ask the API for the limits of the '
+    "workspace first, and does so when it is entered: use it inside `async with AsyncPubrio(...)`. "
+    "Nothing was sent."
+)
 _MANY = Rules(
     required=("people_contact_types",),
     lists=("people_contact_types",),
@@ -71,7 +76,14 @@ class ClientStatistics(Struct, frozen=True, kw_only=True):
 
 
 OpenRun: TypeAlias = Callable[
-    [People, str | os.PathLike[str] | Journal | None, RunOptions, float | None, float | None], Run
+    [
+        People | None,
+        str | os.PathLike[str] | Journal | None,
+        RunOptions,
+        float | None,
+        float | None,
+    ],
+    Run,
 ]
 
 
@@ -94,6 +106,7 @@ class ClientRedeem(Redeem):
         deadline: float | None = None,
         max_open_jobs: int | None = None,
         linger: float = 2.0,
+        max_age: float | None = None,
     ) -> Run:
         """Redeems any number of people. Spends credits.
 
@@ -106,13 +119,15 @@ class ClientRedeem(Redeem):
                 `email-personal`, `phone`.
             batch_size: Most people in one request.
             journal: A path, or a journal of your own: run again with it and nobody is paid for
-                twice. None keeps the journal in memory only: a crash loses what was bought.
+                twice. None keeps none beyond the run: a crash loses what was bought.
             max_credits: Bound on what this run may cost; the worst case is reserved before a
                 request is made. Costs one request for the plan's prices.
             order: `results` for finished people early, `makespan` for the whole list soonest.
             deadline: Seconds after which the run ends, with the rest `pending` or `skipped`.
             max_open_jobs: Most jobs open at once; by default what the rate limit calls for.
             linger: Seconds a batch waits to be filled when an async input pauses.
+            max_age: Seconds after which a result in the journal is too old, and bought again;
+                None keeps results for ever.
 
         Returns:
             The run, to be used with `async with` and iterated.
@@ -124,25 +139,53 @@ class ClientRedeem(Redeem):
         if order not in ORDERS:
             msg = f"order: {order!r} is not allowed; choose from {', '.join(ORDERS)}"
             raise ConfigurationError(msg)
-        for name, value in (
-            ("batch_size", batch_size),
-            ("deadline", deadline),
-            ("max_open_jobs", max_open_jobs),
-        ):
-            if value is not None and not value > 0:
-                msg = f"{name} must be above 0, not {value!r}"
-                raise ConfigurationError(msg)
-        if max_credits is not None and max_credits < 0:
-            msg = f"max_credits must not be negative, not {max_credits!r}"
-            raise ConfigurationError(msg)
+        _check_positive(batch_size=batch_size, deadline=deadline, max_open_jobs=max_open_jobs)
+        _check_not_negative(max_credits=max_credits, max_age=max_age)
         options = RunOptions(
             contact_types=tuple(dict.fromkeys(people_contact_types)),
             batch_size=batch_size,
             order=order,
             max_open_jobs=max_open_jobs,
             linger=linger,
+            max_age=max_age,
         )
         return self._open_run(people, journal, options, max_credits, deadline)
+
+    def resolve(
+        self,
+        journal: str | os.PathLike[str] | Journal,
+        *,
+        resend: bool = False,
+        batch_size: int = 100,
+        max_credits: float | None = None,
+        deadline: float | None = None,
+    ) -> Run:
+        """Finds out what became of people whose answer was lost. With `resend`: spends credits.
+
+        Runs do so by themselves, soon after the loss. Later this asks once more: it looks for
+        the requests in the API's request log, and fetches the jobs that are found there. What
+        is found is written into the journal, so the next run with it has the results.
+
+        Args:
+            journal: The journal of the runs that lost them.
+            resend: Do not look; redeem those who are still unsettled again, at full price: if
+                the lost request was carried out, they are paid for twice.
+            batch_size: Most people in one request, with `resend`.
+            max_credits: Bound on what this may cost, with `resend`.
+            deadline: Seconds after which the run ends.
+
+        Returns:
+            A run like that of `many`, whose rows are the journal's unsettled people.
+
+        Raises:
+            ConfigurationError: An argument is malformed; nothing was sent.
+        """
+        _check_positive(batch_size=batch_size, deadline=deadline)
+        _check_not_negative(max_credits=max_credits)
+        options = RunOptions(
+            contact_types=(), batch_size=batch_size, reopen=not resend, resend=resend
+        )
+        return self._open_run(None, journal, options, max_credits, deadline)
 
 
 class AsyncPubrio:
@@ -158,6 +201,9 @@ class AsyncPubrio:
         api_key: The key, else the environment variable PUBRIO_API_KEY.
         base_url: Where the API is, else PUBRIO_BASE_URL, else https://api.pubrio.com.
         rate_limit: Such as `300/minute; 2400/hour`, else PUBRIO_RATE_LIMIT, else `300/minute`.
+            `free`, `growth` and `business` are `300/minute` and the quotas of that plan for one
+            licence. `account` asks the API, with one free request when the client is entered, for
+            the quotas of the workspace and how much of them is used. Several are joined by `;`.
         max_concurrency: Most requests in flight at once.
         timeout: Seconds for one attempt, from connecting to the last byte of the reply.
         session: An aiohttp session of yours to send through; it is never closed here. It also
@@ -214,6 +260,9 @@ class AsyncPubrio:
             timeout=settings.timeout,
             max_wait=max_wait,
         )
+        self._must_ask = settings.account
+        if self._must_ask:
+            self._dispatcher.hold(_NOT_ENTERED)
         self._runs: set[Run] = set()
         self._closed = False
         self.redeem = ClientRedeem(self._dispatcher, self._open_run)
@@ -251,6 +300,12 @@ class AsyncPubrio:
         )
 
     async def __aenter__(self) -> Self:
+        if self._must_ask:
+            try:
+                await self._ask_for_limits()
+            except BaseException:
+                await self.aclose()
+                raise
         return self
 
     async def __aexit__(
@@ -286,9 +341,17 @@ class AsyncPubrio:
             finally:
                 await self._transport.aclose()
 
+    async def _ask_for_limits(self) -> None:
+        usage = await self._dispatcher.first_call(PROFILE_USAGE, {})
+        for quota in account_quotas(usage):
+            # The reply may or may not count the request that asked for it.
+            self._limiter.add(quota.rate, used=quota.used + 1)
+        self._must_ask = False
+        self._dispatcher.hold(None)
+
     def _open_run(
         self,
-        people: People,
+        people: People | None,
         journal: str | os.PathLike[str] | Journal | None,
         options: RunOptions,
         max_credits: float | None,
@@ -297,9 +360,10 @@ class AsyncPubrio:
         if self._closed:
             msg = "The client is closed. Use it inside `async with AsyncPubrio(...)`."
             raise ConfigurationError(msg)
+        self._dispatcher.check_open()
         return Run(
             people,
-            verbs=_Verbs(self._dispatcher, options.contact_types),
+            verbs=partial(RedeemVerbs, self._dispatcher),
             limiter=self._limiter,
             journal=_journal(journal, self._clock, self._base_url),
             options=structs.replace(options, max_workers=self._max_concurrency),
@@ -315,33 +379,25 @@ class AsyncPubrio:
         return Prices.of_plan(plan.email_redeem_credit, plan.phone_number_redeem_credit)
 
 
-class _Verbs:
-    """The scheduler's two verbs, in terms of requests."""
+def _check_positive(**values: float | None) -> None:
+    for name, value in values.items():
+        if value is not None and not value > 0:
+            msg = f"{name} must be above 0, not {value!r}"
+            raise ConfigurationError(msg)
 
-    def __init__(self, dispatcher: Dispatcher, contact_types: Sequence[str]) -> None:
-        self._dispatcher = dispatcher
-        self._types = contact_types
 
-    async def submit(
-        self, kind: BatchKind, keys: Sequence[str], ticket: int, phase: Phase
-    ) -> RedeemJob | RedeemPeopleReply:
-        if kind == "batch":
-            body = encode_body({"peoples": keys, "people_contact_types": self._types})
-            return await self._dispatcher.attempt(REDEEM_BATCH, body, ticket, phase)
-        name = "linkedin_url" if is_url(keys[0]) else "people_search_id"
-        fields: Mapping[str, Any] = {name: keys[0], "people_contact_types": self._types}
-        return await self._dispatcher.attempt(REDEEM_PEOPLE, encode_body(fields), ticket, phase)
-
-    async def query(self, redeem_query_id: str, ticket: int, phase: Phase) -> RedeemQueryReply:
-        body = encode_body({"redeem_query_id": redeem_query_id})
-        return await self._dispatcher.attempt(REDEEM_QUERY, body, ticket, phase)
+def _check_not_negative(**values: float | None) -> None:
+    for name, value in values.items():
+        if value is not None and not value >= 0:
+            msg = f"{name} must not be negative, not {value!r}"
+            raise ConfigurationError(msg)
 
 
 def _journal(
     journal: str | os.PathLike[str] | Journal | None, clock: Clock, origin: str
 ) -> Journal:
     if journal is None:
-        return MemoryJournal()
+        return SpillingJournal(clock)
     if isinstance(journal, str | os.PathLike):
         # Loaded when it is used: sqlite3 is a tenth of a second nobody else should pay for.
         from pubrio_async.scheduler.journal_sqlite import SqliteJournal  # noqa: PLC0415 - see above

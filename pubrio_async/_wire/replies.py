@@ -92,11 +92,28 @@ def parse_retry_after(value: str | None, wall: float) -> float | None:
     if _SECONDS.fullmatch(value):
         seconds = float(value)
         return seconds if math.isfinite(seconds) else None
+    date = _date(value)
+    return None if date is None else max(0.0, date - wall)
+
+
+def server_time(reply: WireReply) -> float | None:
+    """When the API sent a reply, by its own clock.
+
+    Args:
+        reply: The reply.
+
+    Returns:
+        Seconds since the epoch; None if the reply has no readable `Date`.
+    """
+    return _date(reply.headers.get("Date") or "")
+
+
+def _date(value: str) -> float | None:
     try:
         date = parsedate_to_datetime(value)
         if date.tzinfo is None:
             date = date.replace(tzinfo=UTC)
-        return max(0.0, date.timestamp() - wall)
+        return date.timestamp()
     except (ValueError, TypeError, OverflowError):
         return None
 
@@ -108,6 +125,9 @@ def _refusal(reply: WireReply, method_path: str, paid: bool, wall: float) -> Res
     number = f"{status}, code {code}" if code is not None else str(status)
     # A redirect, a time-out or a failure of the server says nothing about what was done before.
     charged = paid and (status < 400 or status == 408 or status >= 500)
+    # This machine's clock may be off by hours; a date is meant by the API's.
+    sent_at = server_time(reply)
+    wall = wall if sent_at is None else sent_at
     retry_after = parse_retry_after(reply.headers.get("Retry-After"), wall)
     verb, advice = _advice(status, retry_after)
     if charged:

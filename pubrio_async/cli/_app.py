@@ -9,9 +9,11 @@ import typer
 from pubrio_async.cli._options import (
     DEFAULT_BATCH_SIZE,
     DEFAULT_MAX_CONCURRENCY,
+    EstimateOptions,
     Order,
     ProgressStyle,
     RedeemOptions,
+    ResolveOptions,
 )
 
 app = typer.Typer(
@@ -24,25 +26,82 @@ app = typer.Typer(
 )
 
 
+# What several commands take.
+
+_Input = Annotated[
+    str,
+    typer.Argument(
+        metavar="INPUT",
+        help=".csv, .tsv, .jsonl, .txt (one id or LinkedIn URL a line), .parquet, or - for stdin.",
+        show_default=False,
+    ),
+]
+_Types = Annotated[
+    str,
+    typer.Option(
+        "--types",
+        help="What to look for: email-work, email-personal, phone, joined by commas.",
+        show_default=False,
+    ),
+]
+_Column = Annotated[
+    str | None,
+    typer.Option(
+        "--column",
+        help="The column with the people. Default: people_search_id, else linkedin_url.",
+        show_default=False,
+    ),
+]
+_BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="People in one request.")]
+_Rate = Annotated[
+    str | None,
+    typer.Option(
+        "--rate",
+        help='Rate limits, such as "300/minute; 2400/hour"; or free, growth, business: the quotas '
+        "of the plan for one licence; or account: those of your workspace, which takes one free "
+        "request. Default: PUBRIO_RATE_LIMIT, else 300/minute.",
+        show_default=False,
+    ),
+]
+_MaxAge = Annotated[
+    str | None,
+    typer.Option(
+        "--max-age",
+        metavar="AGE",
+        help="Such as 30d, 12h, 90m or a number of seconds: results in the journal that are older "
+        "are bought again. Default: never.",
+        show_default=False,
+    ),
+]
+_MaxCredits = Annotated[
+    int | None,
+    typer.Option(
+        "--max-credits",
+        min=0,
+        help="Most credits the run may cost; the worst case counts.",
+        show_default=False,
+    ),
+]
+_Deadline = Annotated[
+    float | None,
+    typer.Option("--deadline", help="Seconds after which the run ends.", show_default=False),
+]
+_Report = Annotated[
+    str | None,
+    typer.Option("--report", help="Where the figures of the run go, as JSON.", show_default=False),
+]
+_Progress = Annotated[
+    ProgressStyle,
+    typer.Option("--progress", help="On stderr. auto: a bar on a terminal, a log elsewhere."),
+]
+_Journal = Annotated[str, typer.Argument(metavar="JOURNAL", help="The file.", show_default=False)]
+_AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON object.")]
+
+
 @app.command()
 def redeem(  # noqa: PLR0917 - typer calls it by name
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="INPUT",
-            help=".csv, .tsv, .jsonl, .txt (one id or LinkedIn URL a line), .parquet, or - for "
-            "stdin.",
-            show_default=False,
-        ),
-    ],
-    types: Annotated[
-        str,
-        typer.Option(
-            "--types",
-            help="What to look for: email-work, email-personal, phone, joined by commas.",
-            show_default=False,
-        ),
-    ],
+    source: _Input,
+    types: _Types,
     output: Annotated[
         str | None,
         typer.Option(
@@ -53,26 +112,9 @@ def redeem(  # noqa: PLR0917 - typer calls it by name
             show_default=False,
         ),
     ] = None,
-    column: Annotated[
-        str | None,
-        typer.Option(
-            "--column",
-            help="The column with the people. Default: people_search_id, else linkedin_url.",
-            show_default=False,
-        ),
-    ] = None,
-    batch_size: Annotated[
-        int, typer.Option("--batch-size", min=1, help="People in one request.")
-    ] = DEFAULT_BATCH_SIZE,
-    rate: Annotated[
-        str | None,
-        typer.Option(
-            "--rate",
-            help='Rate limits, such as "300/minute; 2400/hour". Default: PUBRIO_RATE_LIMIT, else '
-            "300/minute.",
-            show_default=False,
-        ),
-    ] = None,
+    column: _Column = None,
+    batch_size: _BatchSize = DEFAULT_BATCH_SIZE,
+    rate: _Rate = None,
     max_concurrency: Annotated[
         int, typer.Option("--max-concurrency", min=1, help="Most requests in flight at once.")
     ] = DEFAULT_MAX_CONCURRENCY,
@@ -89,33 +131,15 @@ def redeem(  # noqa: PLR0917 - typer calls it by name
         bool,
         typer.Option("--no-journal", help="Keep no journal: what a crash loses is paid for again."),
     ] = False,
-    max_credits: Annotated[
-        int | None,
-        typer.Option(
-            "--max-credits",
-            min=0,
-            help="Most credits the run may cost; the worst case counts.",
-            show_default=False,
-        ),
-    ] = None,
-    deadline: Annotated[
-        float | None,
-        typer.Option("--deadline", help="Seconds after which the run ends.", show_default=False),
-    ] = None,
-    report: Annotated[
-        str | None,
-        typer.Option(
-            "--report", help="Where the figures of the run go, as JSON.", show_default=False
-        ),
-    ] = None,
+    max_age: _MaxAge = None,
+    max_credits: _MaxCredits = None,
+    deadline: _Deadline = None,
+    report: _Report = None,
     order: Annotated[
         Order,
         typer.Option("--order", help="Early results, or the whole list soonest."),
     ] = Order.RESULTS,
-    progress: Annotated[
-        ProgressStyle,
-        typer.Option("--progress", help="On stderr. auto: a bar on a terminal, a log elsewhere."),
-    ] = ProgressStyle.AUTO,
+    progress: _Progress = ProgressStyle.AUTO,
     sandbox: Annotated[
         bool,
         typer.Option(
@@ -145,6 +169,7 @@ def redeem(  # noqa: PLR0917 - typer calls it by name
         max_concurrency=max_concurrency,
         journal=journal,
         no_journal=no_journal,
+        max_age=max_age,
         max_credits=max_credits,
         deadline=deadline,
         report=report,
@@ -153,6 +178,109 @@ def redeem(  # noqa: PLR0917 - typer calls it by name
         sandbox=sandbox,
     )
     raise typer.Exit(_redeem.redeem(options))
+
+
+@app.command()
+def estimate(  # noqa: PLR0917 - typer calls it by name
+    source: _Input,
+    types: _Types,
+    column: _Column = None,
+    batch_size: _BatchSize = DEFAULT_BATCH_SIZE,
+    rate: _Rate = None,
+    journal: Annotated[
+        str | None,
+        typer.Option(
+            "--journal",
+            help="The journal of the run: who is known to it is not paid for again.",
+            show_default=False,
+        ),
+    ] = None,
+    max_age: _MaxAge = None,
+    offline: Annotated[
+        bool,
+        typer.Option(
+            "--offline", help="Send nothing, need no key: the prices are those of the API's guide."
+        ),
+    ] = False,
+    as_json: _AsJson = False,
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="Ask the local stand-in for prices and balances.")
+    ] = False,
+) -> None:
+    """Tell what redeeming a list may cost at most and takes at least. Nothing is charged.
+
+    Exit code: 0 done, 2 usage or configuration, 5 the key was refused, 130 interrupted, 1
+    anything else.
+    """
+    from pubrio_async.cli import _estimate  # noqa: PLC0415 - as above
+
+    options = EstimateOptions(
+        input=source,
+        types=types,
+        column=column,
+        batch_size=batch_size,
+        rate=rate,
+        journal=journal,
+        max_age=max_age,
+        offline=offline,
+        as_json=as_json,
+        sandbox=sandbox,
+    )
+    raise typer.Exit(_estimate.estimate(options))
+
+
+@app.command()
+def status(journal: _Journal, as_json: _AsJson = False) -> None:
+    """Tell what a journal holds, also while a run is using it. Needs no key, sends nothing.
+
+    Exit code: 0 done, 2 the journal is missing, damaged or none.
+    """
+    from pubrio_async.cli import _status  # noqa: PLC0415 - as above
+
+    raise typer.Exit(_status.status(journal, as_json=as_json))
+
+
+@app.command()
+def resolve(  # noqa: PLR0917 - typer calls it by name
+    journal: _Journal,
+    resend: Annotated[
+        bool,
+        typer.Option(
+            "--resend",
+            help="Send those again who cannot be found, at full price; they may be paid for twice.",
+        ),
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask on a terminal before sending them again.")
+    ] = False,
+    rate: _Rate = None,
+    max_credits: _MaxCredits = None,
+    deadline: _Deadline = None,
+    report: _Report = None,
+    progress: _Progress = ProgressStyle.AUTO,
+) -> None:
+    """Settle the unsettled of a journal: people who may have been charged, the answer being lost.
+
+    Looks for their requests in the API's request log, and fetches what they bought. Afterwards
+    the redeem command that wrote the journal completes its output at no cost.
+
+    Exit code: 0 nobody is unsettled, 2 usage or configuration, 3 some are unsettled or pending, 4
+    stopped by the budget or by missing credits, 5 the key was refused, 130 interrupted, 1
+    anything else.
+    """
+    from pubrio_async.cli import _resolve  # noqa: PLC0415 - as above
+
+    options = ResolveOptions(
+        journal=journal,
+        resend=resend,
+        yes=yes,
+        rate=rate,
+        max_credits=max_credits,
+        deadline=deadline,
+        report=report,
+        progress=progress,
+    )
+    raise typer.Exit(_resolve.resolve(options))
 
 
 @app.command()

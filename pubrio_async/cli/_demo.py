@@ -25,6 +25,8 @@ from pubrio_async.scheduler import OpenBatch
 from pubrio_async.scheduler.journal_sqlite import SqliteJournal
 
 DEMO_KEY = "sandbox"
+DEMO_ORIGIN = "the sandbox"
+"""What journals of runs against the stand-in give as the place their contacts come from."""
 
 # Quick enough to watch, slow enough to see it wait.
 _LATENCY_S = 0.05
@@ -52,7 +54,7 @@ async def demo_sandbox(
     """
     limits = rate or os.environ.get("PUBRIO_RATE_LIMIT", "").strip() or DEFAULT_RATE_LIMIT
     sandbox = _DemoSandbox(SandboxConfig(limits=limits, latency=_LATENCY_S, time_scale=_TIME_SCALE))
-    if journal is not None and _exists(journal):
+    if journal is not None and journal_exists(journal):
         sandbox.take_over(
             await _open_batches(journal), contact_types, asyncio.get_running_loop().time()
         )
@@ -60,8 +62,8 @@ async def demo_sandbox(
         yield server.url
 
 
-def _exists(path: str) -> bool:
-    # Opening a journal makes one.
+def journal_exists(path: str) -> bool:
+    """Whether a journal is there, which opening it would make."""
     return os.path.exists(path)
 
 
@@ -76,7 +78,7 @@ async def _open_batches(path: str) -> Sequence[OpenBatch]:
 
 def demo_journal(path: str | None) -> SqliteJournal | None:
     """The journal of a run against the stand-in, which no run against the API will take."""
-    return None if path is None else SqliteJournal(path, origin="the sandbox")
+    return None if path is None else SqliteJournal(path, origin=DEMO_ORIGIN)
 
 
 class _Query(msgspec.Struct):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 
 from pubrio_async._errors import (
     AuthenticationError,
@@ -15,7 +16,7 @@ from pubrio_async._errors import (
     JournalError,
     PubrioError,
 )
-from pubrio_async.cli._options import RedeemOptions
+from pubrio_async.cli._options import RedeemOptions, resolve_command
 from pubrio_async.models import RunReport
 from pubrio_async.models.redeem import Number
 
@@ -28,34 +29,21 @@ def say(text: str) -> None:
 
 
 def one_line(text: str) -> str:
-    """A message as it is printed: one line, and nothing in it that a terminal would obey."""
+    """A message as it is printed."""
+    return _PREFIX + printable(text)
+
+
+def printable(text: str) -> str:
+    """A text as one line, and nothing in it that a terminal would obey."""
     line = " ".join(text.split())
-    return _PREFIX + "".join(char if char.isprintable() else "?" for char in line)
+    return "".join(char if char.isprintable() else "?" for char in line)
 
 
 def summary(report: RunReport, options: RedeemOptions) -> list[str]:
-    """The figures of a run and where its files are."""
-    statuses = ("found", "empty", "rejected", "failed", "pending", "unsettled", "skipped")
-    counts = ", ".join(
-        f"{getattr(report, status):,} {status}"
-        for status in statuses
-        if getattr(report, status) or status in {"found", "empty"}
-    )
-    balance = (
-        "the balance was not reported"
-        if report.credit_balance is None
-        else f"{_credits(report.credit_balance)} plan credits left"
-    )
-    requests = (
-        f"{report.requests:,} requests ({report.batches:,} batches, {report.polls:,} polls, "
-        f"{report.retries:,} retries, {report.rate_limited:,} refused by the rate limit) "
-        f"in {report.elapsed_s:.1f} s"
-    )
-    made_up = "made-up " if options.sandbox else ""
+    """The figures of a run of `redeem` and where its files are."""
     lines = [
-        f"{_rows(report.rows)} ({report.unique:,} distinct people): {counts}",
-        f"{_credits(report.credits_charged)} {made_up}credits charged, as reported; {balance}",
-        requests,
+        f"{rows_in_words(report.rows)} ({report.unique:,} distinct people): {by_status(report)}",
+        *spent(report, made_up=options.sandbox),
     ]
     if options.output is not None:
         lines.append(f"output: {options.output}")
@@ -63,6 +51,43 @@ def summary(report: RunReport, options: RedeemOptions) -> list[str]:
         lines.append(f"journal: {options.journal_path}")
     if options.report is not None:
         lines.append(f"report: {options.report}")
+    return lines
+
+
+def by_status(report: RunReport) -> str:
+    """How many ended how."""
+    statuses = ("found", "empty", "rejected", "failed", "pending", "unsettled", "skipped")
+    return ", ".join(
+        f"{getattr(report, status):,} {status}"
+        for status in statuses
+        if getattr(report, status) or status in {"found", "empty"}
+    )
+
+
+def spent(report: RunReport, *, made_up: bool = False) -> list[str]:
+    """What a run has cost: credits, requests and time."""
+    balance = (
+        "the balance was not reported"
+        if report.credit_balance is None
+        else f"{credits_of(report.credit_balance)} plan credits left"
+    )
+    charged = f"{credits_of(report.credits_charged)} {'made-up ' if made_up else ''}credits charged"
+    requests = (
+        f"{report.requests:,} requests ({report.batches:,} batches, {report.polls:,} polls, "
+        f"{report.retries:,} retries, {report.rate_limited:,} refused by the rate limit) "
+        f"in {report.elapsed_s:.1f} s"
+    )
+    return [f"{charged}, as reported; {balance}", requests]
+
+
+def why(reasons: Mapping[str, int], most: int = 5) -> list[str]:
+    """The reasons people are unsettled for, the most frequent first."""
+    ranked = sorted(reasons.items(), key=lambda item: -item[1])
+    lines = [f"{people_in_words(number)}: {reason}" for reason, number in ranked[:most]]
+    if rest := ranked[most:]:
+        lines.append(
+            f"{people_in_words(sum(number for _, number in rest))}: {len(rest):,} other reasons"
+        )
     return lines
 
 
@@ -98,35 +123,31 @@ def what_next(
 ) -> list[str]:
     """What to do about rows that are not settled; nothing where there are none."""
     advice: list[str] = []
-    if isinstance(stopped_by, JournalError):
-        advice.append(
-            "The last results may be missing in the journal. Keep a copy of the output before "
-            "running again: there these rows would come out as unsettled."
-        )
     if report.unsettled:
         advice.append(
-            f"{_rows(report.unsettled)} unsettled: they may have been charged and the answer was "
-            "lost, so they are not sent again on their own. Compare them with the request log in "
-            "the Pubrio dashboard."
+            f"{rows_in_words(report.unsettled)} unsettled: they may have been charged and the "
+            "answer was lost, so they are not sent again on their own. "
+            + _about_the_unsettled(options)
         )
     if report.pending:
         advice.append(
-            f"{_rows(report.pending)} pending: accepted and perhaps charged; the result is still "
-            "with the API."
+            f"{rows_in_words(report.pending)} pending: accepted and perhaps charged; the result "
+            "is still with the API."
         )
     if report.failed or report.skipped:
         advice.append(
-            f"{_rows(report.failed + report.skipped)} not redeemed and not charged (failed or "
-            "skipped)."
+            f"{rows_in_words(report.failed + report.skipped)} not redeemed and not charged "
+            "(failed or skipped)."
         )
-    if not advice and not interrupted:
+    journal_failed = isinstance(stopped_by, JournalError)
+    if not advice and not interrupted and not journal_failed:
         return []
     if options.journal_path is None:
         advice.append(
             "No journal was kept: running the command again redeems every row again, and pays "
             "for it again. Keep one with -o or --journal."
         )
-    elif isinstance(stopped_by, JournalError) and not os.path.exists(options.journal_path):
+    elif journal_failed and not os.path.exists(options.journal_path):
         advice.append(
             f"The journal {options.journal_path} is not there any more. Put it back before "
             "running the command again, or every row is redeemed and paid for again."
@@ -140,12 +161,51 @@ def what_next(
     return advice
 
 
-def _rows(number: int) -> str:
+def kept_output(output: str | None, kept: str | None) -> str:
+    """What to know about the output of a run whose journal failed.
+
+    Args:
+        output: Where it is; None for stdout.
+        kept: Where it is kept as well; None if that did not work.
+    """
+    missing = "The last results may be missing in the journal"
+    lost = "there these rows would come out as unsettled"
+    if output is None:
+        return f"{missing}. Keep a copy of the output before running again: {lost}."
+    if kept is None:
+        return (
+            f"{missing}. Keep a copy of the output before running again, which replaces it: {lost}."
+        )
+    return (
+        f"{missing}. Running again replaces the output, and {lost}: so what was written is also "
+        f"kept in {kept}."
+    )
+
+
+def _about_the_unsettled(options: RedeemOptions) -> str:
+    if options.journal_path is None:
+        return "Compare them with the request log in the Pubrio dashboard."
+    if options.sandbox:
+        return "The stand-in they were sent to has ended, and its request log with it."
+    return (
+        "This looks for them in the API's request log, which costs no credits: "
+        f"{resolve_command(options.journal_path)}"
+    )
+
+
+def people_in_words(number: int) -> str:
+    """So many people, in words."""
+    return f"{number:,} {'person' if number == 1 else 'people'}"
+
+
+def rows_in_words(number: int) -> str:
+    """So many rows, in words."""
     return f"{number:,} row{'' if number == 1 else 's'}"
 
 
-def _credits(number: Number) -> str:
-    return f"{number:,g}" if isinstance(number, float) else f"{number:,}"
+def credits_of(number: Number) -> str:
+    """A number of credits as people write it."""
+    return f"{number:,.10g}" if isinstance(number, float) else f"{number:,}"
 
 
 def _sentence(text: str) -> str:

@@ -1,11 +1,13 @@
-"""The options of `redeem`, checked, and the command that would give them again."""
+"""The options of the commands, checked, and the command lines that would give them again."""
 
 from __future__ import annotations
 
 import math
 import os
+import re
 import shlex
 import sys
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import get_args
 
@@ -18,6 +20,8 @@ DEFAULT_BATCH_SIZE = 100
 DEFAULT_MAX_CONCURRENCY = 32
 
 _TYPES: dict[str, ContactTypeName] = {name: name for name in get_args(ContactTypeName)}
+_AGE = re.compile(r"\s*([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*([smhdw]?)\s*", re.IGNORECASE)
+_AGE_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400}
 
 
 class Order(StrEnum):
@@ -36,7 +40,45 @@ class ProgressStyle(StrEnum):
     NONE = "none"
 
 
-class RedeemOptions(Struct, frozen=True, kw_only=True):
+class RunOptions(Struct, frozen=True, kw_only=True):
+    """What every run can be told.
+
+    Attributes:
+        rate: Rate limits in words, where they were given.
+        max_credits: The budget in credits.
+        deadline: Seconds after which the run ends.
+        report: Where the figures of the run go.
+        progress: How progress is shown.
+    """
+
+    rate: str | None = None
+    max_credits: int | None = None
+    deadline: float | None = None
+    report: str | None = None
+    progress: ProgressStyle = ProgressStyle.AUTO
+
+    def check_run(self, files: Mapping[str, str | None]) -> None:
+        """Checks the deadline, and that no two files are one.
+
+        Args:
+            files: The paths by what they are, the report left out.
+
+        Raises:
+            ConfigurationError: The options are wrong, or contradict each other.
+        """
+        if self.deadline is not None and not 0 < self.deadline < math.inf:
+            raise ConfigurationError("--deadline must be a number of seconds above 0.")
+        seen: dict[str, str] = {}
+        for what, path in {**files, "report": self.report}.items():
+            if path is None:
+                continue
+            real = os.path.realpath(path)
+            if real in seen:
+                raise ConfigurationError(f"The {what} and the {seen[real]} are one file: {path!r}.")
+            seen[real] = what
+
+
+class RedeemOptions(RunOptions, frozen=True, kw_only=True):
     """What `redeem` was asked to do.
 
     Attributes:
@@ -45,15 +87,11 @@ class RedeemOptions(Struct, frozen=True, kw_only=True):
         types: The contact types, as they were written.
         column: The column the people are in, where it was named.
         batch_size: People in one batch.
-        rate: Rate limits in words, where they were given.
         max_concurrency: Most requests in flight at once.
         journal: Where the journal was asked to be.
         no_journal: Whether none is to be kept.
-        max_credits: The budget in credits.
-        deadline: Seconds after which the run ends.
-        report: Where the figures of the run go.
+        max_age: How old a result in the journal may be, as it was written; None for any age.
         order: What the run is to be quick at.
-        progress: How progress is shown.
         sandbox: Whether the local stand-in takes the place of the API.
     """
 
@@ -62,15 +100,11 @@ class RedeemOptions(Struct, frozen=True, kw_only=True):
     types: str
     column: str | None = None
     batch_size: int = DEFAULT_BATCH_SIZE
-    rate: str | None = None
     max_concurrency: int = DEFAULT_MAX_CONCURRENCY
     journal: str | None = None
     no_journal: bool = False
-    max_credits: int | None = None
-    deadline: float | None = None
-    report: str | None = None
+    max_age: str | None = None
     order: Order = Order.RESULTS
-    progress: ProgressStyle = ProgressStyle.AUTO
     sandbox: bool = False
 
     @property
@@ -88,14 +122,15 @@ class RedeemOptions(Struct, frozen=True, kw_only=True):
         Raises:
             ConfigurationError: One is not known, or there is none.
         """
-        words = [word.strip() for word in self.types.split(",")]
-        unknown = [word for word in words if word not in _TYPES]
-        if unknown:
-            raise ConfigurationError(
-                f"--types: {unknown[0][:60]!r} is not a contact type. Join one or more of "
-                f"{', '.join(sorted(_TYPES))} with commas."
-            )
-        return [_TYPES[word] for word in dict.fromkeys(words)]
+        return parse_types(self.types)
+
+    def max_age_s(self) -> float | None:
+        """How old a result in the journal may be, in seconds; None for any age.
+
+        Raises:
+            ConfigurationError: It is not an age.
+        """
+        return parse_age(self.max_age)
 
     def check(self) -> None:
         """Checks what can be checked without opening a file.
@@ -106,22 +141,18 @@ class RedeemOptions(Struct, frozen=True, kw_only=True):
         self.contact_types()
         if self.no_journal and self.journal is not None:
             raise ConfigurationError("--journal and --no-journal contradict each other.")
-        if self.deadline is not None and not 0 < self.deadline < math.inf:
-            raise ConfigurationError("--deadline must be a number of seconds above 0.")
-        named = {
-            "input": None if self.input == "-" else self.input,
-            "output": self.output,
-            "journal": self.journal_path,
-            "report": self.report,
-        }
-        seen: dict[str, str] = {}
-        for what, path in named.items():
-            if path is None:
-                continue
-            real = os.path.realpath(path)
-            if real in seen:
-                raise ConfigurationError(f"The {what} and the {seen[real]} are one file: {path!r}.")
-            seen[real] = what
+        if self.max_age_s() is not None and self.journal_path is None:
+            raise ConfigurationError(
+                "--max-age is about the results in a journal, and none is kept: name one with "
+                "--journal, or an output with -o."
+            )
+        self.check_run(
+            {
+                "input": None if self.input == "-" else self.input,
+                "output": self.output,
+                "journal": self.journal_path,
+            }
+        )
 
     def command(self) -> str:
         """The command line that gives these options again, for a shell."""
@@ -137,6 +168,7 @@ class RedeemOptions(Struct, frozen=True, kw_only=True):
         _add(words, "--journal", self.journal)
         if self.no_journal:
             words.append("--no-journal")
+        _add(words, "--max-age", self.max_age)
         _add(words, "--max-credits", self.max_credits)
         _add(words, "--deadline", self.deadline)
         _add(words, "--report", self.report)
@@ -146,7 +178,108 @@ class RedeemOptions(Struct, frozen=True, kw_only=True):
             _add(words, "--progress", self.progress)
         if self.sandbox:
             words.append("--sandbox")
-        return f"{_program()} redeem {shlex.join(words)}"
+        return command_line("redeem", words)
+
+
+class ResolveOptions(RunOptions, frozen=True, kw_only=True):
+    """What `resolve` was asked to do.
+
+    Attributes:
+        journal: Whose unsettled people are to be settled.
+        resend: Whether those who cannot be found are sent again, at full price.
+        yes: Whether that needs no confirmation.
+    """
+
+    journal: str
+    resend: bool = False
+    yes: bool = False
+
+    def check(self) -> None:
+        """Checks what can be checked without opening a file.
+
+        Raises:
+            ConfigurationError: The options are wrong, or contradict each other.
+        """
+        if self.yes and not self.resend:
+            raise ConfigurationError("--yes confirms --resend, which was not given.")
+        if self.max_credits is not None and not self.resend:
+            raise ConfigurationError(
+                "--max-credits bounds what --resend may cost, which was not given; nothing is "
+                "bought without it."
+            )
+        self.check_run({"journal": self.journal})
+
+
+class EstimateOptions(Struct, frozen=True, kw_only=True):
+    """What `estimate` was asked to do.
+
+    Attributes:
+        input: The input, `-` for stdin.
+        types: The contact types, as they were written.
+        column: The column the people are in, where it was named.
+        batch_size: People in one batch.
+        rate: Rate limits in words, where they were given.
+        journal: The journal of the run that is estimated.
+        max_age: How old a result in the journal may be, as it was written; None for any age.
+        offline: Whether nothing is to be sent.
+        as_json: Whether a program reads it.
+        sandbox: Whether the local stand-in takes the place of the API.
+    """
+
+    input: str
+    types: str
+    column: str | None = None
+    batch_size: int = DEFAULT_BATCH_SIZE
+    rate: str | None = None
+    journal: str | None = None
+    max_age: str | None = None
+    offline: bool = False
+    as_json: bool = False
+    sandbox: bool = False
+
+
+def parse_types(text: str) -> list[ContactTypeName]:
+    """Reads contact types joined by commas; gives each of them once.
+
+    Raises:
+        ConfigurationError: One is not known, or there is none.
+    """
+    words = [word.strip() for word in text.split(",")]
+    unknown = [word for word in words if word not in _TYPES]
+    if unknown:
+        raise ConfigurationError(
+            f"--types: {unknown[0][:60]!r} is not a contact type. Join one or more of "
+            f"{', '.join(sorted(_TYPES))} with commas."
+        )
+    return [_TYPES[word] for word in dict.fromkeys(words)]
+
+
+def parse_age(text: str | None) -> float | None:
+    """Reads an age such as `30d`, `12h`, `90m` or a number of seconds; gives seconds.
+
+    Raises:
+        ConfigurationError: It is not an age above 0.
+    """
+    if text is None:
+        return None
+    match = _AGE.fullmatch(text)
+    age = float(match[1]) * _AGE_SECONDS[match[2].lower()] if match else 0.0
+    if not age:
+        raise ConfigurationError(
+            f"--max-age: {text[:60]!r} is not an age above 0, such as 30d, 12h, 90m or a number "
+            "of seconds."
+        )
+    return age
+
+
+def resolve_command(journal: str, *, resend: bool = False) -> str:
+    """The command line that settles the unsettled of a journal."""
+    return command_line("resolve", [journal, "--resend"] if resend else [journal])
+
+
+def command_line(command: str, words: list[str]) -> str:
+    """A command line for a shell, as the program was started."""
+    return f"{_program()} {command} {shlex.join(words)}"
 
 
 def _add(words: list[str], flag: str, value: str | float | None) -> None:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-import importlib
-from collections.abc import Callable
+import os
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack, ExitStack
-
-import msgspec
+from typing import Any
 
 from pubrio_async._config import load_settings
-from pubrio_async._errors import ConfigurationError, PubrioError
+from pubrio_async._errors import ConfigurationError, JournalError
 from pubrio_async.cli._demo import DEMO_KEY, demo_journal, demo_sandbox
-from pubrio_async.cli._exit import ExitCode, exit_code, exit_code_of
-from pubrio_async.cli._messages import say, summary, what_next, why_stopped
+from pubrio_async.cli._exit import ExitCode, exit_code
+from pubrio_async.cli._kept import keep
+from pubrio_async.cli._messages import kept_output, say, summary, what_next, why_stopped
 from pubrio_async.cli._options import RedeemOptions
-from pubrio_async.cli._progress import Progress, make_progress, watching
+from pubrio_async.cli._progress import Progress, make_progress
+from pubrio_async.cli._runs import ReportFile, run_command, take_outcomes
 from pubrio_async.cli._signals import Signals
 from pubrio_async.client import AsyncPubrio
 from pubrio_async.models import Outcome, RunReport
 from pubrio_async.scheduler import Run
-from pubrio_async.tables import PartFile, open_rows, open_sink
+from pubrio_async.tables import open_rows, open_sink
 
 
 def redeem(options: RedeemOptions) -> ExitCode:
@@ -32,26 +32,18 @@ def redeem(options: RedeemOptions) -> ExitCode:
     Returns:
         The exit code. Everything there is to say has been said on stderr.
     """
-    with Signals() as signals, ExitStack() as stack:
-        try:
-            options.check()
-            # Before the input, which may take a while to read to its end.
-            load_settings(
-                DEMO_KEY if options.sandbox else None,
-                rate_limit=options.rate,
-                max_concurrency=options.max_concurrency,
-            )
-            files = Files(options, stack)
-            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-                return runner.run(_redeem(options, files, signals))
-        except KeyboardInterrupt:
-            say("interrupted before anything was redeemed; nothing was charged")
-            return ExitCode.INTERRUPTED
-        except PubrioError as error:
-            # What goes wrong with a request is a value: this came before the first of them.
-            cost = "it may have cost credits" if error.may_have_charged else "nothing was charged"
-            say(f"error: {str(error).rstrip('.')}; {cost}")
-            return exit_code_of(error)
+
+    def command(signals: Signals, stack: ExitStack) -> Coroutine[Any, Any, ExitCode]:
+        options.check()
+        # Before the input, which may take a while to read to its end.
+        load_settings(
+            DEMO_KEY if options.sandbox else None,
+            rate_limit=options.rate,
+            max_concurrency=options.max_concurrency,
+        )
+        return _redeem(options, Files(options, stack), signals)
+
+    return run_command(command)
 
 
 class Files:
@@ -60,6 +52,7 @@ class Files:
     Attributes:
         source: The input.
         failure: Why an output is not what it should be, once that is so.
+        complete: Whether the output is in its place.
     """
 
     def __init__(self, options: RedeemOptions, stack: ExitStack) -> None:
@@ -74,14 +67,13 @@ class Files:
         """
         self.source = open_rows(options.input, options.column)
         self.failure: str | None = None
+        self.complete: bool = False
+        self._output = options.output
         for warning in self.source.warnings:
             say(f"warning: {warning}")
         self._sink = open_sink(options.output, self.source, options.contact_types())
         stack.callback(self._sink.discard)
-        self._report: PartFile | None = None
-        if options.report is not None:
-            self._report = PartFile(options.report, what="report")
-            stack.callback(self._report.discard)
+        self._report = ReportFile(options.report, stack)
 
     def write(self, outcome: Outcome) -> bool:
         """Writes an outcome down; False if that did not work."""
@@ -98,19 +90,29 @@ class Files:
         else:
             try:
                 self._sink.close()
+                self.complete = True
             except (OSError, ConfigurationError) as error:
                 self._fail("output", error)
                 self._sink.discard(keep=True)
-        if self._report is not None:
-            try:
-                self._report.file.write(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
-                self._report.publish()
-            except OSError as error:
-                self._fail("report", error)
+        try:
+            self._report.write(report)
+        except OSError as error:
+            self._fail("report", error)
 
     def break_off(self) -> None:
         """Keeps what was written, beside the output, which is left as it was."""
         self._sink.discard(keep=True)
+
+    def keep(self) -> str | None:
+        """Gives what was written a name that the next run leaves alone; None if it has none."""
+        if self._output is None:
+            return None
+        path = self._output if self.complete else f"{os.path.realpath(self._output)}.part"
+        try:
+            return keep(path, self._output)
+        except OSError as error:
+            say(f"error: the output could not be kept under another name: {error}")
+            return None
 
     def _fail(self, what: str, error: Exception) -> None:
         self.failure = self.failure or f"the {what} could not be written: {error}"
@@ -144,17 +146,12 @@ async def _redeem(options: RedeemOptions, files: Files, signals: Signals) -> Exi
                 max_credits=options.max_credits,
                 order=options.order.value,
                 deadline=options.deadline,
+                max_age=options.max_age_s(),
             )
         )
         progress = make_progress(options.progress, files.source.total)
-
-        def interrupt() -> None:
-            progress.note("stopping, which takes a moment; once more ends at once")
-            run.stop("interrupted")
-
-        signals.listen(first=interrupt, last=progress.close)
         try:
-            await _take_outcomes(run, files, progress)
+            await _write_outcomes(run, files, progress, signals)
         except BaseException:
             files.break_off()
             raise
@@ -165,16 +162,18 @@ async def _redeem(options: RedeemOptions, files: Files, signals: Signals) -> Exi
     return exit_code(run.report, run.stopped_by, interrupted=signals.received)
 
 
-async def _take_outcomes(run: Run, files: Files, progress: Progress) -> None:
+async def _write_outcomes(run: Run, files: Files, progress: Progress, signals: Signals) -> None:
     """Writes outcomes down until there are no more."""
-    async with watching(run, progress):
-        try:
-            async for outcome in run:
-                if files.failure is None and not files.write(outcome):
-                    run.stop("the output could not be written")
-        except ConfigurationError as error:
-            # Such as an input that was changed meanwhile. What was read of it has been redeemed.
-            files.failure = f"the input could not be read to its end: {error}"
+
+    def write(outcome: Outcome) -> None:
+        if files.failure is None and not files.write(outcome):
+            run.stop("the output could not be written")
+
+    try:
+        await take_outcomes(run, progress, signals, write)
+    except ConfigurationError as error:
+        # Such as an input that was changed meanwhile. What was read of it has been redeemed.
+        files.failure = f"the input could not be read to its end: {error}"
 
 
 def _tell(options: RedeemOptions, run: Run, files: Files, *, interrupted: bool) -> None:
@@ -184,17 +183,9 @@ def _tell(options: RedeemOptions, run: Run, files: Files, *, interrupted: bool) 
         say(why_stopped(run.stopped_by))
     if files.failure is not None:
         say(f"error: {files.failure}")
-        if options.output is not None:
+        if options.output is not None and not files.complete:
             say(f"what was written of the output is in {options.output}.part")
+    if isinstance(run.stopped_by, JournalError):
+        say(kept_output(options.output, files.keep()))
     for line in what_next(run.report, options, interrupted=interrupted, stopped_by=run.stopped_by):
         say(line)
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """The event loop of the extra `speed`, where it is installed."""
-    try:
-        uvloop = importlib.import_module("uvloop")
-    except ModuleNotFoundError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory

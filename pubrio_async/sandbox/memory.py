@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
+from email.utils import formatdate
 
 from pubrio_async._clock import Clock
 from pubrio_async._errors import ConfigurationError, NotSentError, ResponseLostError
@@ -124,7 +125,8 @@ class SandboxTransport:
             if reply.cut is not None:
                 raise _lost(reply, "the connection broke")
             arrived = True
-            return WireReply(reply.status, _Headers(reply.headers), reply.body)
+            date = formatdate(self._sandbox.wall(loop.time()), usegmt=True)
+            return WireReply(reply.status, _Headers({**reply.headers, "date": date}), reply.body)
         finally:
             if not arrived and reply is not None:
                 self._sandbox.undelivered(reply)

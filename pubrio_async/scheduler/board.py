@@ -1,4 +1,4 @@
-"""What a step speaks to: the two verbs of the API, and the board where work is put."""
+"""What a step speaks to: the verbs of the API, and the board where work is put."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from pubrio_async._errors import PubrioError, RateLimitedError
 from pubrio_async._phase import Phase
 from pubrio_async.models import RedeemJob, RedeemPeopleReply, RedeemQueryReply
 from pubrio_async.scheduler.journal import Batch, BatchKind
+from pubrio_async.scheduler.logbook import LogEntry, LogPage, LogRow, Lost
 from pubrio_async.scheduler.policy import estimated_seconds
 
 
 class Verbs(Protocol):
-    """The two verbs the scheduler speaks. Each sends one request on a permit that is held."""
+    """The verbs the scheduler speaks. Each sends one request on a permit that is held."""
 
     async def submit(
         self, kind: BatchKind, keys: Sequence[str], ticket: int, phase: Phase
@@ -23,6 +24,14 @@ class Verbs(Protocol):
 
     async def query(self, redeem_query_id: str, ticket: int, phase: Phase) -> RedeemQueryReply:
         """The state of a job."""
+        ...
+
+    async def log_page(self, page: int, ticket: int, phase: Phase) -> LogPage:
+        """A page of the request log, newest requests first."""
+        ...
+
+    async def log_entry(self, row: LogRow, ticket: int, phase: Phase) -> LogEntry:
+        """A past request with its reply."""
         ...
 
 
@@ -57,6 +66,10 @@ class Board(Protocol):
 
     def give_up(self, job: Job, why: str) -> None:
         """This job is not polled any more in this run."""
+        ...
+
+    def lost(self, request: Lost) -> None:
+        """The answer to this request is lost: it may have been charged."""
         ...
 
     def halt(self, error: PubrioError, *, keep_polling: bool) -> None:

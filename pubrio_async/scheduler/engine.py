@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -12,25 +11,22 @@ from pubrio_async._clock import Clock
 from pubrio_async._errors import BudgetExhaustedError, PubrioError, RateLimitedError
 from pubrio_async._limiter import RateLimiter
 from pubrio_async.models import RunStatistics
+from pubrio_async.scheduler.agenda import Agenda
 from pubrio_async.scheduler.board import Job, Verbs
 from pubrio_async.scheduler.budget import Budget
 from pubrio_async.scheduler.crew import Crew
-from pubrio_async.scheduler.due import DueQueue
+from pubrio_async.scheduler.ends import Ends
 from pubrio_async.scheduler.intake import Intake, Source, new_batch
 from pubrio_async.scheduler.journal import Batch, Journal
+from pubrio_async.scheduler.logbook import Lost
 from pubrio_async.scheduler.options import RunOptions
 from pubrio_async.scheduler.outage import Outage
 from pubrio_async.scheduler.outbox import Outbox, Tally
-from pubrio_async.scheduler.policy import (
-    Scene,
-    choose,
-    first_wait,
-    open_jobs_bound,
-    poll_at,
-)
+from pubrio_async.scheduler.policy import first_wait, open_jobs_bound
+from pubrio_async.scheduler.reconcile import Reconciler, lost_earlier, why_left, why_unsettled
 from pubrio_async.scheduler.steps import Steps
 
-_READY_BATCHES = 4
+_SPARE_BATCHES = 4
 _LEAST_HIGH_WATER = 1_000
 
 
@@ -65,13 +61,15 @@ class Engine:
             self.outbox,
             batch_size=options.batch_size,
             linger=options.linger,
+            newer_than=None if options.max_age is None else clock.wall() - options.max_age,
+            resend=options.resend,
             has_room=self._has_room,
             is_idle=self._is_idle,
             on_batch=self._planned,
             on_trouble=lambda error: self.halt(error, keep_polling=True),
         )
-        self._steps = Steps(
-            verbs=verbs,
+        self._reconciler = Reconciler(verbs, options.contact_types, clock)
+        self._ends = Ends(
             journal=journal,
             budget=budget,
             intake=self._intake,
@@ -79,19 +77,34 @@ class Engine:
             tally=self.tally,
             board=self,
             clock=clock,
+        )
+        self._steps = Steps(
+            verbs=verbs,
+            ends=self._ends,
+            budget=budget,
+            tally=self.tally,
+            board=self,
+            reconciler=self._reconciler,
+            clock=clock,
             job_timeout=options.job_timeout,
             rng=rng,
         )
-        self._ready: deque[Batch] = deque()
-        self._due: DueQueue[Job] = DueQueue()
-        self._max_open = options.max_open_jobs or open_jobs_bound(
-            options.order, limiter.window_size()
+        max_open = options.max_open_jobs or open_jobs_bound(options.order, limiter.window_size())
+        self._max_rows = options.batch_size * (max_open + _SPARE_BATCHES)
+        self._agenda = Agenda(
+            order=options.order,
+            max_open=max_open,
+            limiter=limiter,
+            reconciler=self._reconciler,
+            busy=lambda: self._crew.busy,
+            may_submit=lambda: self._steps.may_submit() and budget.room() != 0,
+            input_ended=lambda: self._intake.ended,
         )
-        self._max_rows = options.batch_size * (self._max_open + _READY_BATCHES)
         self._crew = Crew(self, limiter, clock, options.max_workers)
         self._outage = Outage(options.unreachable_after)
         self._refusal = Outage(options.refused_after)
         self._reader: asyncio.Task[None] | None = None
+        self._input_is_over = False
         self._timers: list[asyncio.TimerHandle] = []
         self._answered = False
         self._submitting = True
@@ -106,16 +119,15 @@ class Engine:
 
     async def start(self) -> None:
         """Takes up what an earlier run left open, and starts reading."""
+        if self._options.reopen:
+            await self._journal.reopen_unsettled()
         for entry in await self._journal.open_batches():
-            if entry.job is None:
-                await self._journal.unsettle(
-                    entry.batch.batch_id,
-                    "an earlier run ended while the request was under way; it may have been "
-                    "charged, and is not sent again",
-                )
-                continue
             self._intake.expect(entry.batch.keys)
             self._budget.reserve(len(entry.batch.keys))
+            if entry.job is None:
+                self._ends.take_up(entry.batch)
+                self.lost(lost_earlier(entry, self._clock))
+                continue
             job = Job(entry.batch, entry.job, self._clock.now())
             # A wall clock may have been set back meanwhile.
             elapsed = max(0.0, self._clock.wall() - (entry.accepted_at or 0.0))
@@ -167,8 +179,8 @@ class Engine:
             rows_settled=report.rows,
             rows_waiting=self._intake.rows_waiting,
             outcomes_queued=len(self.outbox),
-            batches_open=self._open_jobs(),
-            batches_ready=len(self._ready),
+            batches_open=self._agenda.open_jobs,
+            batches_ready=len(self._agenda.ready),
             requests_in_flight=self._crew.busy,
             requests_left=limits.available,
             paused_s=max(limits.paused_s, self._outage.until - self._clock.now(), 0.0),
@@ -186,14 +198,14 @@ class Engine:
     def again(self, batch: Batch) -> None:
         """This batch goes before any other."""
         if self._submitting:
-            self._ready.appendleft(batch)
+            self._agenda.ready.appendleft(batch)
         else:
             self._skip(batch)
 
     def watch(self, job: Job, due: float) -> None:
         """This job is polled, not before `due`."""
         if self._polling:
-            self._due.push(due, job)
+            self._agenda.watch(job, due)
         else:
             self.give_up(job, self._why)
 
@@ -203,7 +215,17 @@ class Engine:
             f"accepted as job {job.query_id}, not fetched: {why}; it may have been charged. "
             "Run again with the same journal, or ask redeem.query for this job"
         )
-        self._intake.give_up(job.batch.keys, error, job.query_id)
+        self._intake.give_up(job.batch.keys, "pending", error, job.query_id)
+
+    def lost(self, request: Lost) -> None:
+        """The answer to this request is lost: it is looked for, or left to the next run."""
+        if not self._polling:
+            self._leave_lost(request)
+        elif self._reconciler.unreadable is not None:
+            reason = why_unsettled(request, self._clock.now(), self._reconciler.unreadable)
+            self._odd_jobs.add(self._spawn(self._ends.unsettle(request.batch, reason)))
+        else:
+            self._reconciler.add(request)
 
     def halt(self, error: PubrioError, *, keep_polling: bool) -> None:
         """Nothing more is submitted."""
@@ -230,8 +252,7 @@ class Engine:
 
     def scarce(self) -> bool:
         """True while the limit leaves fewer requests than jobs are open."""
-        spare = self._limiter.available()
-        return spare is not None and spare < self._open_jobs() + len(self._ready)
+        return self._agenda.is_scarce
 
     # -- what the crew asks (crew.Foreman) ---------------------------------------------------
 
@@ -241,23 +262,25 @@ class Engine:
 
     def backlog(self) -> int:
         """How many requests could be asked for at most."""
-        return len(self._ready) + len(self._due)
+        return self._agenda.backlog
 
     def next_look(self, now: float) -> float | None:
         """When the next job is worth a poll, or the API may be tried again."""
         if self._outage.until > now:
             return self._outage.until
-        due = self._due.next_due()
-        return due if due is None or due > now else poll_at(self._scene(now, 0))
+        return self._agenda.next_time(now)
 
     def take_step(self, ticket: int) -> Coroutine[Any, Any, None] | None:
         """The best request to make with this permit."""
         choice = self._choice(self._clock.now(), held=1)
+        if choice == "look":
+            self._reconciler.take_turn()
+            return self._steps.look(ticket)
         if choice == "poll":
-            return self._steps.poll(self._due.pop(), ticket)
+            return self._steps.poll(self._agenda.take_due(), ticket)
         if choice != "submit":
             return None
-        batch = self._ready.popleft()
+        batch = self._agenda.ready.popleft()
         self._intake.wake()
         room = self._budget.room()
         size = self._intake.batch_size if room is None else min(room, self._intake.batch_size)
@@ -274,6 +297,7 @@ class Engine:
     def ended(self, task: asyncio.Task[None]) -> None:
         """A task has ended; the last one ends the run."""
         self._odd_jobs.discard(task)
+        self._input_is_over = self._input_is_over or task is self._reader
         if not task.cancelled() and (error := task.exception()) is not None:
             # Raised once everything else is handed over. An input that fails has ended; a step
             # that fails is a flaw of this package, after which only open jobs are fetched.
@@ -290,41 +314,19 @@ class Engine:
             return "nothing"
         if self._crew.busy and not self._answered:
             return "nothing"  # one request is enough to learn that none would get through
-        return choose(self._options.order, self._scene(now, held))
-
-    def _scene(self, now: float, held: int) -> Scene:
-        open_jobs = self._open_jobs()
-        submits = len(self._ready)
-        if submits and not (
-            open_jobs < self._max_open and self._steps.may_submit() and self._budget.room() != 0
-        ):
-            submits = 0
-        spare = self._limiter.available()
-        first = self._due.first()
-        return Scene(
-            now=now,
-            submits=submits,
-            input_ended=self._intake.ended,
-            next_due=self._due.next_due(),
-            next_estimate_s=(first.estimate_s or 0.0) if first else 0.0,
-            open_jobs=open_jobs,
-            spare=None if spare is None else spare + held,
-        )
-
-    def _open_jobs(self) -> int:
-        return len(self._due) + self._crew.busy
+        return self._agenda.choose(now, held)
 
     async def _submit_part(self, batch: Batch, size: int, ticket: int) -> None:
         """Sends as much of a batch as the budget, or the API's bound on its size, allows."""
-        self._ready.appendleft(new_batch(batch.keys[size:]))
-        await self._steps.withdraw(batch)
+        self._agenda.ready.appendleft(new_batch(batch.keys[size:]))
+        await self._ends.withdraw(batch)
         await self._steps.submit(new_batch(batch.keys[:size]), ticket)
 
     # -- input and end -----------------------------------------------------------------------
 
     def _planned(self, batch: Batch) -> None:
         if self._submitting:
-            self._ready.append(batch)
+            self._agenda.ready.append(batch)
             self._crew.wake()
             self._check_end()
         else:
@@ -334,11 +336,12 @@ class Engine:
         if self.outbox.full:
             return False
         return not self._submitting or (
-            len(self._ready) < _READY_BATCHES and self._intake.rows_waiting < self._max_rows
+            len(self._agenda.ready) < self._options.max_workers
+            and self._intake.rows_waiting < self._max_rows
         )
 
     def _is_idle(self) -> bool:
-        return not (self._ready or self._due or self._crew.busy or self.outbox.full)
+        return not (self._agenda.ready or self._agenda.open_jobs or self.outbox.full)
 
     def _room_made(self) -> None:
         self._intake.wake()
@@ -349,21 +352,26 @@ class Engine:
         self._submitting = False
         self._intake.skipping = f"never sent: {self._why}"
         self._intake.flush()
-        ready, self._ready = self._ready, deque()
-        for batch in ready:
+        for batch in self._agenda.take_ready():
             self._skip(batch)
         if not keep_polling:
             self._polling = False
-            for job in self._due.clear():
+            for job in self._agenda.due.clear():
                 self.give_up(job, self._why)
+            for request in self._reconciler.give_up():
+                self._leave_lost(request)
         self._intake.wake()
         self._check_end()
 
     def _skip(self, batch: Batch) -> None:
         for key in batch.keys:
             self.outbox.fail(self._intake.take(key), "skipped", f"never sent: {self._why}")
-        if self._steps.intends(batch):
-            self._odd_jobs.add(self._spawn(self._steps.withdraw(batch)))
+        if self._ends.intends(batch):
+            self._odd_jobs.add(self._spawn(self._ends.withdraw(batch)))
+
+    def _leave_lost(self, request: Lost) -> None:
+        reason = why_left(request, self._why)
+        self._intake.give_up(request.batch.keys, "unsettled", reason, None)
 
     def _leave_input(self) -> None:
         if self._reader is not None and not self._intake.leave():
@@ -375,11 +383,11 @@ class Engine:
         return task
 
     def _check_end(self) -> None:
-        if self.done.is_set() or self._crew.busy or self._odd_jobs or self._due:
+        if self.done.is_set() or self._odd_jobs or self._agenda.open_jobs:
             return
-        if self._ready and self._budget.room() == 0:
+        if self._agenda.ready and self._budget.room() == 0:
             self.halt(_no_room(), keep_polling=True)
-        elif self._intake.ended and not self._ready:
+        elif not self._agenda.ready and self._input_is_over:
             self.tally.figures.unique = self._intake.unique
             self.tally.end()
             self.outbox.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -17,9 +17,11 @@ from collections.abc import (
 from itertools import islice
 
 from pubrio_async._errors import ConfigurationError, JournalError
+from pubrio_async.models import OutcomeStatus
 from pubrio_async.scheduler.journal import Batch, Journal, Settled, Unsettled
 from pubrio_async.scheduler.outbox import Outbox, Row
 from pubrio_async.scheduler.persons import NotAPersonError, is_url, person_key
+from pubrio_async.scheduler.seen import Seen
 
 People = Iterable[str] | AsyncIterable[str]
 """Ids or LinkedIn URLs, mixed as you like; endless is fine."""
@@ -134,6 +136,8 @@ class Intake:
         outbox: Where rows go that need no request.
         batch_size: Most people in a batch.
         linger: Seconds a batch waits to be filled when the input pauses.
+        newer_than: Unix time; what the journal knows from before is bought again.
+        resend: Whether people whose answer was lost are sent again.
         has_room: Whether to read on.
         is_idle: Whether nothing is planned, open or waiting for the consumer.
         on_batch: Called with each planned batch.
@@ -148,6 +152,8 @@ class Intake:
         *,
         batch_size: int,
         linger: float,
+        newer_than: float | None,
+        resend: bool,
         has_room: Callable[[], bool],
         is_idle: Callable[[], bool],
         on_batch: Callable[[Batch], None],
@@ -157,16 +163,19 @@ class Intake:
         self._journal = journal
         self._outbox = outbox
         self._linger = linger
+        self._newer_than = newer_than
+        self._resend = resend
         self._has_room = has_room
         self._is_idle = is_idle
         self._on_batch = on_batch
         self._room = asyncio.Event()
         self._chunk: list[str] = []
-        self._seen: set[int] = set()
+        self._seen = Seen()
         self._waiting: dict[str, list[Row]] = {}
+        self._more: Counter[str] = Counter()
+        self._remembered: dict[str, Settled | Unsettled] = {}
         self._on_trouble = on_trouble
-        self._journal_failed = False
-        self._given_up: dict[str, tuple[str, str]] = {}
+        self._given_up: dict[str, tuple[OutcomeStatus, str, str | None]] = {}
         self.batch_size: int = batch_size
         self.rows_read: int = 0
         self.rows_waiting: int = 0
@@ -183,23 +192,37 @@ class Intake:
     def expect(self, keys: Iterable[str]) -> None:
         """Marks people whose batch an earlier run left open: rows that name them wait for it."""
         for key in keys:
-            self._waiting[key] = []
+            if key in self._waiting:
+                self._more[key] += 1
+            else:
+                self._waiting[key] = []
 
     def take(self, key: str) -> list[Row]:
         """The rows that wait for this person; from now on the person counts as known."""
         rows = self._waiting.pop(key, [])
         self.rows_waiting -= len(rows)
+        if self._more and key in self._more:
+            # Another batch with this person is open, too.
+            self._more[key] -= 1
+            self._more += Counter()
+            self._waiting[key] = []
         return rows
 
-    def give_up(self, keys: Iterable[str], error: str, query_id: str) -> None:
-        """These people's job is not polled any more: rows that name them are `pending`.
+    def give_up(
+        self, keys: Iterable[str], status: OutcomeStatus, error: str, query_id: str | None
+    ) -> None:
+        """These people's batch stays open in the journal: what their rows are told in this run.
 
         They are remembered, because the journal tells nothing of people whose batch is open, and
         a row that names them later must not have them sent again.
         """
         for key in keys:
-            self._given_up[key] = error, query_id
-            self._outbox.fail(self.take(key), "pending", error, query_id)
+            self._given_up[key] = status, error, query_id
+            self._outbox.fail(self.take(key), status, error, query_id)
+
+    def remember(self, ends: Mapping[str, Settled | Unsettled]) -> None:
+        """Keeps the ends of people that could not be written into the journal."""
+        self._remembered.update(ends)
 
     def wake(self) -> None:
         """There may be room to read on."""
@@ -252,16 +275,14 @@ class Intake:
         if not planned:
             return
         known: Mapping[str, Settled | Unsettled] = {}
-        if not self._journal_failed:
-            try:
-                known = await self._known([key for _, key in planned])
-            except JournalError as trouble:
-                self._journal_failed = True
-                self._on_trouble(trouble)
-                # Perhaps an earlier run has paid for them: who can tell without the journal?
-                self.skipping = f"not sent by this run: {trouble}"
+        try:
+            known = await self._known([key for _, key in planned])
+        except JournalError as trouble:
+            self._on_trouble(trouble)
+            # Perhaps an earlier run has paid for them: who can tell without the journal?
+            self.skipping = f"not sent by this run: {trouble}"
         for row, key in planned:
-            self._place(row, key, known.get(key))
+            self._place(row, key, known.get(key) or self._remembered.get(key))
 
     def _named(self, people: list[object]) -> Iterator[tuple[Row, str]]:
         """The rows that name somebody; those that name nobody are dealt with."""
@@ -280,7 +301,7 @@ class Intake:
 
     def _place(self, row: Row, key: str, end: Settled | Unsettled | None) -> None:
         """Puts a row where it belongs: to those who wait, among the known, or into a batch."""
-        self._seen.add(hash(key))
+        self._seen.add(key)
         waiting = self._waiting.get(key)
         if waiting is not None:
             waiting.append(row)
@@ -288,8 +309,7 @@ class Intake:
         elif end is not None:
             self._outbox.settle([row], end)
         elif key in self._given_up:
-            error, query_id = self._given_up[key]
-            self._outbox.fail([row], "pending", error, query_id)
+            self._outbox.fail([row], *self._given_up[key])
         elif self.skipping is not None:
             self._outbox.fail([row], "skipped", self.skipping)
         else:
@@ -306,7 +326,12 @@ class Intake:
         waiting_for = dict.fromkeys(key for key in keys if key in self._waiting)
         ask = [key for key in keys if key not in waiting_for]
         while ask:
-            known.update(await self._journal.lookup(ask))
+            found = await self._journal.lookup(ask, self._newer_than)
+            known.update(
+                (key, end)
+                for key, end in found.items()
+                if not (self._resend and isinstance(end, Unsettled))
+            )
             # Those that were open may have been settled while the journal was asked; and others
             # while it was asked for these.
             ask = [key for key in waiting_for if key not in self._waiting]

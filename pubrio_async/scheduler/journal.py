@@ -10,17 +10,21 @@ A person is named by a key: the lower-case `people_search_id`, or the canonical 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Literal, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from pubrio_async._clock import Clock
+from pubrio_async._clock import Clock, SystemClock
 from pubrio_async._errors import JournalError
 from pubrio_async.models import Contact, RedeemJob
 from pubrio_async.models.redeem import Number
 
 BatchKind = Literal["batch", "single"]
+
+_AT_ONCE = 500
 
 
 class Batch(Struct, frozen=True):
@@ -71,15 +75,28 @@ class OpenBatch(Struct, frozen=True):
         batch: The people.
         job: The accepted job; None where the run ended between sending and reading the reply.
         accepted_at: Unix time at which the job was accepted.
+        intended_at: Unix time at which the batch was about to be sent.
+        reason: Why it was unsettled before it was reopened.
     """
 
     batch: Batch
     job: RedeemJob | None
     accepted_at: float | None
+    intended_at: float | None = None
+    reason: str | None = None
 
 
 class JournalSummary(Struct, frozen=True, kw_only=True):
-    """What a journal holds, in numbers of people (`open_jobs`: batches)."""
+    """What a journal holds, in numbers of people (`open_jobs`: batches).
+
+    Attributes:
+        contact_types: What was asked for.
+        pending: People whose job was accepted and not fetched yet.
+        unsettled: People who may have been charged and whose answer is lost, those of a request
+            that was under way when its run ended among them.
+        open_jobs: Batches without an end.
+        credits_charged: As the API reported it.
+    """
 
     contact_types: tuple[str, ...]
     found: int = 0
@@ -103,12 +120,28 @@ class Journal(Protocol):
         """Makes the journal ready; refuses one that was written for other contact types."""
         ...
 
-    async def lookup(self, keys: Sequence[str]) -> Mapping[str, Settled | Unsettled]:
-        """What is known of these people; those not known, or still open, are absent."""
+    async def lookup(
+        self, keys: Sequence[str], newer_than: float | None = None
+    ) -> Mapping[str, Settled | Unsettled]:
+        """What is known of these people; those not known, or still open, are absent.
+
+        Args:
+            keys: The people.
+            newer_than: Unix time: results from before are absent, as if they were not known.
+                `Unsettled` people are never too old.
+        """
         ...
 
     async def open_batches(self) -> Sequence[OpenBatch]:
-        """The batches that were sent, or about to be, and have no end yet."""
+        """The batches that were sent, or about to be, and have no end yet, oldest first."""
+        ...
+
+    async def unsettled_people(self) -> Sequence[str]:
+        """Everyone whose answer is lost: `Unsettled` ones, and those of a batch without a job."""
+        ...
+
+    async def reopen_unsettled(self) -> None:
+        """Opens every batch that ended unsettled again, as long as someone in it is unsettled."""
         ...
 
     async def intend(self, batch: Batch) -> None:
@@ -120,7 +153,11 @@ class Journal(Protocol):
         ...
 
     async def withdraw(self, batch_id: str) -> None:
-        """Writes down that the batch was surely not carried out: its people are free again."""
+        """Writes down that the batch was surely not carried out: its people are free again.
+
+        What was known of them from other batches stands again: their result, or that the answer
+        to another batch with them is lost. A batch that is not open is left alone.
+        """
         ...
 
     async def settle(self, batch_id: str, results: Mapping[str, Settled], charged: Number) -> None:
@@ -128,7 +165,11 @@ class Journal(Protocol):
         ...
 
     async def unsettle(self, batch_id: str, reason: str) -> None:
-        """Writes down that the batch may have been charged and its answer is lost."""
+        """Writes down that the batch may have been charged and its answer is lost.
+
+        People who meanwhile got a result from another batch keep it. A batch that is not open is
+        left alone.
+        """
         ...
 
     async def summary(self) -> JournalSummary:
@@ -144,14 +185,17 @@ class MemoryJournal:
     """A journal as long-lived as the process: duplicates are served, no crash is survived.
 
     Args:
-        clock: Where `OpenBatch.accepted_at` comes from; None leaves it None.
+        clock: Where the times come from; None for the machine's clock.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
-        self._clock = clock
+        self._clock: Clock = clock or SystemClock()
+        self._newest = 0.0
         self._types: tuple[str, ...] = ()
-        self._ends: dict[str, Settled | Unsettled] = {}
+        self._ends: dict[str, _End] = {}
         self._open: dict[str, OpenBatch] = {}
+        self._lost: dict[str, OpenBatch] = {}
+        self._reasons: dict[str, Unsettled] = {}
         # Known people that an open batch asks for again: until it ends, their end is not known.
         self._reopened: dict[str, str] = {}
         self._charged: Number = 0
@@ -165,61 +209,104 @@ class MemoryJournal:
             )
         self._types = self._types or tuple(contact_types)
 
-    async def lookup(self, keys: Sequence[str]) -> Mapping[str, Settled | Unsettled]:
+    async def lookup(
+        self, keys: Sequence[str], newer_than: float | None = None
+    ) -> Mapping[str, Settled | Unsettled]:
         """What is known of these people."""
-        ends, reopened = self._ends, self._reopened
-        return {key: ends[key] for key in keys if key in ends and key not in reopened}
+        ends: dict[str, Settled | Unsettled] = {}
+        for key in keys:
+            known = self._ends.get(key)
+            if known is None or key in self._reopened:
+                continue
+            if isinstance(known.end, Unsettled) or newer_than is None or known.at >= newer_than:
+                ends[key] = known.end
+        return ends
 
     async def open_batches(self) -> Sequence[OpenBatch]:
         """The batches without an end, oldest first."""
         return list(self._open.values())
 
+    async def unsettled_people(self) -> Sequence[str]:
+        """Everyone whose answer is lost."""
+        unanswered = [entry for entry in self._open.values() if entry.job is None]
+        people = dict.fromkeys(key for entry in unanswered for key in entry.batch.keys)
+        for key, known in self._ends.items():
+            if isinstance(known.end, Unsettled) and key not in self._reopened:
+                people[key] = None
+        return list(people)
+
+    async def reopen_unsettled(self) -> None:
+        """Opens every batch that ended unsettled again, as long as someone in it is unsettled."""
+        for batch_id, entry in list(self._lost.items()):
+            still = [key for key in entry.batch.keys if self._is_unsettled(key)]
+            if still:
+                reason = self._reasons.pop(batch_id).reason
+                self._open[batch_id] = structs.replace(self._lost.pop(batch_id), reason=reason)
+                self._reopened.update(dict.fromkeys(still, batch_id))
+
     async def intend(self, batch: Batch) -> None:
         """Notes that the batch is about to be sent."""
         if batch.batch_id in self._open:
             raise JournalError(f"the journal holds the batch {batch.batch_id} already")
-        self._open[batch.batch_id] = OpenBatch(batch, None, None)
+        self._open[batch.batch_id] = OpenBatch(batch, None, None, self._time())
         for key in batch.keys:
             if key in self._ends:
                 self._reopened[key] = batch.batch_id
 
     async def accepted(self, batch_id: str, job: RedeemJob) -> None:
         """Notes the id of the job."""
-        batch = self._entry(batch_id).batch
-        self._open[batch_id] = OpenBatch(batch, job, self._clock.wall() if self._clock else None)
+        entry = self._entry(batch_id)
+        self._open[batch_id] = structs.replace(entry, job=job, accepted_at=self._time())
 
     async def withdraw(self, batch_id: str) -> None:
         """Forgets a batch that was surely not carried out; one that is not open is left alone."""
         if batch_id in self._open:
-            self._close(batch_id)
+            for key in self._close(batch_id).batch.keys:
+                if self._is_unsettled(key) and self._ends[key].by == batch_id:
+                    self._forget(key)
 
     async def settle(self, batch_id: str, results: Mapping[str, Settled], charged: Number) -> None:
         """Notes the end of the batch."""
         self._entry(batch_id)
         self._close(batch_id)
-        self._ends.update(results)
-        for key in results:
+        at = self._time()
+        for key, end in results.items():
+            self._ends[key] = _End(end, batch_id, at)
             self._reopened.pop(key, None)
         self._charged += charged
 
     async def unsettle(self, batch_id: str, reason: str) -> None:
         """Notes that the answer to the batch is lost; one that is not open is left alone."""
-        if batch_id in self._open:
-            entry = self._close(batch_id)
-            end = Unsettled(reason, entry.job.redeem_query_id if entry.job else None)
-            for key in entry.batch.keys:
-                self._ends[key] = end
-                self._reopened.pop(key, None)
+        entry = self._open.get(batch_id)
+        if entry is None:
+            return
+        concerned = [
+            key
+            for key in entry.batch.keys
+            if key not in self._ends
+            or self._reopened.get(key) == batch_id
+            or self._is_unsettled(key)
+        ]
+        self._lost[batch_id] = self._close(batch_id)
+        end = Unsettled(reason, entry.job.redeem_query_id if entry.job else None)
+        self._reasons[batch_id] = end
+        for key in concerned:
+            self._ends[key] = _End(end, batch_id, self._time())
 
     async def summary(self) -> JournalSummary:
         """The figures of the journal."""
         counts = dict.fromkeys(("found", "empty", "rejected", "unsettled"), 0)
-        for key, end in self._ends.items():
+        for key, known in self._ends.items():
             if key not in self._reopened:
+                end = known.end
                 counts["unsettled" if isinstance(end, Unsettled) else end.status] += 1
+        sizes = {True: 0, False: 0}
+        for entry in self._open.values():
+            sizes[entry.job is None] += len(entry.batch.keys)
+        counts["unsettled"] += sizes[True]
         return JournalSummary(
             contact_types=self._types,
-            pending=sum(len(entry.batch.keys) for entry in self._open.values()),
+            pending=sizes[False],
             open_jobs=len(self._open),
             credits_charged=self._charged,
             **counts,
@@ -228,10 +315,46 @@ class MemoryJournal:
     async def close(self) -> None:
         """Nothing to let go of."""
 
+    async def copy_to(self, journal: Journal) -> None:
+        """Writes all it holds into another journal, which is open and empty."""
+        settled = {
+            key: known.end for key, known in self._ends.items() if isinstance(known.end, Settled)
+        }
+        charged = self._charged
+        for keys in batched(settled, _AT_ONCE):
+            batch = Batch(str(uuid.uuid4()), "batch", keys)
+            await journal.intend(batch)
+            await journal.settle(batch.batch_id, {key: settled[key] for key in keys}, charged)
+            charged = 0
+        for batch_id, entry in (*self._lost.items(), *self._open.items()):
+            await journal.intend(entry.batch)
+            if entry.job is not None:
+                await journal.accepted(batch_id, entry.job)
+            if batch_id in self._lost:
+                await journal.unsettle(batch_id, self._reasons[batch_id].reason)
+
+    def _time(self) -> float:
+        # What comes later must not look older because somebody has set the clock back.
+        self._newest = max(self._newest, self._clock.wall())
+        return self._newest
+
     def _entry(self, batch_id: str) -> OpenBatch:
         if batch_id not in self._open:
             raise JournalError(f"the journal holds no open batch {batch_id}")
         return self._open[batch_id]
+
+    def _is_unsettled(self, key: str) -> bool:
+        known = self._ends.get(key)
+        return known is not None and isinstance(known.end, Unsettled)
+
+    def _forget(self, key: str) -> None:
+        """Makes a person unknown, unless the answer to yet another batch with them is lost."""
+        del self._ends[key]
+        for batch_id, entry in self._lost.items():
+            if key in entry.batch.keys:
+                self._ends[key] = _End(self._reasons[batch_id], batch_id, self._time())
+        if key not in self._ends:
+            self._reopened.pop(key, None)
 
     def _close(self, batch_id: str) -> OpenBatch:
         entry = self._open.pop(batch_id)
@@ -240,3 +363,18 @@ class MemoryJournal:
             if self._reopened.get(key) == batch_id:
                 del self._reopened[key]
         return entry
+
+
+def batched(keys: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
+    """Cuts a list of people into pieces; what itertools has from Python 3.12 on."""
+    rest = iter(keys)
+    while piece := tuple(islice(rest, size)):
+        yield piece
+
+
+class _End(Struct, frozen=True):
+    """What is known of a person, from which batch, and since when (Unix time)."""
+
+    end: Settled | Unsettled
+    by: str
+    at: float

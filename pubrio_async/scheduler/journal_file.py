@@ -21,29 +21,41 @@ import msgspec
 
 from pubrio_async._errors import JournalError
 from pubrio_async.scheduler import journal_rows as rows
-from pubrio_async.scheduler.journal_rows import one
+from pubrio_async.scheduler import journal_schema as schema
+from pubrio_async.scheduler.journal_tables import Tables, one
 
-Step = Callable[[sqlite3.Connection], Any]
+Step = Callable[[Tables], Any]
 """What is done with the tables, inside a transaction."""
 
-_APPLICATION_ID = 0x50554252  # "PUBR"
-_FORMAT = 1
-
+CANNOT_OPEN = "it cannot be opened; check the permissions of the file and its folder"
 _DAMAGED = (
     "it is damaged; put a copy back, or move it away, knowing that the people in it would then be "
     "paid for again"
 )
+_IN_USE = (
+    "it is in use, by another process or by another run of this one; wait until that has ended, "
+    "or use another journal"
+)
+_NO_ROOM = (
+    "the disk is full, or the file as large as a file may be here; make room and run again, what "
+    "it holds already is safe"
+)
+_NOT_WRITTEN = (
+    "the disk fails to read or write it, or the file is as large as a file may be here (a quota, "
+    "`ulimit -f`, the file system); see to that, then run again"
+)
 _TROUBLES = (
-    ("SQLITE_BUSY", "another process is using it; wait until it has ended, or use another journal"),
+    ("SQLITE_BUSY", _IN_USE),
     ("SQLITE_NOTADB", "it is not a journal, and was left as it is; check the path"),
     ("SQLITE_CORRUPT", _DAMAGED),
-    ("SQLITE_FULL", "the disk is full; make room and run again, what it holds already is safe"),
+    ("SQLITE_FULL", _NO_ROOM),
     ("SQLITE_READONLY", "it cannot be written; check the permissions of the file and its folder"),
-    ("SQLITE_CANTOPEN", "it cannot be opened; check the permissions of the file and its folder"),
+    ("SQLITE_CANTOPEN", CANNOT_OPEN),
     (
         "SQLITE_IOERR_LOCK",
         "it cannot be locked; check the permissions of the file, and that its disk is a local one",
     ),
+    ("SQLITE_IOERR_WRITE", _NOT_WRITTEN),
     ("SQLITE_IOERR", "the disk fails to read or write it; see to the disk, then run again"),
 )
 
@@ -53,23 +65,39 @@ class JournalFile:
 
     Args:
         path: The file.
+        name: What errors call it; None for its path.
+        is_durable: Whether a commit waits until it is on the disk.
+
+    Attributes:
+        format: The format it was found in when it was opened.
     """
 
-    _db: sqlite3.Connection
+    format: int
+    _connection: sqlite3.Connection
+    _db: Tables
     _inode: tuple[int, int] | None
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, path: str, name: str | None = None, *, is_durable: bool = True) -> None:
+        self._is_durable = is_durable
+        self._name = path if name is None else name
         # The working directory may change while the file is in use.
         self._file = Path(path).absolute()
+        self._location = str(self._file)
         self._broken: str | None = None
 
     def error(self, trouble: str) -> JournalError:
         """An error that names the file."""
-        return JournalError(f"cannot use the journal {self._path}: {trouble}")
+        return JournalError(f"cannot use the journal {self._name}: {trouble}")
+
+    def check(self) -> None:
+        """Raises `JournalError` if there is no such file; opens nothing."""
+        if self._file.is_dir():
+            raise self.error("it is a folder; name a file")
+        if not self._file.is_file():
+            raise self.error("it is no file; check the path")
 
     def open(self, contact_types: Sequence[str], origin: str | None, now: float) -> None:
-        """Opens the file, and makes it if it is missing.
+        """Opens the file, and makes it if it is missing. An older format is brought to the newest.
 
         Args:
             contact_types: What the run asks for; empty to open an existing journal as it is.
@@ -81,26 +109,36 @@ class JournalFile:
         """
         self._broken = None
         self._make(may_create=bool(contact_types))
+        _in_use[self] = self._seen_inode()
         try:
-            self._db = sqlite3.connect(
+            self._connection = sqlite3.connect(
                 self._file.as_uri() + "?mode=rw",
                 uri=True,
                 timeout=0,
                 isolation_level=None,
             )
+            self._db = Tables(self._connection)
             with contextlib.ExitStack() as stack:
-                stack.callback(self._db.close)
+                stack.callback(self.close)
                 self._prepare(contact_types, origin, now)
                 self._inode = self._seen_inode()
                 stack.pop_all()
         except sqlite3.Error as error:
+            _in_use.pop(self, None)
             raise self.error(_explain(error)) from error
+        except msgspec.MsgspecError as error:
+            raise self.error(_unreadable(error)) from error
 
     def close(self) -> None:
         """Lets go of the file."""
         # SQLite folds the log beside the file into it. If it cannot, the log is read next time.
         with contextlib.suppress(sqlite3.Error):
-            self._db.close()
+            self._connection.close()
+        _in_use.pop(self, None)
+
+    def is_in_use_here(self) -> bool:
+        """True while a journal of this process holds the file open."""
+        return self._seen_inode() in tuple(_in_use.values())
 
     def carry_out(self, steps: Sequence[Step]) -> list[Any]:
         """Carries out steps in one transaction.
@@ -123,29 +161,38 @@ class JournalFile:
             return [self.error(trouble) for _ in steps]
 
     def _transact(self, steps: Sequence[Step]) -> list[Any]:
-        run = self._db.execute
+        run, connection = self._db.execute, self._connection
         outcomes: list[Any] = []
         try:
             run("BEGIN")
+            changes = connection.total_changes
             for step in steps:
-                run("SAVEPOINT step")
+                before = connection.total_changes
                 try:
                     outcomes.append(step(self._db))
+                    continue
                 except JournalError as error:
                     outcomes.append(self.error(str(error)))
-                    run("ROLLBACK TO step")
                 except (OverflowError, UnicodeError, msgspec.MsgspecError) as error:
-                    # Only its kind: the text could show personal data.
-                    kind = type(error).__name__
-                    outcomes.append(self.error(f"a value cannot be stored or read ({kind})"))
-                    run("ROLLBACK TO step")
-                run("RELEASE step")
+                    outcomes.append(self.error(_unreadable(error)))
+                # Steps fail before they change anything; should one not, nothing of it stays.
+                _check(connection.total_changes == before, outcomes[-1])
+            if connection.total_changes != changes:
+                self._db.tidy()
             run("COMMIT")
         except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                self._db.rollback()
+            self._undo()
             raise
         return outcomes
+
+    def _undo(self) -> None:
+        try:
+            self._connection.rollback()
+            rows.load(self._db)
+        except sqlite3.Error as error:
+            self._broken = _explain(error)
+        except msgspec.MsgspecError as error:
+            self._broken = _unreadable(error)
 
     # -- opening -------------------------------------------------------------------------
 
@@ -162,51 +209,69 @@ class JournalFile:
             raise self.error("its folder does not exist; make it first") from error
         except (OSError, ValueError) as error:
             raise self.error(f"it cannot be made ({error}); use another path") from error
-        if self._file.is_dir():
-            raise self.error("it is a folder; name a file")
-        if not self._file.is_file():
-            raise self.error("it is no file; check the path")
+        self.check()
 
     def _prepare(self, contact_types: Sequence[str], origin: str | None, now: float) -> None:
         db, run = self._db, self._db.execute
         run("PRAGMA locking_mode = EXCLUSIVE")
         application_id = one(db, "PRAGMA application_id")
-        version = one(db, "PRAGMA user_version")
+        version = self.format = one(db, "PRAGMA user_version")
         is_new = not (application_id or version or one(db, "PRAGMA schema_version"))
         if is_new and not contact_types:
             raise self.error("it is empty; check the path")
-        if not is_new and application_id != _APPLICATION_ID:
+        if not is_new and application_id != schema.APPLICATION_ID:
             raise self.error(
                 "it is the database of another program, and was left as it is; check the path"
             )
-        if not is_new and version != _FORMAT:
+        if not is_new and not 1 <= version <= schema.FORMAT:
             raise self.error(
-                f"its format is {version}, and this version of pubrio-async knows {_FORMAT} only; "
-                "use the version that wrote it"
+                f"its format is {version}, and this version of pubrio-async knows those up to "
+                f"{schema.FORMAT} only; use the version that wrote it, or a newer one"
             )
-        run("PRAGMA synchronous = FULL")
+        run(f"PRAGMA synchronous = {'FULL' if self._is_durable else 'OFF'}")
         run("PRAGMA journal_mode = WAL")
         # Also takes the lock, and finds out whether the file can be written at all.
         run("BEGIN EXCLUSIVE")
         if is_new:
-            rows.create(db, contact_types, origin, now)
-            run(f"PRAGMA application_id = {_APPLICATION_ID}")
-            run(f"PRAGMA user_version = {_FORMAT}")
+            schema.create(self._connection)
+            rows.begin(db, contact_types, origin, now)
         elif one(db, "PRAGMA quick_check(1)") != "ok":
             raise self.error(_DAMAGED)
-        run("COMMIT")
         try:
             rows.check_types(db, contact_types)
             rows.check_origin(db, origin)
         except JournalError as error:
             raise self.error(str(error)) from None
+        if not is_new:
+            schema.migrate(self._connection, version)
+        run("COMMIT")
+        rows.load(db)
 
     def _seen_inode(self) -> tuple[int, int] | None:
         try:
-            seen = self._file.stat()
+            seen = os.stat(self._location)
         except OSError:
             return None
         return seen.st_dev, seen.st_ino
+
+
+# The files in use, by device and inode: who opens one of them in this process and closes it again
+# drops the lock on it.
+_in_use: dict[JournalFile, tuple[int, int] | None] = {}
+
+
+class _HalfDoneError(Exception):
+    """A step failed after it had changed something."""
+
+
+def _check(is_whole: bool, error: JournalError) -> None:
+    if not is_whole:
+        raise _HalfDoneError from error
+
+
+def _unreadable(error: Exception) -> str:
+    # Only its kind: the text could show personal data.
+    return f"a value cannot be stored or read ({type(error).__name__})"
 
 
 def _name_of(error: sqlite3.Error) -> str:

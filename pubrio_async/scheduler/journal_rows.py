@@ -1,81 +1,44 @@
-"""The tables of `SqliteJournal`: what a step of a run writes into them, and reads from them.
+"""The steps of `SqliteJournal`: what each writes into the tables, and reads from them.
 
-Every function is one step, carried out inside a transaction of the caller's.
-
-A person costs one short row, and none before the end is known: the people of an open batch stand
-in the batch's own row. UUIDs are stored as 16 bytes, what is empty as NULL, and the number 1 in
-place of a text means "the same as" one that is in the file already.
+Every function is one step, carried out inside a transaction of the caller's. Whatever may be
+wrong with its values shows before it has changed anything: the first statement has all of them.
+How the tables are laid out, and why, is told in `journal_schema`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import sqlite3
-import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from pubrio_async._errors import JournalError
-from pubrio_async.models import Contact, RedeemJob
-from pubrio_async.models.redeem import ContactStatus, ContactType, Number
-from pubrio_async.scheduler.journal import Batch, JournalSummary, OpenBatch, Settled, Unsettled
-
-SCHEMA = (
-    "CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
-    """CREATE TABLE batches (
-        id INTEGER PRIMARY KEY,
-        batch_id NOT NULL UNIQUE,
-        kind TEXT NOT NULL,
-        state TEXT NOT NULL,      -- intended, accepted, settled, withdrawn or unsettled
-        size INTEGER NOT NULL,
-        keys BLOB,                -- the people; NULL once the batch has an end
-        job BLOB,                 -- the job as accepted; NULL once the batch has an end
-        redeem_query_id TEXT,
-        created_at REAL NOT NULL, -- Unix times
-        accepted_at REAL,
-        ended_at REAL,
-        charged,                  -- credits
-        reason TEXT               -- why it is unsettled
-    )""",
-    "CREATE INDEX batches_open ON batches (id) WHERE keys IS NOT NULL",
-    """CREATE TABLE people (
-        key NOT NULL PRIMARY KEY,
-        batch INTEGER NOT NULL,   -- the batch that brought this end
-        status INTEGER NOT NULL,  -- 1 found, 2 empty, 3 rejected, 4 unsettled
-        person,                   -- people_search_id; 1: the same as key
-        emails BLOB,
-        phones BLOB,
-        error TEXT,
-        query,                    -- redeem_query_id; 1: the same as the batch's
-        reopened_by INTEGER       -- an open batch that asks again: until it ends, no end is known
-    ) WITHOUT ROWID""",
-    "CREATE INDEX people_reopened ON people (reopened_by) WHERE reopened_by IS NOT NULL",
+from pubrio_async.models import RedeemJob
+from pubrio_async.models.redeem import Number
+from pubrio_async.scheduler.journal import Batch, OpenBatch, Settled, Unsettled
+from pubrio_async.scheduler.journal_tables import NEVER, OpenRow, Tables, one
+from pubrio_async.scheduler.journal_values import (
+    Key,
+    People,
+    join_keys,
+    pack_job,
+    pack_keys,
+    pack_results,
+    split_keys,
+    unpack_job,
+    unpack_key,
 )
 
-_STATUSES: tuple[Literal["found", "empty", "rejected"], ...] = ("found", "empty", "rejected")
-_UNSETTLED = 4
-_SAME = 1
-
-# One text for every number of keys, so that a statement is compiled once: NULL equals no key.
-_KEYS_AT_ONCE = 100
-_MARKS = ", ".join("?" * _KEYS_AT_ONCE)
-_LOOKUP = f"""
-    SELECT p.key, p.status, p.person, p.emails, p.phones, p.error, p.query, b.redeem_query_id,
-        b.reason
-    FROM people AS p JOIN batches AS b ON b.id = p.batch
-    WHERE p.key IN ({_MARKS}) AND p.reopened_by IS NULL
-"""  # noqa: S608 - question marks only
-_REOPEN = f"UPDATE people SET reopened_by = ? WHERE key IN ({_MARKS})"  # noqa: S608 - as above
-
-_encode = msgspec.msgpack.Encoder().encode
-# msgspec does not tell bytes from text in a union; the bare format does.
-_decode_keys: Callable[[bytes], list[bytes | str]] = msgspec.msgpack.Decoder().decode
-_decode_job = msgspec.msgpack.Decoder(RedeemJob).decode
-_decode_contacts = msgspec.msgpack.Decoder(
-    list[tuple[str, ContactType | None, ContactStatus | None]]
-).decode
+_END = """
+    INSERT INTO batches (id, state, batch_id, kind, created_at, accepted_at, ended_at,
+        redeem_query_id, charged, found, empty, rejected, reason, request, job, held, keys, results)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+# The first condition is word for word that of the index, or SQLite does not see that it serves.
+_WAS_LOST = "state IN ('unsettled', 'reopened')"
+_LOST = f"""
+    SELECT id, batch_id, keys FROM batches WHERE {_WAS_LOST} AND state = 'unsettled' ORDER BY id
+"""  # noqa: S608 - a constant
 
 
 class NotOpenError(JournalError):
@@ -85,12 +48,8 @@ class NotOpenError(JournalError):
 # -- the journal as a whole ------------------------------------------------------------------
 
 
-def create(
-    db: sqlite3.Connection, contact_types: Sequence[str], origin: str | None, now: float
-) -> None:
-    """Lays the tables out."""
-    for statement in SCHEMA:
-        db.execute(statement)
+def begin(db: Tables, contact_types: Sequence[str], origin: str | None, now: float) -> None:
+    """Writes down in a new journal what it is for."""
     types = msgspec.json.encode(list(contact_types)).decode()
     db.execute(
         "INSERT INTO meta VALUES ('contact_types', ?), ('origin', ?), ('created_at', ?)",
@@ -98,9 +57,14 @@ def create(
     )
 
 
-def check_types(db: sqlite3.Connection, contact_types: Sequence[str]) -> None:
+def load(db: Tables) -> None:
+    """Reads what is kept in memory."""
+    db.load(lambda job: unpack_job(job).redeem_query_id)
+
+
+def check_types(db: Tables, contact_types: Sequence[str]) -> None:
     """Refuses contact types other than those the journal was written for; empty ones pass."""
-    written_for = _contact_types(db)
+    written_for = types_of(db)
     if contact_types and set(contact_types) != set(written_for):
         raise JournalError(
             f"it was written for {','.join(written_for)} and not for {','.join(contact_types)}; "
@@ -108,7 +72,7 @@ def check_types(db: sqlite3.Connection, contact_types: Sequence[str]) -> None:
         )
 
 
-def check_origin(db: sqlite3.Connection, origin: str | None) -> None:
+def check_origin(db: Tables, origin: str | None) -> None:
     """Refuses an API other than the one the journal was written for; None passes."""
     bought_at = one(db, "SELECT value FROM meta WHERE name = 'origin'")
     if None not in (origin, bought_at) and origin != bought_at:
@@ -118,215 +82,254 @@ def check_origin(db: sqlite3.Connection, origin: str | None) -> None:
         )
 
 
-def summary(db: sqlite3.Connection) -> JournalSummary:
-    """The figures of the journal."""
-    ends: dict[int, int] = dict(
-        db.execute("SELECT status, COUNT(*) FROM people WHERE reopened_by IS NULL GROUP BY status")
-    )
-    open_jobs, pending = db.execute(
-        "SELECT COUNT(*), COALESCE(SUM(size), 0) FROM batches WHERE keys IS NOT NULL"
-    ).fetchone()
-    return JournalSummary(
-        contact_types=_contact_types(db),
-        found=ends.get(1, 0),
-        empty=ends.get(2, 0),
-        rejected=ends.get(3, 0),
-        unsettled=ends.get(_UNSETTLED, 0),
-        pending=pending,
-        open_jobs=open_jobs,
-        credits_charged=one(db, "SELECT COALESCE(SUM(charged), 0) FROM batches"),
-    )
+def types_of(db: Tables) -> tuple[str, ...]:
+    """The contact types the journal was written for."""
+    types = one(db, "SELECT value FROM meta WHERE name = 'contact_types'")
+    return msgspec.json.decode(types, type=tuple[str, ...])
 
 
 # -- batches ---------------------------------------------------------------------------------
 
 
-def open_batches(db: sqlite3.Connection) -> list[OpenBatch]:
+def open_batches(db: Tables) -> list[OpenBatch]:
     """The batches without an end, oldest first."""
-    rows = db.execute(
-        "SELECT batch_id, kind, keys, job, accepted_at FROM batches"
-        " WHERE keys IS NOT NULL ORDER BY id"
-    )
     return [
         OpenBatch(
-            Batch(_unpack_id(batch_id), kind, tuple(map(_unpack_id, _decode_keys(keys)))),
-            None if job is None else _decode_job(job),
+            Batch(batch_id, kind, tuple(map(unpack_key, split_keys(keys)))),
+            None if job is None else unpack_job(job),
             accepted_at,
+            intended_at,
+            reason,
         )
-        for batch_id, kind, keys, job, accepted_at in rows
+        for batch_id, kind, keys, job, accepted_at, intended_at, reason in db.execute(
+            "SELECT batch_id, kind, keys, job, accepted_at, created_at, reason FROM open"
+            " ORDER BY id"
+        )
     ]
 
 
-def intend(db: sqlite3.Connection, batch: Batch, now: float) -> None:
+def reopen_unsettled(db: Tables) -> None:
+    """Opens every batch that ended unsettled again, as long as someone in it is unsettled."""
+    lost = {
+        row: (batch_id, split_keys(keys)) for row, batch_id, keys in db.execute(_LOST).fetchall()
+    }
+    unsettled = _unsettled(db, [key for _, keys in lost.values() for key in keys])
+    for row, (batch_id, keys) in lost.items():
+        still = [key for key in keys if key in unsettled]
+        if still:
+            _reopen(db, row, batch_id, still)
+
+
+def intend(db: Tables, batch: Batch, now: float) -> None:
     """Opens a batch."""
-    batch_id = _pack_id(batch.batch_id)
-    db.execute("DELETE FROM batches WHERE batch_id = ? AND state = 'withdrawn'", (batch_id,))
-    if one(db, "SELECT EXISTS (SELECT 1 FROM batches WHERE batch_id = ?)", batch_id):
+    if batch.batch_id in db.open:
         raise JournalError(f"it holds the batch {batch.batch_id} already")
-    keys = [_pack_id(key) for key in batch.keys]
-    row = db.execute(
-        "INSERT INTO batches (batch_id, kind, state, size, keys, created_at)"
-        " VALUES (?, ?, 'intended', ?, ?, ?)",
-        (batch_id, batch.kind, len(keys), _encode(keys), now),
-    ).lastrowid
-    for portion in _portions(keys):
-        db.execute(_REOPEN, (row, *portion))
-
-
-def accepted(db: sqlite3.Connection, batch_id: str, job: RedeemJob, now: float) -> None:
-    """Adds the job to an open batch."""
-    row, _, _ = _open_row(db, batch_id)
+    people = pack_keys(batch.keys)
+    row = db.last_request + 1
     db.execute(
-        "UPDATE batches SET state = 'accepted', job = ?, redeem_query_id = ?, accepted_at = ?"
-        " WHERE id = ?",
-        (_encode(job), job.redeem_query_id, now, row),
+        "INSERT INTO open (id, batch_id, kind, created_at, keys) VALUES (?, ?, ?, ?, ?)",
+        (row, batch.batch_id, batch.kind, now, people.stored),
     )
+    db.last_request = row
+    db.open[batch.batch_id] = OpenRow(row, batch.kind, now, people)
+    db.hold(people.each, row)
 
 
-def withdraw(db: sqlite3.Connection, batch_id: str, now: float) -> None:
+def accepted(db: Tables, batch_id: str, job: RedeemJob, now: float) -> None:
+    """Adds the job to an open batch."""
+    entry = _entry(db, batch_id)
+    packed = pack_job(job)
+    db.execute("UPDATE open SET job = ?, accepted_at = ? WHERE id = ?", (packed, now, entry.row))
+    entry.job, entry.query, entry.accepted_at = packed, job.redeem_query_id, now
+
+
+def withdraw(db: Tables, batch_id: str, now: float) -> None:
     """Closes a batch that was not carried out; one that is not open is left alone."""
     with contextlib.suppress(NotOpenError):
-        row, _, _ = _open_row(db, batch_id)
-        _close(db, row, "withdrawn", now)
+        entry = _entry(db, batch_id)
+        _end(db, batch_id, entry, "withdrawn", now)
+        if entry.lost is not None:
+            _forget(db, batch_id, entry.people.each)
 
 
 def settle(
-    db: sqlite3.Connection,
+    db: Tables,
     batch_id: str,
     results: Mapping[str, Settled],
     charged: Number,
     now: float,
 ) -> None:
     """Closes a batch with a result for each person."""
-    row, _, query_id = _open_row(db, batch_id)
-    _close(db, row, "settled", now, charged=charged)
-    db.executemany(
-        "INSERT OR REPLACE INTO people (key, batch, status, person, emails, phones, error, query)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            (
-                _pack_id(key),
-                row,
-                _STATUSES.index(end.status) + 1,
-                _SAME if end.people_search_id == key else _pack_optional(end.people_search_id),
-                _pack_contacts(end.emails),
-                _pack_contacts(end.phones),
-                end.error,
-                _SAME if end.redeem_query_id == query_id else end.redeem_query_id,
-            )
-            for key, end in results.items()
-        ),
-    )
+    entry = _entry(db, batch_id)
+    people = pack_keys(tuple(results))
+    _end(db, batch_id, entry, "settled", now, charged=charged, keys=people.stored, results=results)
+    db.note_ends(people.each, db.last_end)
+    db.release(people.each)
 
 
-def unsettle(db: sqlite3.Connection, batch_id: str, reason: str, now: float) -> None:
+def unsettle(db: Tables, batch_id: str, reason: str, now: float) -> None:
     """Closes a batch whose fate is unknown; one that is not open is left alone."""
     with contextlib.suppress(NotOpenError):
-        row, keys, _ = _open_row(db, batch_id)
-        _close(db, row, "unsettled", now, reason=reason)
-        db.executemany(
-            "INSERT OR REPLACE INTO people (key, batch, status) VALUES (?, ?, ?)",
-            ((key, row, _UNSETTLED) for key in _decode_keys(keys)),
-        )
+        entry = _entry(db, batch_id)
+        keys = entry.people.each
+        known = db.newest(keys)
+        unsettled = _unsettled(db, keys)
+        # Whoever got a result from another batch keeps it.
+        concerned = [
+            key
+            for key in keys
+            if key not in known or key in unsettled or db.held_by(key) == entry.row
+        ]
+        held = None if len(concerned) == len(keys) else join_keys(concerned)
+        _end(db, batch_id, entry, "unsettled", now, reason=reason, held=held)
+        db.note_ends(concerned, db.last_end)
+        # Another open batch with them was sent when nothing was known of them.
+        db.release([key for key in concerned if key not in known])
 
 
-def _open_row(db: sqlite3.Connection, batch_id: str) -> tuple[int, bytes, str | None]:
-    row: tuple[int, bytes, str | None] | None = db.execute(
-        "SELECT id, keys, redeem_query_id FROM batches WHERE batch_id = ? AND keys IS NOT NULL",
-        (_pack_id(batch_id),),
-    ).fetchone()
-    if row is None:
+def _entry(db: Tables, batch_id: str) -> OpenRow:
+    entry = db.open.get(batch_id)
+    if entry is None:
         raise NotOpenError(f"it holds no open batch {batch_id}")
-    return row
+    return entry
 
 
-def _close(
-    db: sqlite3.Connection,
-    row: int,
+def _end(
+    db: Tables,
+    batch_id: str,
+    entry: OpenRow,
     state: str,
     now: float,
     *,
     charged: Number | None = None,
     reason: str | None = None,
+    held: Key | None = None,
+    keys: Key | None = None,
+    results: Mapping[str, Settled] | None = None,
 ) -> None:
+    """Moves a batch to those with an end; ends from before stand again, until others are noted."""
+    row = db.last_end + 1
+    counts = (None, None, None) if results is None else _counts(results)
+    # The request of an unsettled one may still be looked for.
+    is_lost = state == "unsettled"
     db.execute(
-        "UPDATE batches SET state = ?, keys = NULL, job = NULL, ended_at = ?, charged = ?,"
-        " reason = ? WHERE id = ?",
-        (state, now, charged, reason, row),
+        _END,
+        (
+            *(row, state, batch_id, entry.kind, entry.created_at, entry.accepted_at, now),
+            *(entry.query, charged, *counts, reason),
+            *(
+                (entry.row, entry.job, held, entry.people.stored)
+                if is_lost
+                else (None, None, None, keys)
+            ),
+            None if results is None else pack_results(results),
+        ),
     )
-    # Ends from before stand again, until new ones replace them.
-    db.execute("UPDATE people SET reopened_by = NULL WHERE reopened_by = ?", (row,))
+    db.execute("DELETE FROM open WHERE id = ?", (entry.row,))
+    db.last_end = row
+    del db.open[batch_id]
+    db.drop(entry)
+
+
+def _counts(results: Mapping[str, Settled]) -> tuple[int, int, int]:
+    statuses = [end.status for end in results.values()]
+    return statuses.count("found"), statuses.count("empty"), statuses.count("rejected")
+
+
+# -- what is lost ----------------------------------------------------------------------------
+
+
+def _unsettled(db: Tables, keys: Sequence[Key]) -> dict[Key, int]:
+    """Those whose answer is lost, and the batch that is told of."""
+    newest = db.newest(keys)
+    lost = {row for row in set(newest.values()) if isinstance(db.end(row)[1], Unsettled)}
+    return {key: row for key, row in newest.items() if row in lost}
+
+
+def _reopen(db: Tables, lost: int, batch_id: str, still: Sequence[Key]) -> None:
+    db.execute(
+        "INSERT INTO open (id, batch_id, kind, created_at, accepted_at, job, reason, lost, keys,"
+        " held) SELECT request, batch_id, kind, created_at, accepted_at, job, reason, id, keys, ?"
+        " FROM batches WHERE id = ?",
+        (join_keys(still), lost),
+    )
+    # It stays what its people are told, should it end without a word of them.
+    db.execute("UPDATE batches SET state = 'reopened' WHERE id = ?", (lost,))
+    row, kind, created_at, accepted_at, job, query, keys = db.execute(
+        "SELECT request, kind, created_at, accepted_at, job, redeem_query_id, keys FROM batches"
+        " WHERE id = ?",
+        (lost,),
+    ).fetchone()
+    people = People(keys, split_keys(keys))
+    db.open[batch_id] = OpenRow(
+        row, kind, created_at, people, accepted_at, job, query, lost, is_shared=True
+    )
+    db.hold(still, row)
+
+
+def _forget(db: Tables, batch_id: str, keys: Sequence[Key]) -> None:
+    """Makes people unknown, unless the answer to yet another batch with them is lost."""
+    unsettled = _unsettled(db, keys)
+    by_it = {
+        row
+        for row in set(unsettled.values())
+        if one(db, "SELECT batch_id FROM batches WHERE id = ?", row) == batch_id
+    }
+    forgotten: dict[Key, int | None] = {k: None for k, row in unsettled.items() if row in by_it}
+    if not forgotten:
+        return
+    for row, _, packed in db.execute(_LOST).fetchall():
+        for key in split_keys(packed):
+            if key in forgotten:
+                forgotten[key] = row
+    db.replace_ends(forgotten)
 
 
 # -- people ----------------------------------------------------------------------------------
 
 
-def lookup(db: sqlite3.Connection, keys: Sequence[str]) -> dict[str, Settled | Unsettled]:
-    """What is known of these people."""
+def lookup(
+    db: Tables, keys: Sequence[str], newer_than: float | None = None
+) -> dict[str, Settled | Unsettled]:
+    """What is known of these people, results from before `newer_than` left out."""
+    since = NEVER if newer_than is None else newer_than
+    packed = pack_keys(tuple(keys)).each
+    newest = db.newest(packed)
+    if not newest:
+        return {}
     ends: dict[str, Settled | Unsettled] = {}
-    for portion in _portions([_pack_id(key) for key in keys]):
-        for row in db.execute(_LOOKUP, portion):
-            key = _unpack_id(row[0])
-            ends[key] = _end(key, row)
+    last, at, end = None, NEVER, None
+    for text, key in zip(keys, packed, strict=True):
+        row = newest.get(key)
+        if row is None or db.is_held(key):
+            continue
+        if row != last:  # those of a batch mostly come together
+            at, end = db.end(row)
+            last = row
+        if isinstance(end, Unsettled):
+            ends[text] = end
+        elif end is not None and at >= since:
+            ends[text] = end.of(key, text)
     return ends
 
 
-def _end(key: str, row: tuple[Any, ...]) -> Settled | Unsettled:
-    _, status, person, emails, phones, error, query, batch_query, reason = row
-    if status == _UNSETTLED:
-        return Unsettled(reason, batch_query)
-    if person is not None:
-        person = key if person == _SAME else _unpack_id(person)
-    return Settled(
-        _STATUSES[int(status) - 1],
-        people_search_id=person,
-        emails=_unpack_contacts(emails),
-        phones=_unpack_contacts(phones),
-        redeem_query_id=batch_query if query == _SAME else query,
-        error=error,
-    )
+def unsettled_people(db: Tables) -> list[str]:
+    """Everyone whose answer is lost, each once."""
+    unanswered = [entry.people.each for entry in db.open.values() if entry.job is None]
+    people = dict.fromkeys(key for keys in unanswered for key in keys)
+    for keys in lost_people(db).values():
+        people.update(dict.fromkeys(keys))
+    return [unpack_key(key) for key in people]
 
 
-# -- values ----------------------------------------------------------------------------------
-
-
-def one(db: sqlite3.Connection, statement: str, *values: object) -> Any:
-    """The first value of the first row."""
-    return db.execute(statement, values).fetchone()[0]
-
-
-def _contact_types(db: sqlite3.Connection) -> tuple[str, ...]:
-    types = one(db, "SELECT value FROM meta WHERE name = 'contact_types'")
-    return msgspec.json.decode(types, type=tuple[str, ...])
-
-
-def _portions(keys: Sequence[bytes | str]) -> Iterator[list[bytes | str | None]]:
-    for start in range(0, len(keys), _KEYS_AT_ONCE):
-        portion: list[bytes | str | None] = [*keys[start : start + _KEYS_AT_ONCE]]
-        yield portion + [None] * (_KEYS_AT_ONCE - len(portion))
-
-
-def _pack_id(text: str) -> bytes | str:
-    with contextlib.suppress(ValueError):
-        packed = uuid.UUID(text)
-        if str(packed) == text:  # and not one of the other spellings
-            return packed.bytes
-    return text
-
-
-def _unpack_id(packed: bytes | str) -> str:
-    return packed if isinstance(packed, str) else str(uuid.UUID(bytes=packed))
-
-
-def _pack_optional(text: str | None) -> bytes | str | None:
-    return None if text is None else _pack_id(text)
-
-
-def _pack_contacts(contacts: Sequence[Contact]) -> bytes | None:
-    if not contacts:
-        return None
-    return _encode([(contact.value, contact.type, contact.status) for contact in contacts])
-
-
-def _unpack_contacts(packed: bytes | None) -> tuple[Contact, ...]:
-    return () if packed is None else tuple(Contact(*row) for row in _decode_contacts(packed))
+def lost_people(db: Tables) -> dict[str, list[Key]]:
+    """Those whose answer is lost, by the reason, but for those an open batch asks for again."""
+    people: dict[str, list[Key]] = {}
+    for row, reason, packed in db.execute(
+        f"SELECT id, reason, COALESCE(held, keys) FROM batches WHERE {_WAS_LOST} ORDER BY id"  # noqa: S608 - a constant
+    ).fetchall():
+        keys = split_keys(packed)
+        newest = db.newest(keys)
+        concerned = [key for key in keys if newest.get(key) == row and not db.is_held(key)]
+        people.setdefault(reason, []).extend(concerned)
+    return people

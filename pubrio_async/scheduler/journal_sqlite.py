@@ -8,8 +8,8 @@ of them. Each caller goes on when its own step is on the disk, and never before.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
-import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from pubrio_async._clock import Clock, SystemClock
 from pubrio_async.models import RedeemJob
 from pubrio_async.models.redeem import Number
+from pubrio_async.scheduler import journal_figures as figures
 from pubrio_async.scheduler import journal_rows as rows
 from pubrio_async.scheduler.journal import (
     Batch,
@@ -27,8 +28,12 @@ from pubrio_async.scheduler.journal import (
     Unsettled,
 )
 from pubrio_async.scheduler.journal_file import JournalFile, Step
+from pubrio_async.scheduler.journal_tables import Tables
 
 _T = TypeVar("_T")
+
+_IDLE_S = 0.0001
+_GATHER_S = 0.01
 
 
 class SqliteJournal:
@@ -43,6 +48,8 @@ class SqliteJournal:
         clock: Where the times in the journal come from; None for the machine's clock.
         origin: Which API the people are bought at, such as its base URL. A journal written for
             another one is refused: made-up contacts of a sandbox must not pass for bought ones.
+        is_durable: Whether a step is on the disk when it returns; without it the file need not
+            survive a crash, and is not waited for.
     """
 
     _thread: ThreadPoolExecutor
@@ -53,11 +60,13 @@ class SqliteJournal:
         clock: Clock | None = None,
         *,
         origin: str | None = None,
+        is_durable: bool = True,
     ) -> None:
         self._path = os.fspath(path)
         self._clock: Clock = clock or SystemClock()
+        self._last = -math.inf
         self._origin = origin
-        self._file = JournalFile(self._path)
+        self._file = JournalFile(self._path, is_durable=is_durable)
         self._in_use = False
         self._waiting: list[tuple[Step, asyncio.Future[Any]]] = []
         self._busy = False
@@ -80,10 +89,11 @@ class SqliteJournal:
         if self._in_use:
             await self._carry_out(lambda db: rows.check_types(db, types))
             return
+        self._last = -math.inf
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pubrio-journal")
         self._in_use = self._busy = True
         opening = asyncio.get_running_loop().run_in_executor(
-            self._thread, self._file.open, types, self._origin, self._clock.wall()
+            self._thread, self._file.open, types, self._origin, self._now()
         )
         opening.add_done_callback(self._opened)
         try:
@@ -93,51 +103,66 @@ class SqliteJournal:
             self._begin_to_close()
             raise
 
-    async def lookup(self, keys: Sequence[str]) -> Mapping[str, Settled | Unsettled]:
+    async def lookup(
+        self, keys: Sequence[str], newer_than: float | None = None
+    ) -> Mapping[str, Settled | Unsettled]:
         """What is known of these people."""
-        return await self._carry_out(lambda db: rows.lookup(db, keys))
+        return await self._carry_out(lambda db: rows.lookup(db, keys, newer_than))
 
     async def open_batches(self) -> Sequence[OpenBatch]:
         """The batches without an end, oldest first."""
         return await self._carry_out(rows.open_batches)
 
+    async def unsettled_people(self) -> Sequence[str]:
+        """Everyone whose answer is lost."""
+        return await self._carry_out(rows.unsettled_people)
+
+    async def reopen_unsettled(self) -> None:
+        """Opens every batch that ended unsettled again, as long as someone in it still is."""
+        await self._carry_out(rows.reopen_unsettled)
+
     async def intend(self, batch: Batch) -> None:
         """Writes down that this batch is about to be sent."""
-        now = self._clock.wall()
+        now = self._now()
         await self._carry_out(lambda db: rows.intend(db, batch, now))
 
     async def accepted(self, batch_id: str, job: RedeemJob) -> None:
         """Writes down the id of the job."""
-        now = self._clock.wall()
+        now = self._now()
         await self._carry_out(lambda db: rows.accepted(db, batch_id, job, now))
 
     async def withdraw(self, batch_id: str) -> None:
         """Writes down that the batch was surely not carried out."""
-        now = self._clock.wall()
+        now = self._now()
         await self._carry_out(lambda db: rows.withdraw(db, batch_id, now))
 
     async def settle(self, batch_id: str, results: Mapping[str, Settled], charged: Number) -> None:
         """Writes down the end of the batch."""
-        now = self._clock.wall()
+        now = self._now()
         await self._carry_out(lambda db: rows.settle(db, batch_id, results, charged, now))
 
     async def unsettle(self, batch_id: str, reason: str) -> None:
         """Writes down that the answer to the batch is lost."""
-        now = self._clock.wall()
+        now = self._now()
         await self._carry_out(lambda db: rows.unsettle(db, batch_id, reason, now))
 
     async def summary(self) -> JournalSummary:
         """The figures of the journal."""
-        return await self._carry_out(rows.summary)
+        return await self._carry_out(figures.summary)
 
     async def close(self) -> None:
         """Carries out what was asked for before, and lets go of the file; safe to call twice."""
         if self._in_use:
             await asyncio.shield(self._begin_to_close())
 
+    def _now(self) -> float:
+        # Should the clock be set back, what is written later still counts as newer.
+        self._last = max(self._last, self._clock.wall())
+        return self._last
+
     # -- the thread's work, group by group -----------------------------------------------
 
-    async def _carry_out(self, step: Callable[[sqlite3.Connection], _T]) -> _T:
+    async def _carry_out(self, step: Callable[[Tables], _T]) -> _T:
         if not self._in_use or self._closed is not None:
             raise self._file.error("it is not open")
         done: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
@@ -148,8 +173,25 @@ class SqliteJournal:
     def _soon(self) -> None:
         if not self._busy:
             self._busy = True
-            # Not at once: everyone who is about to ask in this turn of the loop comes along.
-            asyncio.get_running_loop().call_soon(self._next)
+            self._gather()
+
+    def _gather(self) -> None:
+        # Not at once: everyone who is about to ask in this turn of the loop comes along.
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        loop.call_soon(self._look_around, now, now)
+
+    def _look_around(self, began: float, last: float) -> None:
+        """Lets steps gather as long as the loop is busy; handing a group over costs more than most.
+
+        Once a turn of the loop brings nothing else to do, nobody is kept waiting.
+        """
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        if now - last < _IDLE_S or now - began > _GATHER_S or not self._waiting:
+            self._next()
+        else:
+            loop.call_soon(self._look_around, began, now)
 
     def _next(self) -> None:
         run_in_executor = asyncio.get_running_loop().run_in_executor
@@ -174,7 +216,7 @@ class SqliteJournal:
                 done.set_exception(outcome)
             else:
                 done.set_result(outcome)
-        self._next()
+        self._gather()
 
     def _opened(self, opening: asyncio.Future[None]) -> None:
         failure = opening.exception()

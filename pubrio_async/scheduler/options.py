@@ -22,6 +22,9 @@ class RunOptions(Struct, frozen=True, kw_only=True):
         unreachable_after: Seconds the API may be unreachable before the run ends.
         refused_after: Seconds of nothing but refusals with 429 after which the run ends.
         max_workers: Most requests of the run under way at once.
+        max_age: Seconds after which what the journal knows is bought again; None for never.
+        reopen: Whether to look again for answers that earlier runs have given up.
+        resend: Whether people whose answer was lost are sent again.
     """
 
     contact_types: Sequence[str]
@@ -33,3 +36,6 @@ class RunOptions(Struct, frozen=True, kw_only=True):
     unreachable_after: float = 120.0
     refused_after: float = 4000.0
     max_workers: int = 32
+    max_age: float | None = None
+    reopen: bool = False
+    resend: bool = False

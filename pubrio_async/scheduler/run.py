@@ -2,7 +2,8 @@
 
 The scheduler's promises:
 
-1. Nothing is paid twice. A request that may have reached the API is never sent again on its own.
+1. Nothing is paid twice. A request that may have reached the API is never sent again on its own;
+   what became of it is looked up in the API's request log.
 2. Nothing paid is lost. Intent, job id and result are in the journal before the next step.
 3. No rate limit is overrun.
 4. No budget is overrun.
@@ -15,11 +16,12 @@ The scheduler's promises:
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Self
 
 import anyio
+from msgspec import structs
 
 from pubrio_async._clock import Clock
 from pubrio_async._errors import ConfigurationError, PubrioError
@@ -36,7 +38,7 @@ _GRACE_S = 1.5
 
 
 class Run:
-    """Redeems a list of people; made by `client.redeem.many`.
+    """Redeems a list of people; made by `client.redeem.many` and `client.redeem.resolve`.
 
         async with client.redeem.many(people, people_contact_types=["email-work"]) as run:
             async for outcome in run:
@@ -50,9 +52,9 @@ class Run:
 
     def __init__(
         self,
-        people: People,
+        people: People | None,
         *,
-        verbs: Verbs,
+        verbs: Callable[[Sequence[str]], Verbs],
         limiter: RateLimiter,
         journal: Journal,
         options: RunOptions,
@@ -109,19 +111,25 @@ class Run:
         if self._engine is not None:
             msg = "a run is used once; call redeem.many again"
             raise ConfigurationError(msg)
-        await self._journal.open(self._options.contact_types)
+        options = self._options
+        await self._journal.open(options.contact_types)
         try:
+            people = self._people
+            if people is None:
+                types = (await self._journal.summary()).contact_types
+                options = structs.replace(options, contact_types=types)
+                people = await self._journal.unsettled_people()
             budget: Budget = NoBudget()
             if self._max_credits is not None:
-                worst = (await self._prices()).worst_case(self._options.contact_types)
+                worst = (await self._prices()).worst_case(options.contact_types)
                 budget = CreditBudget(self._max_credits, worst)
             self._engine = Engine(
-                source=Source(self._people, self._options.batch_size),
-                verbs=self._verbs,
+                source=Source(people, options.batch_size),
+                verbs=self._verbs(options.contact_types),
                 limiter=self._limiter,
                 journal=self._journal,
                 budget=budget,
-                options=self._options,
+                options=options,
                 clock=self._clock,
                 rng=self._rng,
             )

@@ -1,15 +1,11 @@
-"""The two steps of a batch, submit and poll, and what each possible end of them means.
-
-Every step goes through the journal: the intent before the submit, the job's id as soon as it is
-read, the result before it is handed over.
-"""
+"""The steps of a run: submit, poll, look into the log; and what each reply to them means."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Coroutine, Sequence
-from typing import Any
+from collections import Counter
+from typing import TypeGuard
 
 from pubrio_async._clock import Clock
 from pubrio_async._errors import (
@@ -17,7 +13,6 @@ from pubrio_async._errors import (
     BadRequestError,
     DecodeError,
     InsufficientCreditsError,
-    JournalError,
     NotFoundError,
     NotSentError,
     PermissionDeniedError,
@@ -28,21 +23,23 @@ from pubrio_async._errors import (
     ServerError,
 )
 from pubrio_async._phase import Phase
-from pubrio_async.models import RedeemedPerson, RedeemJob
-from pubrio_async.models.redeem import Number
+from pubrio_async.models import RedeemJob, RedeemPeopleReply
 from pubrio_async.scheduler.board import Board, Job, Verbs
 from pubrio_async.scheduler.budget import Budget
-from pubrio_async.scheduler.halving import Halving
-from pubrio_async.scheduler.intake import Intake
-from pubrio_async.scheduler.journal import Batch, Journal, Settled
-from pubrio_async.scheduler.outbox import Outbox, Tally
-from pubrio_async.scheduler.policy import estimated_seconds, first_wait, next_wait
-from pubrio_async.scheduler.settling import settled_people
+from pubrio_async.scheduler.ends import Ends
+from pubrio_async.scheduler.journal import Batch
+from pubrio_async.scheduler.logbook import Finding, Lost
+from pubrio_async.scheduler.outbox import Tally
+from pubrio_async.scheduler.policy import estimated_seconds, next_wait
+from pubrio_async.scheduler.reconcile import Reconciler, why_unsettled
 
 _UNKNOWN_ID_GRACE_S = 60.0
 _POLL_FAILURES = 10
 _HOPELESS_REFUSALS = 20
 _PAYLOAD_TOO_LARGE = 413
+# Refused with 429 so often, and no answer came through in between.
+_MOST_REFUSALS = 10
+_MOST_LOG_REFUSALS = 3
 
 
 class Steps:
@@ -52,29 +49,27 @@ class Steps:
         self,
         *,
         verbs: Verbs,
-        journal: Journal,
+        ends: Ends,
         budget: Budget,
-        intake: Intake,
-        outbox: Outbox,
         tally: Tally,
         board: Board,
+        reconciler: Reconciler,
         clock: Clock,
         job_timeout: float,
         rng: random.Random,
     ) -> None:
         self._verbs = verbs
-        self._journal = journal
+        self._ends = ends
         self._budget = budget
-        self._intake = intake
-        self._outbox = outbox
         self._tally = tally
         self._board = board
+        self._reconciler = reconciler
         self._clock = clock
         self._job_timeout = job_timeout
         self._rng = rng
-        self._intended: set[str] = set()
-        self._halving = Halving()
-        self._accepted_any = False
+        self._worked = False
+        self._log_refusals = 0
+        self._found_refusals: Counter[str] = Counter()
         self._refused_alone = 0
         self._under_way = 0
         self._proven = False
@@ -97,30 +92,44 @@ class Steps:
 
         One request is enough to learn that the key is refused or a batch is too large.
         """
-        self._proven = self._proven or (self._accepted_any and not self._halving.is_open)
+        self._proven = self._proven or (self._ends.accepted_any and not self._ends.halving.is_open)
         return self._proven or not self._under_way
 
     async def _submit(self, batch: Batch, ticket: int) -> None:
         phase = Phase()
+        sent_at = 0.0
         try:
-            if not await self._intend(batch, ticket):
+            if not await self._ends.intend(batch, ticket):
                 return
+            sent_at = self._clock.now()
+            self._reconciler.sent(batch, sent_at)
             reply = await self._verbs.submit(batch.kind, batch.keys, ticket, phase)
         except asyncio.CancelledError:
-            await self._interrupted(batch, phase)
+            await self._interrupted(batch, phase, sent_at)
             raise
         except PubrioError as error:
             self._count(phase)
-            await self._submit_failed(batch, error)
+            if _may_have_worked(error):
+                if isinstance(error, ResponseError):
+                    self._board.reached()
+                self._lost(batch, str(error), sent_at)
+            else:
+                await self._submit_failed(batch, error)
             return
         self._count(phase)
+        self._worked = True
         self._board.reached()
+        await self._answered(batch, reply)
+
+    async def _answered(
+        self, batch: Batch, reply: RedeemJob | RedeemPeopleReply, age_s: float = 0.0
+    ) -> None:
         if isinstance(reply, RedeemJob):
-            await self._accepted(batch, reply)
+            await self._ends.accepted(batch, reply, age_s)
         else:
             charged = reply.profile.charged if reply.profile else None
             self._tally.charge(reply.profile)
-            await self._settle(batch, reply.peoples or (), charged, None)
+            await self._ends.settle(batch, reply.peoples or (), charged, None)
 
     async def poll(self, job: Job, ticket: int) -> None:
         """Asks once for the state of a job.
@@ -140,6 +149,7 @@ class Steps:
             await self._poll_failed(job, error)
             return
         self._count(phase, poll=True)
+        self._worked = True
         self._board.reached()
         job.failures = 0
         if not reply.is_completed:
@@ -147,83 +157,12 @@ class Steps:
             return
         charged = reply.profile.charged if reply.profile else None
         self._tally.charge(reply.profile)
-        await self._settle(job.batch, reply.peoples or (), charged, job.query_id)
-
-    def intends(self, batch: Batch) -> bool:
-        """True if the journal holds an intent for this batch."""
-        return batch.batch_id in self._intended
-
-    async def withdraw(self, batch: Batch) -> None:
-        """Gives up a batch that was surely not carried out."""
-        if batch.batch_id in self._intended:
-            self._intended.discard(batch.batch_id)
-            await self._note(self._journal.withdraw(batch.batch_id))
-
-    async def _intend(self, batch: Batch, ticket: int) -> bool:
-        """Writes the intent down; without it nothing is sent."""
-        if batch.batch_id in self._intended:
-            return True
-        # Before the write: one that is interrupted may be on the disk all the same.
-        self._intended.add(batch.batch_id)
-        try:
-            await self._journal.intend(batch)
-        except BaseException as error:
-            self._board.give_back(ticket)
-            if not isinstance(error, JournalError):
-                raise
-            self._intended.discard(batch.batch_id)
-            self._budget.release(len(batch.keys))
-            self._board.halt(error, keep_polling=True)
-            self._board.again(batch)
-            return False
-        return True
-
-    async def _note(self, step: Coroutine[Any, Any, None]) -> None:
-        """A step of the journal after the fact: what is known goes on even if it fails.
-
-        What has happened is written down and dealt with to its end: a cancellation is put off
-        until the worker has nothing in hand, see `Crew.dismiss`.
-        """
-        writing = asyncio.ensure_future(step)
-        while not writing.done():
-            try:
-                await asyncio.wait((writing,))
-            except asyncio.CancelledError:
-                continue
-        try:
-            writing.result()
-        except JournalError as error:
-            self._board.halt(error, keep_polling=True)
+        await self._ends.settle(job.batch, reply.peoples or (), charged, job.query_id)
 
     def _count(self, phase: Phase, *, poll: bool = False) -> None:
         self._tally.figures.requests += phase.sent
         if poll:
             self._tally.figures.polls += phase.sent
-
-    async def _accepted(self, batch: Batch, job: RedeemJob) -> None:
-        await self._note(self._journal.accepted(batch.batch_id, job))
-        self._intended.discard(batch.batch_id)
-        self._tally.figures.batches += 1
-        self._learn_size(batch)
-        now = self._clock.now()
-        watched = Job(batch, job, now)
-        wait = 0.0 if job.is_completed else first_wait(watched.estimate_s)
-        self._board.watch(watched, now + wait)
-
-    async def _settle(
-        self,
-        batch: Batch,
-        peoples: Sequence[RedeemedPerson],
-        charged: Number | None,
-        query_id: str | None,
-    ) -> None:
-        ends = settled_people(batch, peoples, query_id)
-        await self._note(self._journal.settle(batch.batch_id, ends, charged or 0))
-        self._intended.discard(batch.batch_id)
-        self._learn_size(batch)
-        self._budget.settle(len(batch.keys), charged)
-        for key in batch.keys:
-            self._outbox.settle(self._intake.take(key), ends[key])
 
     def _missed(self, job: Job, state: RedeemJob) -> None:
         job.misses += 1
@@ -242,6 +181,7 @@ class Steps:
         if isinstance(error, RateLimitedError):
             figures.rate_limited += 1
             figures.retries += 1
+            self._ends.refusals[batch.batch_id] += 1
             self._board.again(batch)
             self._budget.release(len(batch.keys))
             self._board.refused(error)
@@ -251,15 +191,11 @@ class Steps:
         if isinstance(error, NotSentError):
             if self._board.unreachable():
                 self._board.halt(error, keep_polling=False)
-                await self._fail(batch, str(error))
+                await self._ends.fail(batch, str(error))
             else:
                 self._budget.release(len(batch.keys))
                 self._board.again(batch)
-        elif isinstance(error, ResponseLostError | ServerError | DecodeError) or (
-            error.may_have_charged
-        ):
-            await self._unsettle(batch, str(error))
-        elif isinstance(error, ResponseError) and self._is_about_people(batch, error):
+        elif self._is_about_people(error, batch):
             await self._refused(batch, error)
         else:
             # First of all, so that nobody sends another one meanwhile.
@@ -269,41 +205,32 @@ class Steps:
                 error, ResponseError
             ):
                 self._board.halt(error, keep_polling=False)
-            await self._fail(batch, str(error))
+            await self._ends.fail(batch, str(error))
 
-    def _is_about_people(self, batch: Batch, error: ResponseError) -> bool:
+    def _is_about_people(self, error: PubrioError, batch: Batch) -> TypeGuard[ResponseError]:
         """Whether the refusal speaks of someone in the batch, or of its size."""
+        if not isinstance(error, ResponseError):
+            return False
         if isinstance(error, NotFoundError):
             # Unknown person or unknown path? Once anyone was accepted, the path is right.
-            return batch.kind == "single" and self._accepted_any
+            return batch.kind == "single" and self._ends.accepted_any
         return isinstance(error, BadRequestError) or error.status == _PAYLOAD_TOO_LARGE
 
     async def _refused(self, batch: Batch, error: ResponseError) -> None:
         """One bad row costs one row: the batch is halved until the guilty person stands alone."""
-        self._budget.release(len(batch.keys))
         if len(batch.keys) > 1:
-            await self.withdraw(batch)
+            self._budget.release(len(batch.keys))
+            await self._ends.withdraw(batch)
             self._tally.figures.retries += 1
-            first, second = self._halving.halve(batch)
+            first, second = self._ends.halving.halve(batch)
             self._board.again(second)
             self._board.again(first)
             return
-        self._halving.ended(batch)
-        self._intended.discard(batch.batch_id)
-        key = next(iter(batch.keys))
-        end = Settled("rejected", error=str(error))
-        await self._note(self._journal.settle(batch.batch_id, {key: end}, 0))
-        self._outbox.settle(self._intake.take(key), end)
+        await self._ends.reject(batch, error)
         self._refused_alone += 1
-        if not self._accepted_any and self._refused_alone >= _HOPELESS_REFUSALS:
+        if not self._ends.accepted_any and self._refused_alone >= _HOPELESS_REFUSALS:
             # Nobody was ever accepted: the request itself is wrong, not the people.
             self._board.halt(error, keep_polling=True)
-
-    def _learn_size(self, batch: Batch) -> None:
-        self._accepted_any = True
-        size = self._halving.accepted(batch)
-        if size is not None:
-            self._intake.batch_size = min(self._intake.batch_size, size)
 
     async def _poll_failed(self, job: Job, error: PubrioError) -> None:
         now = self._clock.now()
@@ -334,7 +261,7 @@ class Steps:
                 f"the API does not know job {job.query_id} any more ({error}); its people may "
                 "have been charged, and are not sent again"
             )
-            await self._unsettle(job.batch, reason)
+            await self._ends.unsettle(job.batch, reason)
             return
         job.failures += 1
         if job.failures >= _POLL_FAILURES and not unknown:
@@ -343,30 +270,97 @@ class Steps:
         wait = next_wait(None, job.failures, self._board.scarce(), self._rng.random())
         self._board.watch(job, now + wait)
 
-    async def _interrupted(self, batch: Batch, phase: Phase) -> None:
+    async def _interrupted(self, batch: Batch, phase: Phase, sent_at: float) -> None:
         self._count(phase)
         if phase.sent:
-            await self._unsettle(
+            self._lost(
                 batch,
-                "the run was interrupted while the request was under way; it may have been "
-                "charged, and is not sent again",
+                "The run was interrupted while the request was under way. It may have been "
+                "charged, so it is not sent again on its own: look for it in the API's request "
+                "log (api_keys.logs).",
+                sent_at,
             )
         else:
-            await self.withdraw(batch)
+            await self._ends.withdraw(batch)
             self._budget.release(len(batch.keys))
             self._board.again(batch)
 
-    async def _unsettle(self, batch: Batch, reason: str) -> None:
-        await self._note(self._journal.unsettle(batch.batch_id, reason))
-        self._intended.discard(batch.batch_id)
-        self._halving.ended(batch)
-        self._budget.settle(len(batch.keys), None)
-        for key in batch.keys:
-            self._outbox.fail(self._intake.take(key), "unsettled", reason)
+    def _lost(self, batch: Batch, reason: str, sent_at: float) -> None:
+        # Refusals found in the log are not found there again.
+        refused = self._ends.refusals[batch.batch_id] - self._found_refusals[batch.batch_id]
+        self._board.lost(Lost(batch, reason, sent_at, self._clock.now(), refused))
 
-    async def _fail(self, batch: Batch, reason: str) -> None:
-        await self.withdraw(batch)
-        self._halving.ended(batch)
-        self._budget.release(len(batch.keys))
-        for key in batch.keys:
-            self._outbox.fail(self._intake.take(key), "failed", reason)
+    async def look(self, ticket: int) -> None:
+        """Asks the request log once about lost requests, and deals with what it tells.
+
+        Args:
+            ticket: The limiter's permit.
+        """
+        reconciler = self._reconciler
+        refused = reconciler.refused
+        phase = Phase()
+        try:
+            told = await reconciler.ask(ticket, phase)
+        except NotSentError as error:
+            self._tally.figures.retries += 1
+            if self._board.unreachable():
+                self._board.halt(error, keep_polling=False)
+            return
+        except AuthenticationError as error:
+            await self._log_refused(error)
+            return
+        finally:
+            self._count(phase)
+        self._tally.figures.rate_limited += reconciler.refused - refused
+        if phase.reply is not None:
+            self._board.reached()
+        for lost, finding in told:
+            if finding is None:
+                reason = why_unsettled(lost, self._clock.now(), reconciler.unreadable)
+                await self._ends.unsettle(lost.batch, reason)
+            else:
+                await self._found(lost, finding)
+
+    async def _log_refused(self, error: AuthenticationError) -> None:
+        """The key is refused: for everything, or is it the log alone that it may not read?"""
+        if self._worked:
+            for lost in self._reconciler.close(str(error)):
+                await self._ends.unsettle(
+                    lost.batch, why_unsettled(lost, self._clock.now(), str(error))
+                )
+            return
+        self._log_refusals += 1
+        if self._log_refusals >= _MOST_LOG_REFUSALS:
+            self._board.halt(error, keep_polling=False)
+
+    async def _found(self, lost: Lost, finding: Finding) -> None:
+        """What the log shows is taken for the answer that was lost."""
+        batch, answer = lost.batch, finding.answer
+        if not isinstance(answer, PubrioError):
+            await self._answered(batch, answer, finding.age_s)
+        elif _may_have_worked(answer) and not _cost_nothing(batch, answer, finding):
+            reason = f"{lost.reason} The request log shows: {answer}"
+            await self._ends.unsettle(batch, reason)
+        elif lost.is_inherited and not self._is_about_people(answer, batch):
+            # A key, a balance, a server may be other than it was then: sent again, it tells.
+            self._tally.figures.retries += 1
+            self._budget.release(len(batch.keys))
+            self._board.again(batch)
+        elif _may_have_worked(answer) or self._ends.refusals[batch.batch_id] >= _MOST_REFUSALS:
+            await self._ends.fail(batch, f"{answer} The request log shows that it cost nothing.")
+        else:
+            if isinstance(answer, RateLimitedError):
+                self._found_refusals[batch.batch_id] += 1
+            await self._submit_failed(batch, answer)
+
+
+def _cost_nothing(batch: Batch, error: PubrioError, finding: Finding) -> bool:
+    """Whether the log proves that a failure was free: only where contacts are paid at once."""
+    return isinstance(error, ServerError) and batch.kind == "single" and finding.credits == 0
+
+
+def _may_have_worked(error: PubrioError) -> bool:
+    """Whether the API may have carried the request out."""
+    return (
+        isinstance(error, ResponseLostError | ServerError | DecodeError) or error.may_have_charged
+    )

@@ -55,6 +55,20 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     return run
 
 
+LOST = "lost_after:/redeem/people/batch$:times=1"
+"""A batch that is carried out and whose answer is lost."""
+
+LOG_REFUSED = "400:/api_keys/logs:times=1"
+"""A request log that cannot be read, for the whole of the run that asks first."""
+
+
+@pytest.fixture
+def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lost requests are looked for at once, and not for long."""
+    monkeypatch.setattr("pubrio_async.scheduler.logbook._FIRST_LOOK_S", 0.02)
+    monkeypatch.setattr("pubrio_async.scheduler.logbook._LATER_LOOKS_S", (0.02, 0.02))
+
+
 class Served:
     """A server in a thread of its own."""
 

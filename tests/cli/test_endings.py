@@ -22,7 +22,7 @@ from pubrio_async.cli._exit import ExitCode, exit_code, exit_code_of
 from pubrio_async.models import Outcome, RunReport
 from pubrio_async.tables import PartFile, Sink, open_rows
 from pubrio_async.tables._sinks import JsonlSink
-from tests.cli.conftest import Api, Cli, ids, write_csv
+from tests.cli.conftest import LOG_REFUSED, LOST, Api, Cli, ids, write_csv
 
 REFUSED = AuthenticationError("no", status=401)
 POOR = InsufficientCreditsError("no", status=402)
@@ -137,15 +137,18 @@ def test_the_budget(cli: Cli, api: Api, out: Path, command: list[str]) -> None:
     assert sandbox.statistics().credits_charged <= 60
 
 
+@pytest.mark.usefixtures("quick_looks")
 def test_lost_answers_are_unsettled_and_not_sent_again(
     cli: Cli, api: Api, out: Path, command: list[str]
 ) -> None:
-    sandbox = api(faults=("lost_after:/redeem/people/batch$:times=1",))
+    sandbox = api(faults=(LOST, LOG_REFUSED))
     result = cli(*command)
 
     assert result.code == 3, result.err
     assert statuses(out)["unsettled"] == 10
     assert "10 rows unsettled: they may have been charged" in result.err
+    assert f"costs no credits: pubrio-async resolve {out}.journal" in result.err
+    assert "dashboard" not in result.err
     requests = sandbox.statistics().requests
 
     assert cli(*command).code == 3

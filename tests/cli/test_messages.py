@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pubrio_async import InsufficientCreditsError, NotSentError, PubrioError
-from pubrio_async.cli._messages import summary, what_next, why_stopped
+from pubrio_async.cli._messages import kept_output, summary, what_next, why, why_stopped
 from pubrio_async.cli._options import RedeemOptions
 from pubrio_async.models import RunReport
 
@@ -50,7 +50,27 @@ def test_the_resume_command_is_named_where_it_helps() -> None:
     for report in (RunReport(pending=1), RunReport(failed=1), RunReport(skipped=2)):
         assert "redeem in.csv -o out.csv --types phone" in advice(report, KEPT)
     assert "redeem" not in advice(RunReport(unsettled=1), KEPT)
+    assert "resolve out.csv.journal" in advice(RunReport(unsettled=1), KEPT)
+    assert "dashboard" in advice(RunReport(unsettled=1), NOT_KEPT)
+    made_up = RedeemOptions(input="in.csv", output="out.csv", types="phone", sandbox=True)
+    assert "The stand-in they were sent to has ended" in advice(RunReport(unsettled=1), made_up)
     assert "goes on from there" in advice(RunReport(found=1), KEPT, interrupted=True)
     assert "No journal was kept" in advice(RunReport(found=1), NOT_KEPT, interrupted=True)
     stdin = RedeemOptions(input="-", types="phone", journal="j")
     assert "(with the same input)" in advice(RunReport(pending=1), stdin)
+
+
+def test_reasons_are_ranked_and_bounded() -> None:
+    reasons = {"rare": 1, "usual": 1_200, **{f"other {number}": 2 for number in range(5)}}
+
+    lines = why(reasons, most=2)
+    assert lines[0] == "1,200 people: usual"
+    assert lines[2] == "9 people: 5 other reasons"
+    assert why({"one": 1}) == ["1 person: one"]
+    assert why({}) == []
+
+
+def test_what_to_know_about_the_output_of_a_run_whose_journal_failed() -> None:
+    assert "kept in out.csv.kept" in kept_output("out.csv", "out.csv.kept")
+    for unsaved in (kept_output(None, None), kept_output("out.csv", None)):
+        assert "Keep a copy of the output before running again" in unsaved

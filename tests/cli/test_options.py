@@ -6,7 +6,14 @@ import sys
 import pytest
 
 from pubrio_async import ConfigurationError
-from pubrio_async.cli._options import Order, ProgressStyle, RedeemOptions
+from pubrio_async.cli._options import (
+    Order,
+    ProgressStyle,
+    RedeemOptions,
+    ResolveOptions,
+    parse_age,
+    resolve_command,
+)
 
 
 def test_the_command_gives_the_options_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,6 +27,7 @@ def test_the_command_gives_the_options_again(monkeypatch: pytest.MonkeyPatch) ->
         rate="300/minute; 2400/hour",
         max_concurrency=4,
         journal="it's.db",
+        max_age="1.5h",
         max_credits=10,
         deadline=2.5,
         report="r.json",
@@ -31,9 +39,9 @@ def test_the_command_gives_the_options_again(monkeypatch: pytest.MonkeyPatch) ->
     assert shlex.split(options.command()) == [
         "pubrio-async", "redeem", "my people.csv", "-o", "out.csv", "--types", "phone,email-work",
         "--column", "who?", "--batch-size", "7", "--rate", "300/minute; 2400/hour",
-        "--max-concurrency", "4", "--journal", "it's.db", "--max-credits", "10",
-        "--deadline", "2.5", "--report", "r.json", "--order", "makespan", "--progress", "log",
-        "--sandbox",
+        "--max-concurrency", "4", "--journal", "it's.db", "--max-age", "1.5h",
+        "--max-credits", "10", "--deadline", "2.5", "--report", "r.json",
+        "--order", "makespan", "--progress", "log", "--sandbox",
     ]  # fmt: skip
 
 
@@ -69,3 +77,43 @@ def test_a_file_called_like_stdin_is_not_the_output() -> None:
     RedeemOptions(input="-", types="phone", output="x.csv", report="-").check()
     with pytest.raises(ConfigurationError, match="report and the output"):
         RedeemOptions(input="-", types="phone", output="x.csv", report="x.csv").check()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("45", 45), ("45s", 45), ("90m", 5_400), ("12h", 43_200), ("30d", 2_592_000),
+        ("2w", 1_209_600), ("0.5h", 1_800), (" 1 D ", 86_400), (None, None),
+    ],
+)  # fmt: skip
+def test_ages(text: str | None, seconds: float | None) -> None:
+    assert parse_age(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0", "0d", "-1", "1y", "d", "1d12h", "1e3", "nan", "inf"])
+def test_what_is_not_an_age(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="--max-age"):
+        parse_age(text)
+
+
+def test_an_age_without_a_journal_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="none is kept"):
+        RedeemOptions(input="-", types="phone", max_age="30d").check()
+    RedeemOptions(input="-", types="phone", max_age="30d", journal="j").check()
+
+
+def test_options_of_resolve_that_say_nothing_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="--yes"):
+        ResolveOptions(journal="j", yes=True).check()
+    with pytest.raises(ConfigurationError, match="--max-credits"):
+        ResolveOptions(journal="j", max_credits=5).check()
+    with pytest.raises(ConfigurationError, match="report and the journal"):
+        ResolveOptions(journal="j", report="j").check()
+    ResolveOptions(journal="j", resend=True, yes=True, max_credits=5, report="r").check()
+
+
+def test_the_command_that_resolves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/pubrio-async"])
+
+    assert resolve_command("a b.journal") == "pubrio-async resolve 'a b.journal'"
+    assert resolve_command("j", resend=True) == "pubrio-async resolve j --resend"

@@ -12,7 +12,7 @@ import pytest
 
 from pubrio_async.cli import _demo
 from pubrio_async.models import RunReport
-from tests.cli.conftest import Api, Cli, ids, write_csv
+from tests.cli.conftest import LOG_REFUSED, Api, Cli, ids, write_csv
 
 REPORT_KEYS = [
     *("rows", "unique", "found", "empty", "rejected", "failed", "pending", "unsettled", "skipped"),
@@ -76,8 +76,9 @@ def test_the_end_is_told_on_stderr(tmp_path: Path, cli: Cli, api: Api) -> None:
     assert "again" not in result.err
 
 
+@pytest.mark.usefixtures("quick_looks")
 def test_no_person_no_contact_and_no_key_is_told(tmp_path: Path, cli: Cli, api: Api) -> None:
-    sandbox = api(faults=("5xx_after:/redeem/people/batch$:times=1",))
+    sandbox = api(faults=("5xx_after:/redeem/people/batch$:times=1", LOG_REFUSED))
     people = ids(40)
     source = write_csv(tmp_path / "in.csv", people)
 
@@ -160,6 +161,18 @@ def test_running_it_again_pays_nothing_and_completes_the_output(
     assert cli(*command).code == 0
     assert out.read_text() == before
     assert sandbox.statistics().requests == requests
+
+
+def test_results_that_are_too_old_are_bought_again(tmp_path: Path, cli: Cli, api: Api) -> None:
+    sandbox = api()
+    source = write_csv(tmp_path / "in.csv", ids(20))
+    command = ("redeem", source, "-o", tmp_path / "out.csv", "--types", "email-work")
+    assert cli(*command).code == 0
+    assert cli(*command, "--max-age", "1h").code == 0
+    assert sandbox.statistics().repeated_people == 0
+
+    assert cli(*command, "--max-age", "0.000001").code == 0
+    assert sandbox.statistics().repeated_people == 20
 
 
 def test_a_journal_where_it_was_asked_for_or_none(tmp_path: Path, cli: Cli, api: Api) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from pubrio_async import AsyncPubrio, AuthenticationError, ConfigurationError, Outcome, Run
 from pubrio_async.sandbox import Fault, Sandbox, SandboxConfig, SandboxServer, SandboxTransport
+from pubrio_async.scheduler import logbook
 from pubrio_async.testing import VirtualClock, run_virtual
 
 TYPES = ["email-work", "phone"]
@@ -99,8 +100,13 @@ async def test_mixed_rows_over_a_real_socket_with_a_durable_journal(tmp_path: Pa
     "fault",
     ["lost_after", "5xx_after", "truncated", "garbage"],
 )
-async def test_a_lost_reply_over_a_real_socket_is_not_paid_twice(fault: Any) -> None:
+async def test_a_lost_reply_over_a_real_socket_is_not_paid_twice(
+    fault: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The seconds the API is given would be real ones.
+    monkeypatch.setattr(logbook, "_FIRST_LOOK_S", 0.02)
     sandbox = Sandbox(SandboxConfig(time_scale=0.02))
+    sandbox.add_fault(Fault(kind="400", path="/api_keys"))  # nor can the log be read
     sandbox.add_fault(Fault(kind=fault, path="/redeem/people/batch$", after=1, times=1))
     async with SandboxServer(sandbox) as server, AsyncPubrio("key", server.url) as pubrio:
         run = pubrio.redeem.many(people(50), people_contact_types=TYPES, batch_size=10)

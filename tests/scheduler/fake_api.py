@@ -24,6 +24,7 @@ from pubrio_async.models import (
 )
 from pubrio_async.scheduler.budget import Prices
 from pubrio_async.scheduler.journal import BatchKind, Journal, MemoryJournal
+from pubrio_async.scheduler.logbook import Answer, LogEntry, LogPage, LogRow
 from pubrio_async.scheduler.options import RunOptions
 from pubrio_async.testing import VirtualClock
 
@@ -42,11 +43,19 @@ class UnsentError(Exception):
         self.error = error
 
 
+class AfterWorkError(Exception):
+    """Wraps an error that ends a call after the API has carried it out."""
+
+    def __init__(self, error: PubrioError) -> None:
+        self.error = error
+
+
 class FakeApi:
     """Carries out what it is asked unless the scripts say otherwise.
 
     A script entry is consumed by each call: None lets it through, an error ends it (after it was
-    sent; wrapped in UnsentError, before), a callable gets the keys or job id and returns either.
+    sent; wrapped in UnsentError, before; in AfterWorkError, after it was carried out), a callable
+    gets the keys or job id and returns either.
     """
 
     def __init__(self, limiter: Limiter, *, latency: float = 0.1) -> None:
@@ -68,6 +77,11 @@ class FakeApi:
         self.most_open = 0
         self.events: list[tuple[str, Any]] = []
         self.empty: set[str] = set()
+        self.log: list[tuple[LogRow, LogEntry]] = []
+        self.log_error: PubrioError | None = None
+        self.log_delay = 0.0
+        self.log_zone_s = 0.0
+        self.looks: list[tuple[float, int | str]] = []
 
     async def submit(
         self, kind: BatchKind, keys: Sequence[str], ticket: int, phase: Phase
@@ -85,6 +99,51 @@ class FakeApi:
             raise
         finally:
             self.limiter.release(ticket, phase.sent)
+        answer = self._work(kind, keys)
+        self.note(kind, keys, answer)
+        if isinstance(scripted, AfterWorkError):
+            raise scripted.error
+        return answer
+
+    def note(self, kind: BatchKind, keys: Iterable[str], answer: Answer, **row: Any) -> None:
+        """Adds a request of this moment to the log."""
+        log_id = f"log-{len(self.log)}"
+        row = {"status": 200, "at": time_of_day() + self._now() + self.log_zone_s, **row}
+        self.log.append(
+            (
+                LogRow(log_id, kind, **row),
+                LogEntry(frozenset(keys), frozenset({"email-work"}), answer),
+            )
+        )
+
+    async def log_page(self, page: int, ticket: int, phase: Phase) -> LogPage:
+        self.events.append(("log_page", page))
+        await self._look(page, ticket, phase)
+        newest = time_of_day() + self._now() + self.log_zone_s - self.log_delay
+        rows = [row for row, _ in reversed(self.log) if row.at <= newest]
+        own = LogRow(f"page-{len(self.log)}", None, time_of_day() + self._now() + self.log_zone_s)
+        self.log.append((own, LogEntry(frozenset(), frozenset(), RedeemJob("none"))))
+        pages = max(1, -(-len(rows) // 25))
+        return LogPage(rows[(page - 1) * 25 : page * 25], len(rows), pages)
+
+    async def log_entry(self, row: LogRow, ticket: int, phase: Phase) -> LogEntry:
+        self.events.append(("log_entry", row.log_id))
+        await self._look(row.log_id, ticket, phase)
+        return next(entry for listed, entry in self.log if listed.log_id == row.log_id)
+
+    async def _look(self, about: int | str, ticket: int, phase: Phase) -> None:
+        try:
+            await self._travel(None, phase, about)
+            self.looks.append((self._now(), about))
+            if self.log_error is not None:
+                raise self.log_error
+        except RateLimitedError as error:
+            self.limiter.pause(ticket, error.retry_after)
+            raise
+        finally:
+            self.limiter.release(ticket, phase.sent)
+
+    def _work(self, kind: BatchKind, keys: Sequence[str]) -> RedeemJob | RedeemPeopleReply:
         if kind == "single":
             person = self._person(str(uuid.uuid5(uuid.NAMESPACE_URL, keys[0])), keys[0])
             return RedeemPeopleReply(
@@ -160,6 +219,11 @@ class FakeApi:
         return asyncio.get_running_loop().time()
 
 
+def time_of_day() -> float:
+    """Unix time at the start of the loop's clock, as `VirtualClock` has it."""
+    return VirtualClock().wall() - asyncio.get_running_loop().time()
+
+
 class Bench:
     """An API, a limiter and a way to make runs against them."""
 
@@ -173,7 +237,7 @@ class Bench:
 
     def run(
         self,
-        rows: Iterable[Any] | AsyncIterable[Any],
+        rows: Iterable[Any] | AsyncIterable[Any] | None,
         *,
         journal: Journal | None = None,
         max_credits: float | None = None,
@@ -184,12 +248,13 @@ class Bench:
             return Prices()
 
         options.setdefault("batch_size", 10)
+        options.setdefault("contact_types", ("email-work",))
         return Run(
             rows,
-            verbs=self.api,
+            verbs=lambda types: self.api,
             limiter=self.limiter,
             journal=journal or MemoryJournal(),
-            options=RunOptions(contact_types=("email-work",), **options),
+            options=RunOptions(**options),
             clock=self.clock,
             max_credits=max_credits,
             deadline=deadline,

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import pytest
 
-from pubrio_async import BadRequestError, JournalError, MemoryJournal, RateLimitedError
+from pubrio_async import (
+    BadRequestError,
+    JournalError,
+    MemoryJournal,
+    RateLimitedError,
+    ResponseLostError,
+)
 from pubrio_async.models import RedeemJob
 from pubrio_async.scheduler.journal import Batch, Settled
 from pubrio_async.testing import run_virtual
@@ -33,9 +39,9 @@ class Recording(MemoryJournal):
         await asyncio.sleep(0.01)
         self._events.append((name, about))
 
-    async def lookup(self, keys: Sequence[str]) -> Any:
+    async def lookup(self, keys: Sequence[str], newer_than: float | None = None) -> Any:
         await self._step("lookup", tuple(keys))
-        return await super().lookup(keys)
+        return await super().lookup(keys, newer_than)
 
     async def intend(self, batch: Batch) -> None:
         await self._step("intend", batch.keys)
@@ -174,6 +180,29 @@ def test_a_journal_that_fails_stops_the_spending_and_loses_nothing(
         assert isinstance(run.stopped_by, JournalError)
         assert set(bench.api.charged.values()) <= {1}
         assert journal.closed == 1
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(("step", "end"), [("settle", "found"), ("unsettle", "unsettled")])
+def test_what_could_not_be_written_down_is_told_to_later_rows_too(step: str, end: str) -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(10)
+        if end == "unsettled":
+            bench.api.on_submit.append(ResponseLostError("lost", may_have_charged=True))
+
+        async def twice() -> AsyncIterator[str]:
+            for row in rows:
+                yield row
+            await asyncio.sleep(300)
+            for row in rows:
+                yield row
+
+        run = bench.run(twice(), journal=Recording(bench.api.events, fails_at=step))
+        outcomes = await collect(run)
+        assert Counter(o.status for o in outcomes.values()) == {end: 20}
+        assert isinstance(run.stopped_by, JournalError)
+        assert len(bench.api.submits) == (end == "found")
 
     run_virtual(main())
 

@@ -182,9 +182,9 @@ def test_stop_leaves_an_input_alone_that_takes_too_long() -> None:
 
 def test_no_row_that_was_read_is_without_an_outcome_when_the_input_is_left() -> None:
     class Slow(MemoryJournal):
-        async def lookup(self, keys: Any) -> Any:
+        async def lookup(self, keys: Any, newer_than: float | None = None) -> Any:
             await asyncio.sleep(0.03)
-            return await super().lookup(keys)
+            return await super().lookup(keys, newer_than)
 
     async def main() -> None:
         for drain in (0.0, 0.01, 0.05, 0.5):

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pubrio_async.models import Contact, RedeemedPerson, RedeemJob
+from pubrio_async.models import Contact, RedeemedPerson
 from pubrio_async.scheduler.budget import CreditBudget, NoBudget, Prices
 from pubrio_async.scheduler.due import DueQueue
 from pubrio_async.scheduler.journal import Batch
 from pubrio_async.scheduler.outage import Outage
 from pubrio_async.scheduler.persons import NotAPersonError, is_url, person_key
-from pubrio_async.scheduler.policy import (
-    Scene,
-    choose,
-    estimated_seconds,
-    first_wait,
-    next_wait,
-    open_jobs_bound,
-    poll_at,
-)
 from pubrio_async.scheduler.settling import settled_people
 
 ID = "e37ccf38-ea8f-422e-9874-cb23b15e8fe4"
@@ -115,81 +105,6 @@ def test_clearing_the_due_items_returns_all_of_them() -> None:
     assert sorted(queue.clear()) == list(range(10))
     assert len(queue) == 0
     assert queue.next_due() is None
-
-
-@pytest.mark.parametrize(
-    ("amount", "unit", "seconds"),
-    [
-        (6, "second", 6),
-        (6, " Seconds ", 6),
-        (1.5, "minute", 90),
-        (2, "hours", 3600),
-        (500, "milliseconds", 0.5),
-        (500, "ms", 0.5),
-        (2, "mins", 120),
-        (0, "second", 0.2),
-        (-4, "second", 0.2),
-        (None, "second", None),
-        (6, None, None),
-        (6, "moon", None),
-    ],
-)
-def test_estimates_in_seconds(amount: Any, unit: Any, seconds: float | None) -> None:
-    job = RedeemJob(redeem_query_id=ID, estimated_time=amount, estimated_time_type=unit)
-    assert estimated_seconds(job) == seconds
-
-
-@given(
-    st.one_of(st.none(), st.floats(0.2, 3600)), st.integers(1, 200), st.booleans(), st.floats(0, 1)
-)
-def test_waits_are_bounded_and_widen(
-    estimate: float | None, misses: int, scarce: bool, jitter: float
-) -> None:
-    wait = next_wait(estimate, misses, scarce, jitter)
-    assert 0.2 <= wait <= 2 * max(first_wait(estimate), 75)
-    assert next_wait(estimate, 1, True, jitter) >= next_wait(estimate, 1, False, jitter)
-    if estimate is None:
-        assert next_wait(None, misses + 1, scarce, jitter) >= wait
-
-
-def test_more_jobs_are_open_where_the_limit_is_wide_and_the_end_matters() -> None:
-    assert open_jobs_bound("results", 300) == 300
-    assert open_jobs_bound("makespan", 300) == 600
-    assert open_jobs_bound("results", 1) == 8
-    assert open_jobs_bound("results", None) == open_jobs_bound("makespan", None) > 100
-
-
-def scene(**changes: Any) -> Scene:
-    base: dict[str, Any] = {
-        "now": 100.0,
-        "submits": 0,
-        "input_ended": False,
-        "next_due": None,
-        "next_estimate_s": 6.0,
-        "open_jobs": 0,
-        "spare": 100,
-    }
-    return Scene(**{**base, **changes})
-
-
-def test_with_permits_to_spare_the_estimate_is_the_time_to_poll() -> None:
-    assert poll_at(scene(next_due=100.0, open_jobs=10, spare=100)) == 100.0
-    assert poll_at(scene(next_due=100.0, open_jobs=10, spare=None)) == 100.0
-    assert poll_at(scene(next_due=100.0, open_jobs=90, spare=100)) == 103.0
-    assert poll_at(scene(next_due=100.0, open_jobs=90, spare=0, next_estimate_s=600.0)) == 110.0
-    assert poll_at(scene()) is None
-
-
-def test_the_two_orders_differ_in_what_goes_first() -> None:
-    both = scene(submits=3, next_due=50.0, open_jobs=10, spare=20)
-    assert choose("results", both) == "poll"
-    assert choose("makespan", both) == "submit"
-    last = scene(submits=3, next_due=50.0, open_jobs=10, spare=20, input_ended=True)
-    assert choose("results", last) == "submit"
-    assert choose("makespan", scene(next_due=50.0, open_jobs=1)) == "poll"
-    assert choose("results", scene(submits=1)) == "submit"
-    assert choose("results", scene(next_due=101.0, open_jobs=1)) == "nothing"
-    assert choose("results", scene()) == "nothing"
 
 
 def test_prices_count_one_record_of_every_type() -> None:

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+from pubrio_async._clock import Clock
 from pubrio_async.models import Contact, ContactStatus, ContactType, RedeemJob
 from pubrio_async.scheduler.journal import Batch, JournalSummary, Settled
 from pubrio_async.scheduler.journal_sqlite import SqliteJournal
@@ -34,13 +35,27 @@ class Stopped:
         return 1_750_000_000.5
 
 
+class Moving:
+    """A clock that moves when it is told to."""
+
+    time = 1_750_000_000.5
+
+    def now(self) -> float:
+        return self.time
+
+    def wall(self) -> float:
+        return self.time
+
+
 def batch(batch_id: str, *keys: str) -> Batch:
     return Batch(batch_id, "batch" if len(keys) > 1 else "single", keys)
 
 
 @contextlib.asynccontextmanager
-async def opened(path: Path, types: Sequence[str] = TYPES) -> AsyncIterator[SqliteJournal]:
-    journal = SqliteJournal(path, Stopped())
+async def opened(
+    path: Path, types: Sequence[str] = TYPES, clock: Clock | None = None
+) -> AsyncIterator[SqliteJournal]:
+    journal = SqliteJournal(path, clock or Stopped())
     await journal.open(types)
     try:
         yield journal

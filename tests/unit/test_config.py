@@ -270,6 +270,15 @@ def test_loopback() -> None:
         ("1/second,2/minute|3/hour;4/day", [(1, 1), (2, 60), (3, 3_600), (4, 86_400)]),
         ("unlimited", []),
         (" Unlimited ", []),
+        ("free", [(300, 60), (60, 3_600), (1_440, 86_400), (43_200, 30 * 86_400)]),
+        ("Growth", [(300, 60), (2_400, 3_600), (57_600, 86_400), (1_785_600, 31 * 86_400)]),
+        (
+            " BUSINESS ; 7/second",
+            [(300, 60), (12_000, 3_600), (288_000, 86_400), (8_928_000, 31 * 86_400), (7, 1)],
+        ),
+        ("5/second; free", [(5, 1), (300, 60), (60, 3_600), (1_440, 86_400), (43_200, 2_592_000)]),
+        ("account", [(300, 60)]),
+        ("Account; 100/minute", [(300, 60), (100, 60)]),
     ],
 )
 def test_rates(text: str, rates: list[tuple[int, int]]) -> None:
@@ -296,6 +305,12 @@ def test_rates(text: str, rates: list[tuple[int, int]]) -> None:
         "5/minute;;6/hour",
         "5/minute and 6/hour",
         "unlimited; 5/minute",
+        "enterprise",
+        "Organization",
+        "free growth",
+        "free/minute",
+        "business;",
+        "5 accounts",
         "٣/minute",
         "9" * 5_000 + "/minute",
         "1/" + "9" * 5_000 + "seconds",
@@ -305,7 +320,19 @@ def test_what_is_no_rate_limit_shows_how_to_write_one(text: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         parse_rates(text)
     assert "300/minute; 2400/hour" in str(caught.value)
+    for name in ("free", "growth", "business", "account"):
+        assert f"`{name}`" in str(caught.value)
     assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [("account", True), ("5/second; ACCOUNT", True), ("free", False), ("unlimited", False)],
+)
+def test_the_account_is_asked_if_it_is_named(text: str, asked: bool) -> None:
+    assert load(rate_limit=text).account is asked
+    assert load(environ={"PUBRIO_RATE_LIMIT": text}).account is asked
+    assert load(rate_limit="300/minute", environ={"PUBRIO_RATE_LIMIT": text}).account is False
 
 
 def test_a_rate_limit_that_is_no_text() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from pubrio_async import JournalError
 from pubrio_async.models import Contact, ContactStatus, ContactType, RedeemJob
+from pubrio_async.scheduler import journal_tables
 from pubrio_async.scheduler.journal import (
     Journal,
     MemoryJournal,
@@ -31,6 +32,7 @@ from tests.unit.journals import (
     JOB,
     REJECTED,
     TYPES,
+    Moving,
     Stopped,
     batch,
     figures,
@@ -67,19 +69,22 @@ async def test_an_intent_is_an_open_batch_without_a_job(journal: Journal) -> Non
     await journal.intend(first)
     await journal.intend(second)
     assert list(await journal.open_batches()) == [
-        OpenBatch(first, None, None),
-        OpenBatch(second, None, None),
+        OpenBatch(first, None, None, Stopped().wall()),
+        OpenBatch(second, None, None, Stopped().wall()),
     ]
     assert await journal.lookup([ADA, BOB, EVE]) == {}
-    assert await journal.summary() == figures(pending=3, open_jobs=2)
+    assert await journal.summary() == figures(unsettled=3, open_jobs=2)
+    assert sorted(await journal.unsettled_people()) == sorted([ADA, BOB, EVE])
 
 
 async def test_an_accepted_batch_keeps_its_job_and_its_time(journal: Journal) -> None:
     await journal.intend(batch("b1", ADA, BOB))
     await journal.accepted("b1", JOB)
     assert list(await journal.open_batches()) == [
-        OpenBatch(batch("b1", ADA, BOB), JOB, 1_750_000_000.5)
+        OpenBatch(batch("b1", ADA, BOB), JOB, Stopped().wall(), Stopped().wall())
     ]
+    assert await journal.summary() == figures(pending=2, open_jobs=1)
+    assert await journal.unsettled_people() == []
 
 
 async def test_settled_people_are_known(journal: Journal) -> None:
@@ -134,7 +139,7 @@ async def test_a_person_asked_for_again_is_open_until_the_new_end(journal: Journ
     await journal.unsettle("b1", "lost")
     await journal.intend(batch("b2", ADA, BOB))
     assert await journal.lookup([ADA]) == {}
-    assert await journal.summary() == figures(pending=2, open_jobs=1)
+    assert await journal.summary() == figures(unsettled=2, open_jobs=1)
     await journal.settle("b2", {ADA: EMPTY, BOB: EMPTY}, 3)
     assert await journal.lookup([ADA, BOB]) == {ADA: EMPTY, BOB: EMPTY}
     assert await journal.summary() == figures(empty=2, credits_charged=3)
@@ -179,6 +184,34 @@ async def test_more_keys_than_fit_into_one_question(journal: Journal) -> None:
     assert set(await journal.lookup(keys)) == set(keys)
     await journal.intend(batch("b2", *keys[:201]))
     assert set(await journal.lookup(keys)) == set(keys[201:])
+
+
+async def test_people_who_are_many_are_moved_into_their_table(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_tables, "_FEW", 250)
+    keys = [*(str(uuid.UUID(int=number)) for number in range(1, 600)), EVE, "", ADA.upper()]
+
+    async def moved(journal: SqliteJournal) -> int:
+        counted: int = await journal._carry_out(
+            lambda db: db.execute("SELECT COUNT(*) FROM people").fetchone()[0]
+        )
+        return counted
+
+    async with opened(path) as first:
+        for number in range(0, len(keys), 100):
+            portion = keys[number : number + 100]
+            await first.intend(batch(f"b{number}", *portion))
+            await first.settle(f"b{number}", dict.fromkeys(portion, EMPTY), 1)
+            assert await moved(first) == (number + 100) // 300 * 300
+            assert set(await first.lookup(keys)) == set(keys[: number + 100])
+        await first.intend(batch("again", *keys[:50]))
+        await first.settle("again", dict.fromkeys(keys[:50], FOUND), 1)
+        counts = await first.summary()
+    async with opened(path) as second:
+        assert await second.summary() == counts == figures(found=50, empty=552, credits_charged=8)
+        ends = await second.lookup(keys)
+    assert list(ends.values()) == [FOUND] * 50 + [EMPTY] * 552
 
 
 async def test_a_batch_is_intended_once(journal: Journal) -> None:
@@ -273,19 +306,26 @@ class TwoJournals(RuleBasedStateMachine):
 
     FEW_KEYS = (ADA, BOB, EVE, ADA.upper(), "1", "")
     BATCHES = st.sampled_from(["b1", "b2", str(uuid.UUID(int=3))])
+    SECONDS = st.integers(0, 3)
 
     def __init__(self) -> None:
         super().__init__()
+        self.patch = pytest.MonkeyPatch()
+        # So that people are moved into their table every few steps.
+        self.patch.setattr(journal_tables, "_FEW", 4)
         self.runner = asyncio.Runner()
         self.folder = tempfile.TemporaryDirectory()
-        self.memory = MemoryJournal(Stopped())
-        self.file = SqliteJournal(Path(self.folder.name) / "journal", Stopped())
+        self.clock = Moving()
+        self.start = self.clock.time
+        self.memory = MemoryJournal(self.clock)
+        self.file = SqliteJournal(Path(self.folder.name) / "journal", self.clock)
         self.ended: set[str] = set()
         self.both(lambda journal: journal.open(TYPES))
 
     def teardown(self) -> None:
         self.runner.run(self.file.close())
         self.runner.close()
+        self.patch.undo()
         self.folder.cleanup()
 
     def both(self, step: Callable[[Journal], Awaitable[Any]]) -> None:
@@ -324,6 +364,7 @@ class TwoJournals(RuleBasedStateMachine):
     @rule(batch_id=BATCHES, reason=TEXT)
     def unsettle(self, batch_id: str, reason: str) -> None:
         self.forget(batch_id)
+        self.clock.time += 1  # the last to be lost is told by the time
         self.both(lambda journal: journal.unsettle(batch_id, reason))
 
     def forget(self, batch_id: str) -> None:
@@ -333,16 +374,31 @@ class TwoJournals(RuleBasedStateMachine):
             self.ended.add(batch_id)
 
     @rule()
-    def look(self) -> None:
-        self.both(lambda journal: journal.lookup(self.FEW_KEYS))
-        self.both(lambda journal: journal.open_batches())
+    def reopen_unsettled(self) -> None:
+        self.both(lambda journal: journal.reopen_unsettled())
+
+    @rule(seconds=SECONDS)
+    def wait(self, seconds: int) -> None:
+        self.clock.time += seconds
+
+    @rule(since=st.none() | st.integers(0, 12))
+    def look(self, since: int | None) -> None:
+        newer_than = None if since is None else self.start + since
+        self.both(lambda journal: journal.lookup(self.FEW_KEYS, newer_than))
         self.both(lambda journal: journal.summary())
+        self.both(lambda journal: in_any_order(journal.unsettled_people()))
+        # Which of those opened again come first is the business of each journal.
+        self.both(lambda journal: in_any_order(journal.open_batches()))
 
     @precondition(lambda self: self.ended)
     @rule()
     def reopen(self) -> None:
         self.runner.run(self.file.close())
         self.runner.run(self.file.open(TYPES))
+
+
+async def in_any_order(asked: Awaitable[Sequence[Any]]) -> list[Any]:
+    return sorted(await asked, key=repr)
 
 
 TwoJournals.TestCase.settings = settings(

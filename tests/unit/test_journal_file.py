@@ -19,13 +19,14 @@ from typing import Any
 import pytest
 
 from pubrio_async import JournalError
-from pubrio_async.models import RedeemJob
+from pubrio_async.models import Contact, RedeemJob
 from pubrio_async.scheduler.journal import (
     OpenBatch,
     Settled,
     Unsettled,
 )
 from pubrio_async.scheduler.journal_file import JournalFile
+from pubrio_async.scheduler.journal_schema import FORMAT
 from pubrio_async.scheduler.journal_sqlite import SqliteJournal
 from pubrio_async.testing import VirtualClock, run_virtual
 from tests.unit.journals import (
@@ -36,6 +37,8 @@ from tests.unit.journals import (
     FOUND,
     JOB,
     TYPES,
+    Moving,
+    Stopped,
     batch,
     figures,
     opened,
@@ -70,8 +73,8 @@ async def test_a_closed_journal_is_one_file_and_goes_on_where_it_was(path: Path)
     async with opened(path) as journal:
         assert await journal.lookup([ADA, BOB, EVE]) == {ADA: FOUND}
         assert list(await journal.open_batches()) == [
-            OpenBatch(batch("b2", BOB), JOB, 1_750_000_000.5),
-            OpenBatch(batch("b3", EVE), None, None),
+            OpenBatch(batch("b2", BOB), JOB, 1_750_000_000.5, 1_750_000_000.5),
+            OpenBatch(batch("b3", EVE), None, None, 1_750_000_000.5),
         ]
 
 
@@ -94,6 +97,24 @@ async def test_without_a_clock_the_times_are_the_machines(path: Path) -> None:
     (entry,) = await journal.open_batches()
     await journal.close()
     assert abs((entry.accepted_at or 0) - path.stat().st_mtime) < 60
+
+
+async def test_times_never_go_back_though_the_clock_does(path: Path) -> None:
+    clock = Moving()
+    async with opened(path, clock=clock) as journal:
+        clock.time = start = 1_750_000_100.0
+        await journal.intend(batch("b1", ADA))
+        clock.time = 1_700_000_000.0
+        await journal.accepted("b1", JOB)
+        await journal.intend(batch("b2", BOB))
+        await journal.settle("b2", {BOB: EMPTY}, 0)
+        assert [
+            (entry.intended_at, entry.accepted_at) for entry in await journal.open_batches()
+        ] == [(start, start)]
+        assert await journal.lookup([BOB], newer_than=start) == {BOB: EMPTY}
+        clock.time = 1_750_000_200.0
+        await journal.settle("b1", {ADA: FOUND}, 0)
+        assert await journal.lookup([ADA, BOB], newer_than=1_750_000_200.0) == {ADA: FOUND}
 
 
 CRASH = f"""
@@ -182,9 +203,13 @@ def another_process(path: Path) -> Iterator[tuple[subprocess.Popen[str], list[st
 
 async def test_two_processes_never_share_a_journal_and_a_kill_frees_it(path: Path) -> None:
     with another_process(path) as (_, said):
-        with pytest.raises(JournalError, match="another process is using it"):
+        with pytest.raises(
+            JournalError, match="it is in use, by another process or by another run of this one"
+        ):
             await SqliteJournal(path).open(TYPES)
-        with pytest.raises(JournalError, match="another process is using it"):
+        with pytest.raises(
+            JournalError, match="it is in use, by another process or by another run of this one"
+        ):
             await SqliteJournal(path).open(())
     async with opened(path) as journal:
         there = {entry.batch.batch_id for entry in await journal.open_batches()}
@@ -196,11 +221,13 @@ async def test_two_processes_never_share_a_journal_and_a_kill_frees_it(path: Pat
 async def test_nor_do_two_journals_of_one_process(path: Path) -> None:
     async with opened(path) as first:
         await first.intend(batch("b1", ADA))
-        with pytest.raises(JournalError, match="another process is using it"):
+        with pytest.raises(
+            JournalError, match="it is in use, by another process or by another run of this one"
+        ):
             await SqliteJournal(path).open(TYPES)
         await first.accepted("b1", JOB)
         with another_process_that_opens(path) as verdict:
-            assert "another process is using it" in verdict
+            assert "it is in use, by another process or by another run of this one" in verdict
 
 
 @contextlib.contextmanager
@@ -257,8 +284,10 @@ async def test_a_newer_format_is_refused(path: Path) -> None:
     async with opened(path):
         pass
     with contextlib.closing(sqlite3.connect(path)) as db:
-        db.execute("PRAGMA user_version = 2")
-    assert "its format is 2, and this version of pubrio-async knows 1 only" in await refused(path)
+        db.execute(f"PRAGMA user_version = {FORMAT + 1}")
+    assert f"its format is {FORMAT + 1}, and this version of pubrio-async knows those up to" in (
+        await refused(path)
+    )
 
 
 async def test_other_contact_types_are_refused_after_reopening(path: Path) -> None:
@@ -275,7 +304,7 @@ async def test_without_contact_types_a_journal_is_opened_as_it_is(path: Path) ->
     async with opened(path) as journal:
         await journal.intend(batch("b1", ADA))
     async with opened(path, ()) as journal:
-        assert await journal.summary() == figures(pending=1, open_jobs=1)
+        assert await journal.summary() == figures(unsettled=1, open_jobs=1)
 
 
 async def test_a_folder_is_refused(tmp_path: Path) -> None:
@@ -294,11 +323,17 @@ async def test_a_name_no_file_can_have_is_refused(tmp_path: Path) -> None:
     assert "it cannot be made" in await refused(tmp_path / ("n" * 300))
 
 
+def found(key: str) -> Settled:
+    return Settled("found", key, (Contact(f"{key}@example.com"),))
+
+
 async def test_damage_is_found_when_it_is_opened(path: Path) -> None:
     keys = [str(uuid.uuid5(uuid.NAMESPACE_DNS, str(number))) for number in range(2_000)]
     async with opened(path) as journal:
-        await journal.intend(batch("b1", *keys))
-        await journal.settle("b1", dict.fromkeys(keys, FOUND), 0)
+        for number in range(20):
+            people = keys[number * 100 : number * 100 + 100]
+            await journal.intend(batch(f"b{number}", *people))
+            await journal.settle(f"b{number}", {key: found(key) for key in people}, 0)
     content = bytearray(path.read_bytes())
     middle = len(content) // 2 // 4_096 * 4_096
     content[middle : middle + 4_096] = b"\xa5" * 4_096
@@ -306,12 +341,19 @@ async def test_damage_is_found_when_it_is_opened(path: Path) -> None:
     assert "it is damaged" in await refused(path)
 
 
-async def test_damage_inside_a_value_is_an_error_of_that_step_alone(path: Path) -> None:
+@pytest.mark.parametrize(
+    "damage", ["x'c1'", "x'96a5656d707479909191a04090c0'", "x'9690909090 9090'".replace(" ", "")]
+)
+async def test_damage_inside_a_value_is_an_error_of_that_step_alone(
+    path: Path, damage: str
+) -> None:
     async with opened(path) as journal:
         await journal.intend(batch("b1", ADA, BOB))
-        await journal.settle("b1", {ADA: FOUND, BOB: EMPTY}, 0)
+        await journal.settle("b1", {ADA: FOUND}, 0)
+        await journal.intend(batch("b2", BOB))
+        await journal.settle("b2", {BOB: EMPTY}, 0)
     with contextlib.closing(sqlite3.connect(path)) as db:
-        db.execute("UPDATE people SET emails = x'c1' WHERE emails IS NOT NULL")
+        db.execute(f"UPDATE batches SET results = {damage} WHERE batch_id = 'b1'")
         db.commit()
     async with opened(path) as journal:
         broken, whole = await asyncio.gather(
@@ -402,7 +444,9 @@ async def test_a_full_disk_is_told_and_over_when_there_is_room(path: Path) -> No
             return_exceptions=True,
         )
         assert [type(outcome) for outcome in outcomes] == [JournalError, JournalError]
-        assert "the disk is full; make room" in str(outcomes[0])
+        assert "the disk is full, or the file as large as a file may be here; make room" in str(
+            outcomes[0]
+        )
         assert [entry.batch.batch_id for entry in await journal.open_batches()] == ["b1"]
         await journal._carry_out(
             lambda db: db.execute(f"PRAGMA max_page_count = {limit + 1_000}").fetchone()
@@ -413,21 +457,23 @@ async def test_a_full_disk_is_told_and_over_when_there_is_room(path: Path) -> No
 
 async def test_after_a_failed_write_nothing_more_is_written(path: Path) -> None:
     keys = [str(uuid.UUID(int=number)) for number in range(1, 5_001)]
-    journal = SqliteJournal(path)
+    journal = SqliteJournal(path, Stopped())
     await journal.open(TYPES)
     await journal.intend(batch("b1", ADA))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
     try:
-        with pytest.raises(JournalError, match="the disk"):
+        with pytest.raises(JournalError, match=r"as large as a file may be here \(a quota"):
             await journal.intend(batch("b2", *keys))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    with pytest.raises(JournalError, match="the disk"):
+    with pytest.raises(JournalError, match="as large as a file may be here"):
         await journal.accepted("b1", JOB)
     await journal.close()
     async with opened(path) as again:
-        assert list(await again.open_batches()) == [OpenBatch(batch("b1", ADA), None, None)]
+        assert list(await again.open_batches()) == [
+            OpenBatch(batch("b1", ADA), None, None, 1_750_000_000.5)
+        ]
 
 
 async def test_a_file_that_is_moved_away_is_noticed(path: Path) -> None:

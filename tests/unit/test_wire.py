@@ -466,6 +466,20 @@ def test_a_rate_limit_tells_how_long_to_wait() -> None:
     assert plain.retry_after is None
 
 
+def test_a_date_to_wait_for_is_one_on_the_clock_of_the_api() -> None:
+    headers = {
+        "Retry-After": "Thu, 14 May 2026 12:05:00 GMT",
+        "Date": "Thu, 14 May 2026 12:04:48 GMT",
+    }
+    error = refusal(429, headers=headers)  # by this machine's clock it is another year
+    assert isinstance(error, RateLimitedError)
+    assert error.retry_after == 12.0
+    headers["Date"] = "now"
+    unclear = refusal(429, headers=headers)
+    assert isinstance(unclear, RateLimitedError)
+    assert unclear.retry_after == parse_retry_after(headers["Retry-After"], WALL)
+
+
 def test_a_busy_server_may_say_how_long_too() -> None:
     error = refusal(503, headers={"Retry-After": "3"}, paid=True)
     assert isinstance(error, ServerError)

@@ -1,14 +1,28 @@
-"""The rate limiter: no stretch of P seconds ever sees more than N requests.
+"""The rate limiter: no window of P seconds ever sees more than N requests.
 
-Theorem. For every configured limit of N requests per P seconds, no half-open stretch of P
-seconds holds more than N requests as the server counts them, whatever the phase of its windows
-and however long a request takes.
+Theorem. For every configured limit of N requests per P seconds, no fixed window of the server
+counts more than N requests, however long a request takes, as long as nobody else uses the key.
+While it is not known when the windows turn this holds for every phase, since no half-open stretch
+of P seconds at all holds more than N.
 
-Proof. Each limit has N permits. A request takes one before it leaves and gives it back P seconds
-(and a guard for clocks that drift) after it ended. The server counts it somewhere between, so two
-requests on one permit are counted at least P apart; N + 1 requests within less than P would need
-two on one permit. A request that was cut off before its reply counts as ended two seconds later:
-it may still be on its way.
+Proof. Each limit has N permits. A request takes one before it leaves, and gives it back some time
+after it ended, having been counted somewhere between. It suffices that two requests on one permit
+are never counted in the same window; N + 1 requests in a window would need two on one permit.
+
+- The turns are not known: a permit comes back P seconds (and a guard for clocks that drift) after
+  its request ended. Two requests on it are counted at least P apart.
+- The API has said when a window turns: bounds of one turn are known, and with the drift of clocks
+  bounds of every later one. A permit comes back when the first turn that surely lies after the end
+  of its request is surely over. Two requests on it have a turn between them, so the window is
+  filled whole from the turn on, and a request under way across a turn counts in both windows. Each
+  permit comes back at the earlier of both times; either is enough for the two requests on it.
+
+What the API says is taken to be about the limit it names, or else about the only one whose window
+can be so far from turning. It is believed until a 429, or what it says later, contradicts it. From
+then on the first rule alone holds, also for what came back by the second within the last P.
+
+A request that was cut off before its reply counts as ended two seconds later: it may still be on
+its way.
 
 One queue serves all limits: lower priority numbers first, first come first served within one.
 Only the limiter itself holds a timer, and a waiter that is cancelled never delays the next.
@@ -21,111 +35,18 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Protocol
-
-from msgspec import Struct
+from collections.abc import Sequence
 
 from pubrio_async._clock import Clock
 from pubrio_async._config import Rate
+from pubrio_async._limiter import ledger
+from pubrio_async._limiter.protocol import LimiterStatistics
+from pubrio_async._limiter.window import STRAY_S, Window
 
-_EXACT_UP_TO = 4_096
 _FIRST_BACKOFF_S = 2.0
-_STRAY_S = 2.0
 _LONGEST_BACKOFF_S = 60.0
-
-
-class LimiterStatistics(Struct, frozen=True, kw_only=True):
-    """The limiter as it stands now.
-
-    Attributes:
-        in_flight: Requests that hold a permit.
-        waiting: Callers waiting for one.
-        available: Requests that could leave at once, as far as the rate limits go; None: no limit.
-        next_permit_s: Seconds until a rate limit or a pause lets the next one leave; 0 if now.
-        paused_s: Seconds until a pause asked for by the API ends; 0 when there is none.
-        granted: Permits handed out so far.
-        refused: Requests the API refused with 429 so far.
-    """
-
-    in_flight: int
-    waiting: int
-    available: int | None
-    next_permit_s: float
-    paused_s: float
-    granted: int
-    refused: int
-
-
-class RateLimiter(Protocol):
-    """What the rest of the package asks of a limiter."""
-
-    async def acquire(self, priority: int = 0) -> int:
-        """Waits for a permit and returns its ticket."""
-        ...
-
-    def try_acquire(self) -> int | None:
-        """A ticket if a request may leave at once and nobody waits; None otherwise."""
-        ...
-
-    def release(self, ticket: int, sent: int, *, answered: bool = True) -> None:
-        """Gives the permit back; `sent` is how many requests may have left with it."""
-        ...
-
-    def pause(self, ticket: int, retry_after: float | None) -> None:
-        """The request of this ticket was refused with 429: everyone waits."""
-        ...
-
-    def available(self) -> int | None:
-        """Requests that could leave at once; None where there is no limit."""
-        ...
-
-    def window_size(self) -> int | None:
-        """The size of the limit that binds over a minute; None where there is no limit."""
-        ...
-
-    def statistics(self) -> LimiterStatistics:
-        """The limiter as it stands now."""
-        ...
-
-
-class _Window:
-    """One limit: its permits are in flight, spent (and coming back at a known time), or free."""
-
-    __slots__ = ("_ends", "_grain", "_hold", "_spent", "in_flight", "limit", "period")
-
-    def __init__(self, rate: Rate) -> None:
-        self.limit = rate.limit
-        self.period = rate.period
-        self.in_flight = 0
-        self._spent = 0
-        # [time the last of them ended, how many]; large quotas share entries, rounded to the
-        # safe side, so that a month's worth of requests does not cost a month's worth of memory.
-        self._ends: deque[list[float]] = deque()
-        self._grain = 0.0 if rate.limit <= _EXACT_UP_TO else rate.period / _EXACT_UP_TO
-        # A server clock that is being slewed runs up to 0.05 % off.
-        self._hold = rate.period * 1.0005 + 0.001
-
-    def free(self, now: float) -> int:
-        ends = self._ends
-        while ends and ends[0][0] + self._hold <= now:
-            self._spent -= int(ends.popleft()[1])
-        return self.limit - self.in_flight - self._spent
-
-    def spend(self, end: float, sent: int) -> None:
-        ends = self._ends
-        self._spent += sent
-        if ends:  # in order, even where one before was given more time
-            end = max(end, ends[-1][0])
-        if ends and end - ends[-1][0] < self._grain and ends[-1][1] < self.limit / 256:
-            ends[-1][0] = end
-            ends[-1][1] += sent
-        else:
-            ends.append([end, sent])
-
-    def next_free(self) -> float | None:
-        """When the next spent permit comes back; None if all of them are in flight."""
-        return self._ends[0][0] + self._hold if self._ends else None
+# A reply that took longer tells what remained too long ago.
+_FRESH_S = 1.0
 
 
 class Limiter:
@@ -145,9 +66,11 @@ class Limiter:
         clock: Clock,
         rng: random.Random | None = None,
     ) -> None:
-        self._windows = tuple(_Window(rate) for rate in rates)
+        self._windows = tuple(Window(rate) for rate in rates)
         self._max_concurrency = max_concurrency
-        self._now: Callable[[], float] = clock.now
+        self._clock = clock
+        self._now = clock.now
+        self._ledger = ledger.Ledger()
         self._rng = rng or random.Random()
         self._in_flight = 0
         self._granted = 0
@@ -211,7 +134,7 @@ class Limiter:
                 way, and be counted a moment after this.
         """
         now = self._now()
-        end = now if answered else now + _STRAY_S
+        end = now if answered else now + STRAY_S
         self._in_flight -= 1
         for window in self._windows:
             window.in_flight -= 1
@@ -225,7 +148,7 @@ class Limiter:
         if self._waiting:
             self._pump()
 
-    def pause(self, ticket: int, retry_after: float | None) -> None:
+    def pause(self, ticket: int, retry_after: float | None, took: float | None = None) -> None:
         """Makes everyone wait after a 429.
 
         Several requests of one generation may be refused at once; together they are one refusal.
@@ -233,8 +156,10 @@ class Limiter:
         Args:
             ticket: The ticket of the refused request, not yet released.
             retry_after: Seconds the API asked for; None to back off, for up to a minute.
+            took: Seconds from the sending of the request to its reply, where they are known.
         """
         self._refused += 1
+        self._learn_from_refusal(retry_after, took)
         first = ticket == self._generation
         if first:
             self._generation += 1
@@ -246,6 +171,72 @@ class Limiter:
         if first and (retry_after is None or self._refusals_in_a_row > 1):
             seconds = max(seconds, self._backoff())
         self._paused_until = max(self._paused_until, self._now() + seconds)
+
+    def note(
+        self,
+        took: float,
+        *,
+        limit: int | None = None,
+        remaining: int | None = None,
+        reset: float | None = None,
+    ) -> None:
+        """Takes in what a reply told about a window; to be called before the permit goes back.
+
+        Args:
+            took: Seconds from the sending of the request to its reply.
+            limit: How many requests the window allows; what it tells is about the one limit of
+                that size. None is enough where there is one limit only.
+            remaining: How many of them are left.
+            reset: Seconds after which the window turns.
+        """
+        meant = [window for window in self._windows if limit in {None, window.limit}]
+        if len(meant) != 1:
+            return
+        now = self._now()
+        window = meant[0]
+        if reset is not None:
+            window.learn(now, took, reset)
+        if remaining is not None and 0 <= remaining <= window.limit and took <= _FRESH_S:
+            window.overheard(now, remaining)
+
+    def add(self, rate: Rate, used: int = 0) -> None:
+        """Adds a limit, of which a part has been used before.
+
+        When it was used is not known, only that it counts in the window that is open now. That
+        has turned a period from now at the latest, and until then the rest is all there is.
+
+        Args:
+            rate: The limit.
+            used: How many requests of it the API has counted in its present window.
+        """
+        window = Window(rate)
+        window.in_flight = self._in_flight
+        window.counted = True
+        if used > 0:
+            window.spend(self._now(), used)
+        self._windows += (window,)
+
+    def usage(self) -> bytes:
+        """What was sent within the windows of an hour or longer, for `restore`.
+
+        Returns:
+            Some kilobytes of text at the most. What is under way is in it, what leaves later is
+            not.
+        """
+        return self._ledger.written(self._windows, self._in_flight, self._now(), self._clock.wall())
+
+    def restore(self, state: bytes) -> None:
+        """Counts what an earlier process sent, as if this one had.
+
+        Whatever the clock of the machine did in between, nothing is counted for longer than one
+        period from now, and the limits hold at least as they do without. What cannot be read,
+        and what this limiter wrote or has restored before, is left out; so are limits whose use
+        the API has told itself.
+
+        Args:
+            state: What `usage` gave there.
+        """
+        self._ledger.read(state, self._windows, self._now(), self._clock.wall())
 
     def available(self) -> int | None:
         """Requests the limits would let leave at once; None without limits."""
@@ -277,6 +268,17 @@ class Limiter:
             granted=self._granted,
             refused=self._refused,
         )
+
+    def _learn_from_refusal(self, retry_after: float | None, took: float | None) -> None:
+        """A 429 may tell when a window turns; one that should not be tells that we were wrong."""
+        now = self._now()
+        meant = [w for w in self._windows if retry_after and w.may_turn_in(retry_after)]
+        for window in self._windows:
+            if retry_after and took is not None and window in meant:
+                if window.knows_turn or len(meant) == 1:
+                    window.learn(now, took, retry_after)
+            elif not retry_after or window in meant:
+                window.doubt()
 
     def _backoff(self) -> float:
         doubled = _FIRST_BACKOFF_S * 2.0 ** min(self._refusals_in_a_row - 1, 10)

@@ -1,0 +1,194 @@
+"""What each end of a batch means: for the journal first, then the budget, then the rows.
+
+The order is the promise: the intent is on the disk before the submit, the job's id as soon as it
+is read, the result before it is handed over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from pubrio_async._clock import Clock
+from pubrio_async._errors import JournalError, PubrioError
+from pubrio_async.models import RedeemedPerson, RedeemJob
+from pubrio_async.models.redeem import Number
+from pubrio_async.scheduler.board import Board, Job
+from pubrio_async.scheduler.budget import Budget
+from pubrio_async.scheduler.halving import Halving
+from pubrio_async.scheduler.intake import Intake
+from pubrio_async.scheduler.journal import Batch, Journal, Settled, Unsettled
+from pubrio_async.scheduler.outbox import Outbox, Tally
+from pubrio_async.scheduler.policy import first_wait
+from pubrio_async.scheduler.settling import settled_people
+
+
+class Ends:
+    """Brings batches to their ends, one step after the other.
+
+    Attributes:
+        halving: Which batches are halves of a refused one.
+        refusals: How often a batch that is still to be sent was refused with 429.
+        accepted_any: True once the API has taken anybody.
+    """
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        budget: Budget,
+        intake: Intake,
+        outbox: Outbox,
+        tally: Tally,
+        board: Board,
+        clock: Clock,
+    ) -> None:
+        self._journal = journal
+        self._budget = budget
+        self._intake = intake
+        self._outbox = outbox
+        self._tally = tally
+        self._board = board
+        self._clock = clock
+        self._intended: set[str] = set()
+        self.halving: Halving = Halving()
+        self.refusals: Counter[str] = Counter()
+        self.accepted_any: bool = False
+
+    def take_up(self, batch: Batch) -> None:
+        """The journal holds an intent for this batch, from an earlier run."""
+        self._intended.add(batch.batch_id)
+
+    def intends(self, batch: Batch) -> bool:
+        """True if the journal holds an intent for this batch."""
+        return batch.batch_id in self._intended
+
+    async def withdraw(self, batch: Batch) -> None:
+        """Gives up a batch that was surely not carried out."""
+        if batch.batch_id in self._intended:
+            self._closed(batch)
+            await self._note(self._journal.withdraw(batch.batch_id))
+
+    async def intend(self, batch: Batch, ticket: int) -> bool:
+        """Writes the intent down; without it nothing is sent.
+
+        Args:
+            batch: The people, whose cost has been reserved.
+            ticket: The limiter's permit; given back if that does not work.
+
+        Returns:
+            Whether the batch may be sent.
+        """
+        if batch.batch_id in self._intended:
+            return True
+        # Before the write: one that is interrupted may be on the disk all the same.
+        self._intended.add(batch.batch_id)
+        try:
+            await self._journal.intend(batch)
+        except BaseException as error:
+            self._board.give_back(ticket)
+            if not isinstance(error, JournalError):
+                raise
+            self._intended.discard(batch.batch_id)
+            self._budget.release(len(batch.keys))
+            self._board.halt(error, keep_polling=True)
+            self._board.again(batch)
+            return False
+        return True
+
+    async def accepted(self, batch: Batch, job: RedeemJob, age_s: float = 0.0) -> None:
+        """The API has made a job of the batch.
+
+        Args:
+            batch: The people.
+            job: The job.
+            age_s: Seconds since then.
+        """
+        await self._note(self._journal.accepted(batch.batch_id, job))
+        self._closed(batch)
+        self._tally.figures.batches += 1
+        self._learn_size(batch)
+        now = self._clock.now()
+        watched = Job(batch, job, now)
+        wait = 0.0 if job.is_completed else first_wait(watched.estimate_s)
+        self._board.watch(watched, now + max(0.0, wait - age_s))
+
+    async def settle(
+        self,
+        batch: Batch,
+        peoples: Sequence[RedeemedPerson],
+        charged: Number | None,
+        query_id: str | None,
+    ) -> None:
+        """What was bought came back: on the disk first, then to whoever waits for it."""
+        ends = settled_people(batch, peoples, query_id)
+        if not await self._note(self._journal.settle(batch.batch_id, ends, charged or 0)):
+            self._intake.remember(ends)
+        self._closed(batch)
+        self._learn_size(batch)
+        self._budget.settle(len(batch.keys), charged)
+        for key in batch.keys:
+            self._outbox.settle(self._intake.take(key), ends[key])
+
+    async def unsettle(self, batch: Batch, reason: str) -> None:
+        """Gives up finding out what became of a batch."""
+        if not await self._note(self._journal.unsettle(batch.batch_id, reason)):
+            self._intake.remember(dict.fromkeys(batch.keys, Unsettled(reason)))
+        self._closed(batch)
+        self.halving.ended(batch)
+        self._budget.settle(len(batch.keys), None)
+        for key in batch.keys:
+            self._outbox.fail(self._intake.take(key), "unsettled", reason)
+
+    async def reject(self, batch: Batch, error: PubrioError) -> None:
+        """The API refuses this person."""
+        self._budget.release(1)
+        self.halving.ended(batch)
+        self._closed(batch)
+        ends = {batch.keys[0]: Settled("rejected", error=str(error))}
+        if not await self._note(self._journal.settle(batch.batch_id, ends, 0)):
+            self._intake.remember(ends)
+        for key, end in ends.items():
+            self._outbox.settle(self._intake.take(key), end)
+
+    async def fail(self, batch: Batch, reason: str) -> None:
+        """The batch was surely not carried out, and is not tried again in this run."""
+        await self.withdraw(batch)
+        self.halving.ended(batch)
+        self._budget.release(len(batch.keys))
+        self._intake.give_up(batch.keys, "failed", reason, None)
+
+    def _learn_size(self, batch: Batch) -> None:
+        self.accepted_any = True
+        size = self.halving.accepted(batch)
+        if size is not None:
+            self._intake.batch_size = min(self._intake.batch_size, size)
+
+    async def _note(self, step: Coroutine[Any, Any, None]) -> bool:
+        """A step of the journal after the fact: what is known goes on even if it fails.
+
+        What has happened is written down and dealt with to its end: a cancellation is put off
+        until the worker has nothing in hand, see `Crew.dismiss`.
+
+        Returns:
+            Whether it is written down.
+        """
+        writing = asyncio.ensure_future(step)
+        while not writing.done():
+            try:
+                await asyncio.wait((writing,))
+            except asyncio.CancelledError:
+                continue
+        try:
+            writing.result()
+        except JournalError as error:
+            self._board.halt(error, keep_polling=True)
+            return False
+        return True
+
+    def _closed(self, batch: Batch) -> None:
+        self._intended.discard(batch.batch_id)
+        if self.refusals:
+            self.refusals.pop(batch.batch_id, None)

@@ -1,0 +1,244 @@
+"""Looks for lost requests in the API's request log, and tells what became of them.
+
+Promise: a request whose answer was lost is not sent again. What the log shows of it is taken for
+the answer; what the log does not show stays unsettled, with the reason.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from pubrio_async._clock import Clock
+from pubrio_async._errors import (
+    AuthenticationError,
+    BadRequestError,
+    DecodeError,
+    NotFoundError,
+    NotSentError,
+    PubrioError,
+    RateLimitedError,
+    ResponseError,
+    ResponseLostError,
+    ServerError,
+)
+from pubrio_async._phase import Phase
+from pubrio_async.scheduler.board import Verbs
+from pubrio_async.scheduler.journal import Batch, OpenBatch
+from pubrio_async.scheduler.logbook import Finding, LogEntry, LogRow, Lost, Search, next_look
+
+_TOGETHER_S = 3.0
+_MOST_FAILURES = 3
+_PAUSE_S = 5.0
+_ARCHIVE = 1_000
+_SENT = 1_000
+# How long a request may have been under way that an earlier run did not see the end of.
+_LONGEST_REQUEST_S = 60.0
+
+
+class Reconciler:
+    """Keeps the lost requests of a run, and looks for them one request at a time.
+
+    Args:
+        verbs: What it asks the API with.
+        types: The contact types of the run.
+        clock: Where the time comes from.
+
+    Attributes:
+        refused: How often a rate limit refused a request.
+        unreadable: Why the log cannot be read at all; None as long as it can.
+    """
+
+    def __init__(self, verbs: Verbs, types: Sequence[str], clock: Clock) -> None:
+        self._verbs = verbs
+        self._types = types
+        self._clock = clock
+        self._lost: dict[str, Lost] = {}
+        self._search: Search | None = None
+        self._asking = False
+        self._failures = 0
+        self._archive: dict[str, LogEntry | None] = {}
+        self._zone_s: float | None = None
+        self._skew_s: float | None = None
+        self._not_before = -math.inf
+        self._sent: dict[str, float] = {}
+        self.refused: int = 0
+        self.unreadable: str | None = None
+
+    def __len__(self) -> int:
+        return len(self._lost)
+
+    def close(self, trouble: str) -> list[Lost]:
+        """The log cannot be read: gives back what is lost, and takes up nothing more."""
+        self.unreadable = trouble
+        return self.give_up()
+
+    def sent(self, batch: Batch, at: float) -> None:
+        """Remembers when a request was sent, which helps to find others."""
+        self._sent[batch.keys[0]] = at
+        if len(self._sent) > _SENT:
+            del self._sent[next(iter(self._sent))]
+
+    def add(self, lost: Lost) -> None:
+        """Takes up a lost request."""
+        due = next_look(lost, self._clock.now())
+        lost.due = self._clock.now() if due is None else due
+        self._lost[lost.batch.batch_id] = lost
+
+    def give_up(self) -> list[Lost]:
+        """Ends the search: gives back what is still lost."""
+        rest, self._lost, self._search = list(self._lost.values()), {}, None
+        return rest
+
+    def next_due(self) -> float | None:
+        """When there is something to ask the log; None while there is not."""
+        if self._asking or not self._lost:
+            return None
+        due = min(lost.due for lost in self._lost.values())
+        return max(self._not_before, -math.inf if self._search is not None else due)
+
+    def wants(self, now: float) -> bool:
+        """Whether the log should be asked something now."""
+        due = self.next_due()
+        return due is not None and due <= now
+
+    def take_turn(self) -> None:
+        """Somebody is about to call `ask`: nobody else should."""
+        self._asking = True
+
+    async def ask(self, ticket: int, phase: Phase) -> list[tuple[Lost, Finding | None]]:
+        """Sends the next request of the search.
+
+        Args:
+            ticket: The limiter's permit; used up.
+            phase: Tells afterwards whether anything was sent.
+
+        Returns:
+            What the search, if this ended it, tells of lost requests: what became of each, or
+            None for one that is hopeless. They are not kept any longer.
+
+        Raises:
+            NotSentError: The API could not be reached; it is asked again.
+            AuthenticationError: The key is refused, for the log at least; it is asked again.
+        """
+        try:
+            search = self._search = self._search or self._begin()
+            try:
+                await self._step(search, ticket, phase)
+            except (NotSentError, AuthenticationError):
+                self._not_before = self._clock.now() + _PAUSE_S
+                raise
+            except PubrioError as error:
+                if not self._survives(error):
+                    return self._end(search, str(error))
+            # What was given up meanwhile is not told of.
+            return self._end(search, None) if search.ask() is None else []
+        finally:
+            self._asking = False
+
+    def _begin(self) -> Search:
+        now = self._clock.now()
+        targets = [lost for lost in self._lost.values() if lost.due <= now + _TOGETHER_S]
+        while len(self._archive) > _ARCHIVE:
+            del self._archive[next(iter(self._archive))]
+        self._failures = 0
+        return Search(
+            targets,
+            self._types,
+            self._archive,
+            now=now,
+            wall=self._clock.wall(),
+            zone_s=self._zone_s,
+            skew_s=self._skew_s,
+            sent=self._sent,
+        )
+
+    async def _step(self, search: Search, ticket: int, phase: Phase) -> None:
+        wanted = search.ask()
+        assert wanted is not None  # noqa: S101 - a search that wants nothing has been ended
+        if isinstance(wanted, LogRow):
+            try:
+                entry = await self._verbs.log_entry(wanted, ticket, phase)
+            except (NotFoundError, BadRequestError):
+                entry = None  # it is listed, and not shown: others may be
+            search.take_entry(wanted, entry)
+        else:
+            search.take_page(wanted, await self._verbs.log_page(wanted, ticket, phase))
+
+    def _survives(self, error: PubrioError) -> bool:
+        """Whether the search goes on after this."""
+        if isinstance(error, ResponseLostError | ServerError | DecodeError | RateLimitedError):
+            self._failures += 1
+            self.refused += isinstance(error, RateLimitedError)
+            # The log may have a quota of its own; nobody else should wait for it.
+            self._not_before = self._clock.now() + _PAUSE_S * self._failures
+            return self._failures < _MOST_FAILURES
+        if isinstance(error, ResponseError):
+            # This key may not read the log, and will not be able to a minute later.
+            self.unreadable = str(error)
+        return False
+
+    def _end(self, search: Search, trouble: str | None) -> list[tuple[Lost, Finding | None]]:
+        self._search = None
+        self._zone_s, self._skew_s = search.zone_s, search.skew_s
+        now = self._clock.now()
+        told: list[tuple[Lost, Finding | None]] = []
+        for lost in search.targets:
+            batch_id = lost.batch.batch_id
+            if batch_id not in self._lost:
+                continue
+            finding = search.found.get(batch_id)
+            if finding is None:
+                lost.looks += 1
+                lost.trouble = trouble
+                due = next_look(lost, now) if self.unreadable is None else None
+                if due is not None:
+                    lost.due = due
+                    continue
+            else:
+                self._archive[finding.log_id] = None  # nobody else's answer
+            del self._lost[batch_id]
+            told.append((lost, finding))
+        if self.unreadable is not None:
+            told += [(lost, None) for lost in self.give_up()]
+        return told
+
+
+def lost_earlier(entry: OpenBatch, clock: Clock) -> Lost:
+    """A request that an earlier run sent, or was about to, and has no answer to."""
+    now = clock.now()
+    # A wall clock may have been set back meanwhile.
+    sent_at = now - max(0.0, clock.wall() - (entry.intended_at or 0.0))
+    return Lost(
+        entry.batch,
+        "An earlier run ended while the request was under way. It may have been charged, so it "
+        "is not sent again on its own: look for it in the API's request log (api_keys.logs).",
+        sent_at,
+        min(now, sent_at + _LONGEST_REQUEST_S),
+        is_inherited=True,
+        before=entry.reason,
+    )
+
+
+def why_left(lost: Lost, why: str) -> str:
+    """Why the run has not found out what became of a request."""
+    return (
+        f"{lost.reason} The next run with the same journal looks for it in the request log; this "
+        f"one ended before it could: {why}"
+    )
+
+
+def why_unsettled(lost: Lost, now: float, unreadable: str | None) -> str:
+    """Why a request that was looked for, or could not be, stays unsettled."""
+    if lost.before is not None:
+        return lost.before  # which still holds
+    trouble = unreadable or lost.trouble
+    if trouble is not None:
+        return (
+            f"{lost.reason} The run looked for it in the request log, which could not be read: "
+            f"{trouble}"
+        )
+    return (
+        f"{lost.reason} The run looked for it in the request log: {now - lost.sent_at:.0f} s after "
+        "it was sent it was not there."
+    )

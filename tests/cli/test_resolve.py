@@ -1,0 +1,441 @@
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pubrio_async._errors import JournalError
+from pubrio_async.cli import _resolve
+from pubrio_async.cli._demo import demo_journal
+from pubrio_async.models import RunReport
+from pubrio_async.sandbox import Sandbox
+from pubrio_async.sandbox.faults import parse_fault
+from pubrio_async.scheduler import Batch
+from pubrio_async.scheduler.journal_sqlite import SqliteJournal
+from pubrio_async.scheduler.journal_status import read_status
+from pubrio_async.tables import PartFile
+from tests.cli.conftest import LOG_REFUSED, LOST, Api, Cli, Result, ids, write_csv
+
+pytestmark = pytest.mark.usefixtures("quick_looks")
+
+# Lost before it came to the API: nothing of it is in the log, and nothing was charged.
+NEVER_CAME = "lost_before:/redeem/people/batch$:times=1"
+Redeem = Callable[..., Result]
+
+
+def no_links(*args: object) -> None:
+    raise OSError(1, "Operation not permitted")
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    return tmp_path / "out.csv.journal"
+
+
+@pytest.fixture
+def redeem(cli: Cli, tmp_path: Path) -> Redeem:
+    """Redeems thirty people in batches of ten."""
+    source = write_csv(tmp_path / "in.csv", ids(30))
+
+    def run(*more: str) -> Result:
+        return cli(
+            "redeem", source, "-o", tmp_path / "out.csv", "--types", "email-work",
+            "--batch-size", 10, "--progress", "none", *more,
+        )  # fmt: skip
+
+    return run
+
+
+def statuses(folder: Path) -> Counter[str]:
+    with (folder / "out.csv").open(newline="") as file:
+        return Counter(row["status"] for row in csv.DictReader(file))
+
+
+def requests(sandbox: Sandbox, path: str = "/redeem/people/batch") -> int:
+    return sandbox.statistics().requests_by_path.get(path, 0)
+
+
+def test_what_was_lost_is_found_and_the_output_completed_at_no_cost(
+    cli: Cli, api: Api, tmp_path: Path, journal: Path, redeem: Redeem
+) -> None:
+    sandbox = api(faults=(LOST, LOG_REFUSED))
+    assert redeem().code == 3
+    assert statuses(tmp_path)["unsettled"] == 10
+    report = tmp_path / "report.json"
+    result = cli("resolve", journal, "--report", report, "--progress", "none")
+
+    assert result.code == 0, result.err
+    assert result.out == ""
+    assert "10 people unsettled: perhaps charged" in result.err
+    assert "- 10 people: POST /redeem/people/batch was sent" in result.err
+    found = re.search(r"10 people looked for in the request log: (\d) found, (\d) ", result.err)
+    assert found is not None
+    assert "still unsettled" not in result.err
+    assert "run its redeem command again" in result.err
+    figures: dict[str, Any] = json.loads(report.read_text())
+    assert list(figures) == list(RunReport.__struct_fields__)
+    assert (figures["rows"], figures["unsettled"]) == (10, 0)
+    assert (figures["found"], figures["empty"]) == (int(found[1]), int(found[2]))
+    assert not list(tmp_path.glob("*.part"))
+    assert not list(tmp_path.glob("*.kept"))
+
+    sent = sandbox.statistics().requests
+    assert redeem().code == 0
+    assert sandbox.statistics().requests == sent
+    assert statuses(tmp_path).keys() <= {"found", "empty"}
+    assert requests(sandbox) == 3
+    assert sandbox.regrets().double_charges == 0
+
+
+def test_no_person_no_contact_and_no_key_is_told(
+    cli: Cli, api: Api, journal: Path, redeem: Redeem
+) -> None:
+    sandbox = api(faults=(LOST, LOG_REFUSED))
+    told = redeem().err
+    told += cli("resolve", journal).err
+    told += cli("status", journal).out
+
+    assert "10 people" in told
+    assert "key-of-the-test" not in told
+    for person in ids(30):
+        assert person not in told
+        for contact in sandbox.contacts_for(person, ["email-work"]):
+            assert contact.value not in told
+
+
+def test_who_cannot_be_found_stays_unsettled_until_sent_again(
+    cli: Cli, api: Api, tmp_path: Path, journal: Path, redeem: Redeem
+) -> None:
+    sandbox = api(faults=(NEVER_CAME,))
+    assert redeem().code == 3
+    result = cli("resolve", journal)
+
+    assert result.code == 3, result.err
+    assert "10 people looked for in the request log: 0 found, 0 empty, 10 unsettled" in result.err
+    assert "- still unsettled: 10 people: " in result.err
+    assert f"are paid for twice: pubrio-async resolve {journal} --resend" in result.err
+    assert requests(sandbox, "/profile") == 0
+    assert requests(sandbox) == 3
+
+    report = tmp_path / "report.json"
+    # Nobody is in front of it: it goes on.
+    result = cli("resolve", journal, "--resend", "--report", report)
+    assert result.code == 0, result.err
+    assert "sending 10 people again costs up to 50 credits, an estimate" in result.err
+    assert "10 people sent again: " in result.err
+    figures = json.loads(report.read_text())
+    assert figures["rows"] == figures["found"] + figures["empty"] == 10
+    assert figures["batches"] == 1
+    assert redeem().code == 0
+    assert statuses(tmp_path).keys() <= {"found", "empty"}
+    assert requests(sandbox) == 4
+    assert sandbox.regrets().double_charges == 0
+
+
+def test_the_worst_case_is_by_the_prices_of_the_plan(
+    cli: Cli, api: Api, journal: Path, redeem: Redeem
+) -> None:
+    sandbox = api(faults=(NEVER_CAME,), email_credit=15)
+    assert redeem().code == 3
+    charged = sandbox.statistics().credits_charged
+    result = cli("resolve", journal, "--resend", "--max-credits", 60)
+
+    assert "costs up to 150 credits" in result.err
+    assert result.code == 4, result.err
+    assert "The budget is used up" in result.err
+    assert re.search(r"\d people still unsettled; this goes on: ", result.err)
+    assert sandbox.statistics().credits_charged - charged <= 60
+
+
+def test_nobody_is_unsettled(  # noqa: PLR0917 - fixtures
+    cli: Cli, api: Api, tmp_path: Path, journal: Path, redeem: Redeem,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    sandbox = api()
+    assert redeem().code == 0
+    sent = sandbox.statistics().requests
+    monkeypatch.delenv("PUBRIO_API_KEY")
+    report = tmp_path / "report.json"
+    result = cli("resolve", journal, "--resend", "--report", report)
+
+    assert result.code == 0, result.err
+    assert "is unsettled; nothing was sent" in result.err
+    assert result.err.count("\n") == 1
+    assert json.loads(report.read_text())["rows"] == 0
+    assert sandbox.statistics().requests == sent
+
+
+def test_who_is_pending_only_is_left_to_the_redeem_command(
+    cli: Cli, api: Api, journal: Path, redeem: Redeem
+) -> None:
+    api(faults=("unfinished_forever:/redeem/people/batch$:times=1",))
+    assert redeem("--deadline", "0.5").code == 3
+    result = cli("resolve", journal)
+
+    assert result.code == 0, result.err
+    assert "nothing was sent" in result.err
+    assert "10 people pending: run the redeem command" in result.err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--yes"], "--yes confirms --resend"),
+        (["--max-credits", "5"], "--max-credits bounds what --resend may cost"),
+        (["--deadline", "0"], "--deadline"),
+        (["--rate", "lots"], "'lots'"),
+    ],
+)
+def test_options_that_are_wrong(  # noqa: PLR0917 - fixtures
+    cli: Cli, api: Api, journal: Path, redeem: Redeem, options: list[str], words: str
+) -> None:
+    sandbox = api(faults=(NEVER_CAME,))
+    assert redeem().code == 3
+    sent = sandbox.statistics().requests
+    result = cli("resolve", journal, *options)
+
+    assert result.code == 2, result.err
+    assert words in result.err
+    assert sandbox.statistics().requests == sent
+
+
+def test_without_a_key(
+    cli: Cli, api: Api, journal: Path, redeem: Redeem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api(faults=(NEVER_CAME,))
+    assert redeem().code == 3
+    monkeypatch.delenv("PUBRIO_API_KEY")
+    result = cli("resolve", journal)
+
+    assert result.code == 2, result.err
+    assert "PUBRIO_API_KEY" in result.err
+
+
+def test_a_key_that_is_refused_at_the_question_for_prices(
+    cli: Cli, api: Api, tmp_path: Path, journal: Path, redeem: Redeem
+) -> None:
+    sandbox = api(faults=(NEVER_CAME, "401:/profile"))
+    assert redeem().code == 3
+    report = tmp_path / "report.json"
+    result = cli("resolve", journal, "--resend", "--report", report)
+
+    assert result.code == 5, result.err
+    assert "The API refused the key" in result.err
+    assert "10 people still unsettled" in result.err
+    assert json.loads(report.read_text())["unsettled"] == 10
+    assert requests(sandbox) == 3
+
+
+def test_a_journal_that_is_none(cli: Cli, api: Api, journal: Path) -> None:
+    api()
+    result = cli("resolve", journal)
+
+    assert result.code == 2, result.err
+    assert "cannot use the journal" in result.err
+
+
+def test_a_journal_of_another_api(cli: Cli, api: Api, journal: Path, redeem: Redeem) -> None:
+    api(faults=(NEVER_CAME,))
+    assert redeem().code == 3
+    sandbox = api()
+    result = cli("resolve", journal)
+
+    assert result.code == 2, result.err
+    assert "was bought at http://127.0.0.1" in result.err
+    assert sandbox.statistics().requests == 0
+
+
+def test_a_journal_of_a_demonstration(cli: Cli, journal: Path) -> None:
+    async def write() -> None:
+        demo = demo_journal(str(journal))
+        assert demo is not None
+        await demo.open(["phone"])
+        await demo.intend(Batch("b", "single", (ids(1)[0],)))
+        await demo.close()
+
+    asyncio.run(write())
+    result = cli("resolve", journal)
+
+    assert result.code == 2, result.err
+    assert "the journal of a demonstration" in result.err
+
+
+# ------------------------------------------------------------------------ in front of a terminal
+
+
+@pytest.mark.parametrize(
+    ("answer", "goes_on"), [("y", True), ("Yes", True), ("", False), ("n", False), ("yo", False)]
+)
+def test_on_a_terminal_it_asks(  # noqa: PLR0917 - fixtures
+    cli: Cli, api: Api, journal: Path, redeem: Redeem, monkeypatch: pytest.MonkeyPatch,
+    answer: str, goes_on: bool,
+) -> None:  # fmt: skip
+    sandbox = api(faults=(NEVER_CAME,))
+    assert redeem().code == 3
+    monkeypatch.setattr(_resolve, "_on_terminal", lambda: True)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{answer}\n"))
+    result = cli("resolve", journal, "--resend")
+
+    assert result.code == (0 if goes_on else 3), result.err
+    assert "go on? [y/N]" in result.err
+    assert ("nobody was sent again" in result.err) is not goes_on
+    assert requests(sandbox) == (4 if goes_on else 3)
+
+
+def test_with_yes_it_does_not_ask(
+    cli: Cli, api: Api, journal: Path, redeem: Redeem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api(faults=(NEVER_CAME,))
+    assert redeem().code == 3
+    monkeypatch.setattr(_resolve, "_on_terminal", lambda: True)
+    monkeypatch.setattr(sys, "stdin", None)
+    result = cli("resolve", journal, "--resend", "--yes")
+
+    assert result.code == 0, result.err
+    assert "go on?" not in result.err
+
+
+def test_a_signal_is_an_answer(
+    cli: Cli, api: Api, journal: Path, redeem: Redeem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = api(faults=(NEVER_CAME,))
+    assert redeem().code == 3
+
+    class Asked(io.StringIO):
+        def readline(self, size: int | None = -1) -> str:
+            signal.raise_signal(signal.SIGINT)
+            return "y\n"
+
+    monkeypatch.setattr(_resolve, "_on_terminal", lambda: True)
+    monkeypatch.setattr(sys, "stdin", Asked())
+    result = cli("resolve", journal, "--resend")
+
+    assert result.code == 130, result.err
+    assert "nobody was sent again" in result.err
+    assert requests(sandbox) == 3
+
+
+# ------------------------------------------------------------------------------------ early ends
+
+
+def test_a_deadline_is_one_for_both_runs(
+    cli: Cli, api: Api, journal: Path, redeem: Redeem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = api(faults=(NEVER_CAME,))
+    assert redeem().code == 3
+    monkeypatch.setattr("pubrio_async.scheduler.logbook._FIRST_LOOK_S", 60.0)
+    result = cli("resolve", journal, "--resend", "--deadline", "0.3")
+
+    assert result.code == 3, result.err
+    assert "the deadline was reached; nobody is sent again" in result.err
+    assert "10 people still unsettled" in result.err
+    assert requests(sandbox) == 3
+
+
+_QUICK = (
+    "from pubrio_async.scheduler import logbook; logbook._FIRST_LOOK_S = 0.02; "
+    "from pubrio_async.cli import main; main()"
+)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_in_good_order(
+    api: Api, journal: Path, redeem: Redeem, number: signal.Signals
+) -> None:
+    sandbox = api(faults=(LOST, LOG_REFUSED))
+    assert redeem().code == 3
+    sandbox.add_fault(parse_fault("stall:/api_keys/logs"))
+    sent = sandbox.statistics().requests
+    with subprocess.Popen(
+        [sys.executable, "-c", _QUICK, "resolve", str(journal), "--resend"],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    ) as process:
+        try:
+            deadline = time.monotonic() + 20
+            while sandbox.statistics().requests == sent:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            process.send_signal(number)
+            _, err = process.communicate(timeout=20)
+        finally:
+            process.kill()
+
+    assert process.returncode == 130, err
+    assert b"once more ends at once" in err
+    assert b"Traceback" not in err
+    assert b"sending" not in err
+    assert read_status(journal).unsettled == 10
+
+
+def test_a_journal_that_fails_loses_nothing(  # noqa: PLR0917 - fixtures
+    cli: Cli, api: Api, tmp_path: Path, journal: Path, redeem: Redeem,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    sandbox = api(faults=(NEVER_CAME,), work_share=1.0)
+    assert redeem().code == 3
+
+    async def vanish(opened: SqliteJournal, *args: object) -> None:
+        raise JournalError("cannot use the journal: the disk is full")
+
+    monkeypatch.setattr(SqliteJournal, "settle", vanish)
+    result = cli("resolve", journal, "--resend")
+
+    assert result.code in {1, 3}, result.err
+    assert "The journal failed, and nothing more was sent" in result.err
+    kept = Path(f"{journal}.kept")
+    assert f"what came in is kept in {kept}" in result.err
+    people = {json.loads(line)["person"] for line in kept.read_text().splitlines()}
+    assert len(people) == 10
+    assert people <= {charge.people_search_id for charge in sandbox.charges()}
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_journal_that_is_gone_at_the_end(  # noqa: PLR0917 - fixtures
+    cli: Cli, api: Api, tmp_path: Path, journal: Path, redeem: Redeem,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    api(faults=(LOST, LOG_REFUSED), work_share=1.0)
+    assert redeem().code == 3
+    settle = SqliteJournal.settle
+
+    async def vanish(opened: SqliteJournal, *args: object) -> None:
+        journal.rename(tmp_path / "away")
+        await settle(opened, *args)  # type: ignore[arg-type] # as they came
+
+    monkeypatch.setattr(SqliteJournal, "settle", vanish)
+    monkeypatch.setattr("pubrio_async.cli._kept.keep", no_links)
+    result = cli("resolve", journal)
+
+    assert result.code in {1, 3}, result.err
+    assert "The journal failed" in result.err
+    assert "what came in could not be kept: [Errno 1]" in result.err
+    assert "Traceback" not in result.err
+    # It is at least still there.
+    assert len(Path(f"{journal}.outcomes.part").read_text().splitlines()) == 10
+
+
+def test_a_report_that_breaks(  # noqa: PLR0917 - fixtures
+    cli: Cli, api: Api, tmp_path: Path, journal: Path, redeem: Redeem,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    api(faults=(LOST, LOG_REFUSED))
+    assert redeem().code == 3
+    monkeypatch.setattr(PartFile, "publish", no_links)
+    result = cli("resolve", journal, "--report", tmp_path / "report")
+
+    assert result.code == 1, result.err
+    assert "the report could not be written" in result.err
+    assert read_status(journal).unsettled == 0

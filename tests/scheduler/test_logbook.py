@@ -1,0 +1,211 @@
+"""The search for lost requests, against logs of every length, density and zone."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pubrio_async.models import RedeemJob
+from pubrio_async.scheduler.journal import Batch
+from pubrio_async.scheduler.logbook import (
+    LogEntry,
+    LogPage,
+    LogRow,
+    Lost,
+    Search,
+    next_look,
+)
+
+TYPES = ("email-work",)
+WALL = 1_790_000_000.0
+
+
+class Log:
+    """A request log of others' requests, into which lost ones are put; newest first.
+
+    Args:
+        gaps: Seconds between one request and the next.
+        zone_s: What the log's clock shows beyond UTC.
+        ends: Whether a row shows when the request ended, instead of when it came.
+    """
+
+    def __init__(self, gaps: Sequence[float], zone_s: float = 0.0, *, ends: bool = False) -> None:
+        self.zone_s = zone_s
+        self.grows = 0
+        self.ends = ends
+        self.rows: list[LogRow] = []
+        self.entries: dict[str, LogEntry] = {}
+        at = 0.0
+        for number, gap in enumerate(gaps):
+            at -= gap
+            kind = "batch" if number % 3 else None
+            self._add(at, 0.1, f"other-{number}", kind)
+        self.asked: list[int | str] = []
+
+    def put(self, at: float, took_s: float, key: str, kind: str | None = "batch") -> None:
+        """Adds a request that came at `at` (seconds, with now as 0)."""
+        self._add(at, took_s, key, kind)
+        self.rows.sort(key=lambda row: -row.at)
+
+    def _add(self, at: float, took_s: float, key: str, kind: str | None) -> None:
+        log_id = f"log-{key}"
+        shown = WALL + self.zone_s + at + (took_s if self.ends else 0.0)
+        self.rows.append(LogRow(log_id, kind, shown, took_s, 200))  # type: ignore[arg-type] # one of the kinds
+        self.entries[log_id] = LogEntry(frozenset({key}), frozenset(TYPES), RedeemJob(key))
+
+    def answer(self, search: Search) -> None:
+        """Answers a search to its end."""
+        while (wanted := search.ask()) is not None:
+            for _ in range(self.grows):
+                self.rows.insert(0, LogRow(f"new-{len(self.rows)}", None, self.rows[0].at + 0.01))
+            if isinstance(wanted, LogRow):
+                self.asked.append(wanted.log_id)
+                search.take_entry(wanted, self.entries[wanted.log_id])
+            else:
+                self.asked.append(wanted)
+                rows = self.rows[(wanted - 1) * 25 : wanted * 25]
+                pages = max(1, -(-len(self.rows) // 25))
+                search.take_page(wanted, LogPage(rows, len(self.rows), pages, WALL))
+            entries = [asked for asked in self.asked if isinstance(asked, str)]
+            assert len(entries) == len(set(entries)), "no entry is asked for twice"
+            assert len(self.asked) < 300
+
+
+def lost(key: str, sent_at: float, took_s: float = 0.0, looks: int = 0) -> Lost:
+    return Lost(Batch(key, "batch", (key,)), "", sent_at, sent_at + took_s, looks=looks)
+
+
+def search(*targets: Lost, zone_s: float | None = None) -> Search:
+    return Search(list(targets), TYPES, {}, now=0.0, wall=WALL, zone_s=zone_s)
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    length=st.integers(1, 4_000),
+    density=st.sampled_from([0.2, 3.0, 60.0]),
+    where=st.floats(0.0, 1.0),
+    ends=st.booleans(),
+)
+def test_what_is_in_the_log_is_found_wherever_it_is(
+    seed: int, length: int, density: float, where: float, *, ends: bool
+) -> None:
+    rng = random.Random(seed)
+    gaps = [0.5, *(rng.expovariate(1 / density) for _ in range(length - 1))]
+    log = Log(gaps, 900.0 * rng.randint(-48, 56), ends=ends)
+    at = where * (log.rows[-1].at - log.rows[0].at) - 1.0
+    log.grows = rng.choice([0, 1, 7])
+    took = rng.choice([0.1, 5.0, 25.0])
+    log.put(at, took, "mine")
+    hunt = search(lost("mine", at, 30.0))
+    log.answer(hunt)
+    finding = hunt.found["mine"]
+    assert isinstance(finding.answer, RedeemJob)
+    assert finding.answer.redeem_query_id == "mine"
+    # Never older than it is: a job must not be polled before its time.
+    assert finding.age_s <= -at + 1e-3
+    pages = [asked for asked in log.asked if isinstance(asked, int)]
+    assert len(pages) <= 24
+
+
+def test_a_single_loss_in_a_busy_log_costs_a_handful_of_requests() -> None:
+    counts: list[int] = []
+    for seed in range(50):
+        rng = random.Random(seed)
+        log = Log([rng.expovariate(5.0) for _ in range(5_000)])
+        at = rng.uniform(-900, -5)
+        log.put(at, 0.1, "mine")
+        hunt = search(lost("mine", at, 0.2))
+        log.answer(hunt)
+        assert "mine" in hunt.found
+        counts.append(len(log.asked))
+    assert sum(counts) / len(counts) <= 8
+    assert max(counts) <= 16
+
+
+def test_what_is_not_there_is_not_found_and_costs_what_is_near() -> None:
+    rng = random.Random(4)
+    log = Log([rng.expovariate(5.0) for _ in range(5_000)])
+    hunt = search(lost("mine", -300.0, 0.2))
+    log.answer(hunt)
+    assert not hunt.found
+    # Ten seconds around the moment, two thirds of them batches.
+    assert len(log.asked) <= 60
+
+
+def test_an_entry_that_is_known_tells_how_far_the_clocks_are_apart() -> None:
+    log = Log([0.5])
+    sent = {}
+    for number in range(100):
+        log.put(-100.0 + number / 2 + 4.0, 0.0, f"known-{number}")
+        sent[f"known-{number}"] = -100.0 + number / 2
+    log.put(-60.0 + 4.0, 0.0, "mine")
+    hunt = Search([lost("mine", -60.0, 0.2)], TYPES, {}, now=0.0, wall=WALL, sent=sent)
+    log.answer(hunt)
+    assert "mine" in hunt.found
+    assert hunt.skew_s == pytest.approx(4.0)
+    entries = [asked for asked in log.asked if isinstance(asked, str)]
+    assert len(entries) <= 4
+
+
+def test_the_zone_is_learnt_from_the_newest_entry_and_kept() -> None:
+    quiet = Log([5_000.0, 1.0], 3_600.0)
+    first = search(lost("mine", -3.0))
+    quiet.answer(first)
+    # Nothing was logged for more than a quarter of an hour: the zone is off.
+    assert first.zone_s == pytest.approx(3_600.0 - 4_500.0)
+    quiet.put(-1.0, 0.0, "fresh", None)
+    quiet.asked.clear()
+    second = search(lost("mine", -3.0), zone_s=first.zone_s)
+    quiet.answer(second)
+    assert second.zone_s == 3_600.0
+
+
+def test_an_empty_log_ends_the_search() -> None:
+    log = Log([])
+    hunt = search(lost("mine", -10.0))
+    log.answer(hunt)
+    assert log.asked == [1]
+    assert not hunt.found
+
+
+def test_other_types_are_another_request() -> None:
+    log = Log([1.0])
+    log.put(-10.0, 0.0, "mine")
+    hunt = Search([lost("mine", -10.0)], ("phone",), {}, now=0.0, wall=WALL)
+    log.answer(hunt)
+    assert not hunt.found
+
+
+def test_two_requests_for_the_same_people_are_two_answers() -> None:
+    log = Log([1.0])
+    log.put(-50.0, 0.0, "mine")
+    log.entries["log-second"] = LogEntry(frozenset({"mine"}), frozenset(TYPES), RedeemJob("second"))
+    log.rows.insert(0, LogRow("log-second", "batch", WALL - 20.0, 0.0, 200))
+    first, second = lost("mine", -50.0), lost("mine", -20.0)
+    second.batch = Batch("again", "batch", ("mine",))
+    hunt = search(first, second)
+    log.answer(hunt)
+    found = {name: finding.answer for name, finding in hunt.found.items()}
+    assert found == {"mine": RedeemJob("mine"), "again": RedeemJob("second")}
+
+
+def test_when_to_look() -> None:
+    fresh = lost("mine", 0.0)
+    assert next_look(fresh, 0.0) == 5.0
+    fresh.looks = 1
+    assert next_look(fresh, 6.0) == 26.0
+    fresh.looks = 2
+    assert next_look(fresh, 27.0) == 87.0
+    fresh.looks = 3
+    assert next_look(fresh, 88.0) is None
+    # Long ago: at once, and once more when the first look is itself in the log.
+    old = lost("mine", -5_000.0)
+    assert next_look(old, 0.0) == 0.0
+    old.looks = 1
+    assert next_look(old, 1.0) == 6.0
+    old.looks = 2
+    assert next_look(old, 7.0) is None

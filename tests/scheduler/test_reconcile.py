@@ -1,0 +1,602 @@
+"""A lost answer is looked up in the API's request log: found, refused, unreadable or not there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from pubrio_async import (
+    AuthenticationError,
+    BadRequestError,
+    DecodeError,
+    InsufficientCreditsError,
+    MemoryJournal,
+    NotFoundError,
+    NotSentError,
+    Outcome,
+    PermissionDeniedError,
+    PubrioError,
+    RateLimitedError,
+    ResponseLostError,
+    ServerError,
+)
+from pubrio_async.models import RedeemJob
+from pubrio_async.scheduler.journal import Batch
+from pubrio_async.testing import VirtualClock, run_virtual
+from tests.scheduler.fake_api import AfterWorkError, Bench, UnsentError, collect, people
+
+LOST = ResponseLostError("The reply was lost: the connection broke.", may_have_charged=True)
+URL = "https://www.linkedin.com/in/ada"
+
+
+def statuses(outcomes: dict[int, Outcome]) -> Counter[str]:
+    return Counter(outcome.status for outcome in outcomes.values())
+
+
+def looks(bench: Bench) -> list[Any]:
+    return [about for _, about in bench.api.looks]
+
+
+def submits(bench: Bench) -> list[Any]:
+    return [about for what, about in bench.api.events if what == "submit"]
+
+
+def test_a_job_whose_answer_was_lost_is_found_and_fetched() -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(10)
+        bench.api.on_submit.append(AfterWorkError(LOST))
+        journal = MemoryJournal()
+        outcomes = await collect(bench.run(rows, journal=journal))
+        assert statuses(outcomes) == {"found": 10}
+        assert submits(bench) == [tuple(rows)]
+        # One page, one entry: and not before the API has had its five seconds.
+        assert looks(bench) == [1, "log-0"]
+        assert bench.api.looks[0][0] >= 5.0
+        assert set(bench.api.charged.values()) == {1}
+        assert (await journal.summary()).found == 10
+
+    run_virtual(main())
+
+
+def test_the_contacts_of_a_lost_single_request_are_taken_from_the_log() -> None:
+    async def main() -> None:
+        bench = Bench()
+        bench.api.on_submit.append(AfterWorkError(LOST))
+        run = bench.run([URL])
+        outcomes = await collect(run)
+        assert outcomes[0].status == "found"
+        assert [email.value for email in outcomes[0].emails] == [f"{URL}@example.com"]
+        assert run.report.credits_charged == 5
+        assert len(submits(bench)) == 1
+
+    run_virtual(main())
+
+
+def test_what_the_log_does_not_show_stays_unsettled_and_is_not_sent_again() -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(10)
+        bench.api.on_submit.append(LOST)
+        journal = MemoryJournal()
+        run = bench.run(rows, journal=journal)
+        outcomes = await collect(run)
+        assert statuses(outcomes) == {"unsettled": 10}
+        assert "85 s after it was sent it was not there." in str(outcomes[0].error)
+        assert looks(bench) == [1, 1, 1]
+        assert run.report.requests == 4
+        # Nor by a later run.
+        again = await collect(bench.run(rows, journal=journal))
+        assert statuses(again) == {"unsettled": 10}
+        assert len(submits(bench)) == 1
+
+    run_virtual(main())
+
+
+def test_a_log_that_takes_its_time_is_asked_again() -> None:
+    async def main() -> None:
+        bench = Bench()
+        bench.api.log_delay = 40.0
+        bench.api.on_submit.append(AfterWorkError(LOST))
+        outcomes = await collect(bench.run(people(10)))
+        assert statuses(outcomes) == {"found": 10}
+        assert looks(bench) == [1, 1, 1, "log-0"]
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("zone_hours", [-9.5, 0.0, 5.75, 13.0])
+def test_the_log_may_be_in_any_zone(zone_hours: float) -> None:
+    async def main() -> None:
+        bench = Bench()
+        bench.api.log_zone_s = 3600 * zone_hours
+        bench.api.on_submit.append(AfterWorkError(LOST))
+        assert statuses(await collect(bench.run(people(10)))) == {"found": 10}
+        assert looks(bench)[-2:] == [1, "log-0"]
+
+    run_virtual(main())
+
+
+def test_among_many_requests_the_right_one_is_found_with_few_questions() -> None:
+    async def main() -> None:
+        bench, rows = Bench("5/second"), people(3_000)
+        bench.api.on_submit.extend([None] * 150)
+        bench.api.on_submit.append(AfterWorkError(LOST))
+        outcomes = await collect(bench.run(rows))
+        assert statuses(outcomes) == {"found": 3_000}
+        assert 2 <= len(looks(bench)) <= 12
+
+    run_virtual(main())
+
+
+def test_several_losses_share_the_questions() -> None:
+    async def main() -> None:
+        bench = Bench("unlimited")
+        bench.api.on_submit.append(None)  # the first goes alone
+        bench.api.on_submit.extend(AfterWorkError(LOST) for _ in range(12))
+        outcomes = await collect(bench.run(people(200)))
+        assert statuses(outcomes) == {"found": 200}
+        asked = looks(bench)
+        assert len(asked) == len(set(asked)), "nothing is asked twice"
+
+    run_virtual(main())
+
+
+def _error(kind: type[Any], status: int, **rest: Any) -> PubrioError:
+    error: PubrioError = kind(f"the API said {status}", status=status, **rest)
+    return error
+
+
+def test_a_lost_refusal_is_taken_for_the_refusal_it_was() -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(2)
+
+        def lose(keys: Any) -> PubrioError:
+            bench.api.note("batch", keys, _error(BadRequestError, 400), status=400)
+            return LOST
+
+        bench.api.on_submit.append(lose)
+        outcomes = await collect(bench.run(rows))
+        # Halved, like any refused batch.
+        assert statuses(outcomes) == {"found": 2}
+        assert submits(bench) == [tuple(rows), (rows[0],), (rows[1],)]
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"), [(InsufficientCreditsError, 402), (AuthenticationError, 401)]
+)
+def test_a_lost_refusal_of_the_key_or_the_balance_ends_the_run(
+    kind: type[PubrioError], status: int
+) -> None:
+    async def main() -> None:
+        bench = Bench()
+
+        def lose(keys: Any) -> PubrioError:
+            bench.api.note("batch", keys, _error(kind, status), status=status)
+            return LOST
+
+        bench.api.on_submit.append(lose)
+        run = bench.run(people(30), max_open_jobs=1)
+        outcomes = await collect(run)
+        assert isinstance(run.stopped_by, kind)
+        assert statuses(outcomes) == {"failed": 10, "skipped": 20}
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [(InsufficientCreditsError, 402), (AuthenticationError, 401), (NotFoundError, 404)],
+)
+def test_a_refusal_of_an_earlier_run_is_asked_for_once_more(
+    kind: type[PubrioError], status: int
+) -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(10)
+        journal = MemoryJournal(VirtualClock())
+        await journal.open(("email-work",))
+        await journal.intend(Batch("b1", "batch", tuple(rows)))
+        bench.api.note("batch", rows, _error(kind, status), status=status)
+        await asyncio.sleep(600)
+        # By now it may be another key, or another balance.
+        assert statuses(await collect(bench.run(rows, journal=journal))) == {"found": 10}
+        assert submits(bench) == [tuple(rows)]
+
+    run_virtual(main())
+
+
+def test_refusals_that_are_always_lost_come_to_an_end() -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(10)
+
+        def lose(keys: Any) -> PubrioError:
+            bench.api.note("batch", keys, _error(RateLimitedError, 429), status=429)
+            return LOST
+
+        bench.api.on_submit.extend([lose] * 1_000)
+        assert statuses(await collect(bench.run(rows))) == {"failed": 10}
+        assert len(submits(bench)) <= 20
+
+    run_virtual(main())
+
+
+def test_a_lost_429_is_told_from_those_that_were_answered() -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(10)
+        refusal = _error(RateLimitedError, 429)
+
+        def refuse(keys: Any) -> PubrioError:
+            bench.api.note("batch", keys, refusal, status=429)
+            return refusal
+
+        def lose_refusal(keys: Any) -> PubrioError:
+            bench.api.note("batch", keys, refusal, status=429)
+            return LOST
+
+        bench.api.on_submit.extend([refuse, lose_refusal])
+        outcomes = await collect(bench.run(rows))
+        assert statuses(outcomes) == {"found": 10}
+        assert submits(bench) == [tuple(rows)] * 3
+
+    run_virtual(main())
+
+
+def test_an_answered_429_says_nothing_of_a_later_loss() -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(10)
+        refusal = _error(RateLimitedError, 429)
+
+        def refuse(keys: Any) -> PubrioError:
+            bench.api.note("batch", keys, refusal, status=429)
+            return refusal
+
+        bench.api.on_submit.extend([refuse, LOST])
+        outcomes = await collect(bench.run(rows))
+        assert statuses(outcomes) == {"unsettled": 10}
+        assert submits(bench) == [tuple(rows)] * 2
+
+    run_virtual(main())
+
+
+def test_a_logged_failure_of_the_server_does_not_settle_a_batch() -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(10)
+        failure = _error(ServerError, 500, may_have_charged=True)
+
+        def fail(keys: Any) -> PubrioError:
+            bench.api.note("batch", keys, failure, status=500, credits=0)
+            return failure
+
+        bench.api.on_submit.append(fail)
+        outcomes = await collect(bench.run(rows))
+        assert statuses(outcomes) == {"unsettled": 10}
+        assert "The request log shows: the API said 500" in str(outcomes[0].error)
+        assert looks(bench) == [1, "log-0"], "there is nothing more to find out"
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(("cost", "status"), [(0, "failed"), (None, "unsettled"), (5, "unsettled")])
+def test_a_failed_single_request_cost_what_the_log_says(cost: int | None, status: str) -> None:
+    async def main() -> None:
+        bench = Bench()
+        failure = _error(ServerError, 500, may_have_charged=True)
+
+        def fail(keys: Any) -> PubrioError:
+            bench.api.note("single", keys, failure, status=500, credits=cost)
+            return failure
+
+        bench.api.on_submit.append(fail)
+        journal = MemoryJournal()
+        assert statuses(await collect(bench.run([URL], journal=journal))) == {status: 1}
+        # What surely cost nothing may be sent by the next run.
+        await collect(bench.run([URL], journal=journal))
+        assert len(submits(bench)) == (2 if status == "failed" else 1)
+
+    run_virtual(main())
+
+
+def test_a_reply_that_cannot_be_read_in_the_log_either_stays_unsettled() -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(10)
+        garbled = _error(DecodeError, 200, may_have_charged=True)
+
+        def garble(keys: Any) -> PubrioError:
+            bench.api.note("batch", keys, garbled)
+            return garbled
+
+        bench.api.on_submit.append(garble)
+        assert statuses(await collect(bench.run(rows))) == {"unsettled": 10}
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"), [(PermissionDeniedError, 403), (NotFoundError, 404), (BadRequestError, 400)]
+)
+def test_a_log_that_may_not_be_read_is_asked_once(kind: type[PubrioError], status: int) -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(40)
+        bench.api.log_error = _error(kind, status)
+        bench.api.on_submit.extend([None, AfterWorkError(LOST), None, AfterWorkError(LOST)])
+        journal = MemoryJournal()
+        outcomes = await collect(bench.run(rows, journal=journal, max_open_jobs=1))
+        assert statuses(outcomes) == {"found": 20, "unsettled": 20}
+        reason = next(o.error for o in outcomes.values() if o.status == "unsettled")
+        assert reason is not None
+        assert f"which could not be read: the API said {status}" in reason
+        assert looks(bench) == [1]
+        assert (await journal.summary()).unsettled == 20
+
+    run_virtual(main())
+
+
+def test_a_key_that_is_refused_ends_the_run() -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(10)
+        bench.api.log_error = _error(AuthenticationError, 401)
+        bench.api.on_submit.append(AfterWorkError(LOST))
+        journal = MemoryJournal()
+        run = bench.run(rows, journal=journal)
+        assert statuses(await collect(run)) == {"unsettled": 10}
+        assert isinstance(run.stopped_by, AuthenticationError)
+        # With a key that is taken, the next run finds them.
+        bench.api.log_error = None
+        assert statuses(await collect(bench.run(rows, journal=journal))) == {"found": 10}
+
+    run_virtual(main())
+
+
+def test_a_log_that_fails_for_a_while_is_asked_again() -> None:
+    async def main() -> None:
+        bench = Bench()
+        bench.api.log_error = _error(ServerError, 503)
+        bench.api.on_submit.append(AfterWorkError(LOST))
+        asyncio.get_running_loop().call_later(20, lambda: setattr(bench.api, "log_error", None))
+        assert statuses(await collect(bench.run(people(10)))) == {"found": 10}
+        assert looks(bench) == [1, 1, 1, "log-0"]
+
+    run_virtual(main())
+
+
+def test_a_log_that_fails_for_good_leaves_the_reason() -> None:
+    async def main() -> None:
+        bench = Bench()
+        bench.api.log_error = _error(ServerError, 503)
+        bench.api.on_submit.append(AfterWorkError(LOST))
+        outcomes = await collect(bench.run(people(10)))
+        assert statuses(outcomes) == {"unsettled": 10}
+        assert "could not be read: the API said 503" in str(outcomes[0].error)
+
+    run_virtual(main())
+
+
+def test_looks_wait_for_the_rate_limit_and_for_the_network() -> None:
+    async def main() -> None:
+        bench = Bench("3/minute")
+        bench.api.on_submit.append(AfterWorkError(LOST))
+        bench.api.log_error = _error(RateLimitedError, 429, retry_after=30.0)
+        asyncio.get_running_loop().call_later(70, lambda: setattr(bench.api, "log_error", None))
+        run = bench.run(people(10))
+        assert statuses(await collect(run)) == {"found": 10}
+        assert run.report.rate_limited >= 1
+        times = [at for at, _ in bench.api.looks] + [at for at, _, _ in bench.api.submits]
+        for at in times:
+            assert sum(at <= other < at + 60 for other in times) <= 3
+
+    run_virtual(main())
+
+
+def test_a_run_that_is_stopped_leaves_the_search_to_the_next_one() -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(10)
+        bench.api.log_delay = 1e9
+        bench.api.on_submit.append(AfterWorkError(LOST))
+        journal = MemoryJournal()
+        run = bench.run([*rows, rows[0]], journal=journal, deadline=30.0)
+        outcomes = await collect(run)
+        assert statuses(outcomes) == {"unsettled": 11}
+        assert "The next run with the same journal looks for it" in str(outcomes[0].error)
+        assert (await journal.summary()).unsettled == 10
+        bench.api.log_delay = 0.0
+        assert statuses(await collect(bench.run(rows, journal=journal))) == {"found": 10}
+        assert len(submits(bench)) == 1
+
+    run_virtual(main())
+
+
+def test_a_request_cut_off_by_the_end_of_the_run_is_found_by_the_next_one() -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(10)
+        bench.api.on_submit.append("hang")
+        journal = MemoryJournal()
+        outcomes = await collect(bench.run(rows, journal=journal, deadline=1.0))
+        assert statuses(outcomes) == {"unsettled": 10}
+        answer = bench.api._work("batch", rows)
+        bench.api.note("batch", rows, answer)
+        assert statuses(await collect(bench.run(rows, journal=journal))) == {"found": 10}
+        assert len(submits(bench)) == 1
+
+    run_virtual(main())
+
+
+def test_what_a_crash_left_without_an_answer_is_looked_up_when_the_run_is_resumed() -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(10)
+        journal = MemoryJournal(VirtualClock())
+        await journal.open(("email-work",))
+        await journal.intend(Batch("b1", "batch", tuple(rows)))
+        bench.api.note("batch", rows, bench.api._work("batch", rows))
+        await asyncio.sleep(3600)
+        # Somebody else uses the key, too.
+        for _ in range(80):
+            bench.api.note("batch", people(3, seed=8), RedeemJob("other"))
+            await asyncio.sleep(30)
+        outcomes = await collect(bench.run([*people(5, seed=2), *rows], journal=journal))
+        assert statuses(outcomes) == {"found": 15}
+        assert len(submits(bench)) == 1, "only the new ones"
+        assert len(looks(bench)) <= 5
+
+    run_virtual(main())
+
+
+def test_lost_requests_count_as_open() -> None:
+    async def main() -> None:
+        bench, rows = Bench("unlimited"), people(200)
+        bench.api.on_submit.append(None)
+        bench.api.on_submit.extend([LOST] * 30)
+        run = bench.run(rows, max_open_jobs=4)
+        most = 0
+        async with run:
+            async for _ in run:
+                most = max(most, run.statistics().batches_open)
+        assert most <= 4
+
+    run_virtual(main())
+
+
+def test_a_budget_keeps_the_worst_case_of_what_is_lost() -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(20)
+        bench.api.on_submit.extend([None, LOST])
+        run = bench.run(rows, max_credits=100)
+        outcomes = await collect(run)
+        assert statuses(outcomes) == {"found": 10, "unsettled": 10}
+        assert run.statistics().credits_reserved == 50
+
+    run_virtual(main())
+
+
+def test_looking_waits_while_the_api_cannot_be_reached() -> None:
+    async def main() -> None:
+        bench = Bench()
+        bench.api.on_submit.append(AfterWorkError(LOST))
+        original, failures = bench.api._travel, 3
+
+        async def travel(scripted: Any, phase: Any, about: Any) -> None:
+            nonlocal failures
+            if about == 1 and failures:
+                failures -= 1
+                scripted = UnsentError(NotSentError("refused"))
+            await original(scripted, phase, about)
+
+        bench.api._travel = travel  # type: ignore[method-assign] # a network that fails for a while
+        assert statuses(await collect(bench.run(people(10)))) == {"found": 10}
+        assert failures == 0
+
+    run_virtual(main())
+
+
+# -- resolve: asking again later -------------------------------------------------------------------
+
+
+def test_resolve_finds_later_what_the_run_could_not() -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(20)
+        bench.api.log_delay = 1e9
+        bench.api.on_submit.extend([AfterWorkError(LOST), None])
+        journal = MemoryJournal(VirtualClock())
+        assert statuses(await collect(bench.run(rows, journal=journal))) == {
+            "unsettled": 10,
+            "found": 10,
+        }
+        await asyncio.sleep(5_000)
+        bench.api.log_delay = 0.0
+        found = await collect(bench.run(None, journal=journal, contact_types=(), reopen=True))
+        assert statuses(found) == {"found": 10}
+        assert {outcome.person for outcome in found.values()} == set(rows[:10])
+        assert (await journal.summary()).found == 20
+        assert len(submits(bench)) == 2
+
+    run_virtual(main())
+
+
+def test_resolve_leaves_unsettled_what_it_cannot_find() -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(10)
+        bench.api.on_submit.append(LOST)
+        journal = MemoryJournal(VirtualClock())
+        await collect(bench.run(rows, journal=journal))
+        for _ in range(2):
+            left = await collect(bench.run(None, journal=journal, contact_types=(), reopen=True))
+            assert statuses(left) == {"unsettled": 10}
+            assert "85 s after it was sent it was not there" in str(left[0].error)
+            assert (await journal.summary()).unsettled == 10
+        assert len(submits(bench)) == 1
+
+    run_virtual(main())
+
+
+def test_resending_sends_those_who_are_unsettled_and_nobody_else() -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(20)
+        bench.api.on_submit.extend([LOST, None])
+        journal = MemoryJournal(VirtualClock())
+        await collect(bench.run(rows, journal=journal))
+        again = await collect(bench.run(None, journal=journal, contact_types=(), resend=True))
+        assert statuses(again) == {"found": 10}
+        assert Counter(submits(bench)) == {tuple(rows[:10]): 2, tuple(rows[10:]): 1}
+        assert (await journal.summary()).found == 20
+        # Now there is nothing to resolve, and nothing is asked.
+        before = len(bench.api.events)
+        assert not await collect(bench.run(None, journal=journal, contact_types=(), reopen=True))
+        assert len(bench.api.events) == before
+
+    run_virtual(main())
+
+
+def test_a_resend_that_is_lost_is_unsettled_again_and_found_by_either_request() -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(10)
+        bench.api.log_delay = 1e9
+        bench.api.on_submit.extend([AfterWorkError(LOST), LOST])
+        journal = MemoryJournal(VirtualClock())
+        await collect(bench.run(rows, journal=journal))
+        await asyncio.sleep(1_000)
+        again = await collect(bench.run(None, journal=journal, contact_types=(), resend=True))
+        assert statuses(again) == {"unsettled": 10}
+        bench.api.log_delay = 0.0
+        found = await collect(bench.run(None, journal=journal, contact_types=(), reopen=True))
+        assert (await journal.summary()).found == 10
+        assert set(statuses(found)) <= {"found", "unsettled"}
+        assert statuses(await collect(bench.run(rows, journal=journal))) == {"found": 10}
+        assert len(submits(bench)) == 2
+
+    run_virtual(main())
+
+
+# -- the journal as a cache ---------------------------------------------------------------------
+
+
+def test_results_that_are_too_old_are_bought_again_once() -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(10)
+        journal = MemoryJournal(VirtualClock())
+        await collect(bench.run(rows, journal=journal))
+        await asyncio.sleep(3_600)
+        young = await collect(bench.run(rows, journal=journal, max_age=7_200.0))
+        assert statuses(young) == {"found": 10}
+        assert len(submits(bench)) == 1
+        old = await collect(bench.run([*rows, *rows], journal=journal, max_age=1_800.0))
+        assert statuses(old) == {"found": 20}
+        assert len(submits(bench)) == 2
+
+    run_virtual(main())
+
+
+def test_those_who_are_unsettled_are_never_too_old() -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(10)
+        bench.api.on_submit.append(LOST)
+        journal = MemoryJournal(VirtualClock())
+        await collect(bench.run(rows, journal=journal))
+        await asyncio.sleep(1e6)
+        assert statuses(await collect(bench.run(rows, journal=journal, max_age=0.0))) == {
+            "unsettled": 10
+        }
+        assert len(submits(bench)) == 1
+
+    run_virtual(main())

@@ -1,0 +1,195 @@
+"""What the request log says, as the scheduler is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pubrio_async import BadRequestError, DecodeError, PubrioError, RateLimitedError, ServerError
+from pubrio_async._clock import SystemClock
+from pubrio_async._config import parse_rates
+from pubrio_async._dispatch import Dispatcher
+from pubrio_async._limiter import Limiter
+from pubrio_async._phase import Phase
+from pubrio_async._verbs import RedeemVerbs
+from pubrio_async._wire import WireReply, WireRequest
+from pubrio_async.models import RedeemJob, RedeemPeopleReply
+from pubrio_async.scheduler.logbook import LogRow
+from tests.memory_wire import MemoryWire
+
+SAMPLES = Path(__file__).parents[1] / "samples"
+ADA = "0d4b3a60-1111-4c5e-9b1d-000000000001"
+BOB = "0d4b3a60-1111-4c5e-9b1d-000000000002"
+BATCH = LogRow("log-1", "batch", 0.0, status=200)
+SINGLE = LogRow("log-1", "single", 0.0, status=200)
+
+
+def sample(name: str) -> Any:
+    return json.loads((SAMPLES / name).read_text(encoding="utf-8"))
+
+
+class DatedWire(MemoryWire):
+    def __init__(self) -> None:
+        super().__init__()
+        self.headers: dict[str, str] = {}
+
+    async def send(self, request: WireRequest, *, timeout: float, phase: Phase) -> WireReply:
+        reply = await super().send(request, timeout=timeout, phase=phase)
+        phase.reply = reply = reply._replace(headers=self.headers)
+        return reply
+
+
+async def verbs(wire: MemoryWire) -> tuple[RedeemVerbs, Limiter]:
+    limiter = Limiter(parse_rates("unlimited"), 4, SystemClock())
+    dispatcher = Dispatcher(wire, limiter, SystemClock(), timeout=1.0, max_wait=1.0)
+    return RedeemVerbs(dispatcher, ["email-work"]), limiter
+
+
+async def page(wire: MemoryWire, number: int = 1) -> Any:
+    asks, limiter = await verbs(wire)
+    return await asks.log_page(number, await limiter.acquire(), Phase())
+
+
+async def entry(row: LogRow, **logged: Any) -> Any:
+    wire = MemoryWire()
+    wire.answers({"metadata": {}, "data": {"query_log_id": "log-1", **logged}})
+    asks, limiter = await verbs(wire)
+    got = await asks.log_entry(row, await limiter.acquire(), Phase())
+    assert wire.bodies == [{"query_log_id": "log-1"}]
+    return got
+
+
+async def test_the_documented_page_is_understood() -> None:
+    wire = DatedWire()
+    wire.headers = {"Date": "Thu, 14 May 2026 12:04:40 GMT"}
+    wire.answers(sample("api_keys_logs.response.json"))
+    got = await page(wire, 3)
+    assert wire.bodies == [
+        {"page": 3, "per_page": 25, "order_by": "created_at", "is_ascending_order": False}
+    ]
+    assert got.pages == 250
+    assert got.server_time == 1_778_760_280.0
+    (row,) = got.rows
+    assert row.kind is None
+    assert row.at == pytest.approx(1_778_760_272.243)
+    assert row.took_s == pytest.approx(1.821)
+    assert (row.status, row.credits) == (200, 0)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/redeem/people/batch", "batch"),
+        ("/redeem/people", "single"),
+        ("/redeem/people/", "single"),
+        ("/redeem/people/batch/query", None),
+        (None, None),
+    ],
+)
+async def test_rows_tell_what_was_redeemed(path: str | None, kind: str | None) -> None:
+    wire = MemoryWire()
+    row = {"query_log_id": "a", "created_at": "2026-05-14T12:04:32Z", "path": path}
+    wire.answers({"data": {"query_logs": [row]}})
+    (got,) = (await page(wire)).rows
+    assert got.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("created_at", "at"),
+    [
+        ("2026-05-14 12:04:32.243", 1_778_760_272.243),
+        ("2026-05-14T12:04:32.243Z", 1_778_760_272.243),
+        ("2026-05-14T14:04:32.243+02:00", 1_778_760_272.243),
+        ("yesterday", None),
+        ("", None),
+        (None, None),
+    ],
+)
+async def test_times_are_read_as_they_come(created_at: str | None, at: float | None) -> None:
+    wire = MemoryWire()
+    wire.answers({"data": {"query_logs": [{"query_log_id": "a", "created_at": created_at}]}})
+    got = await page(wire)
+    assert [row.at for row in got.rows] == ([] if at is None else [pytest.approx(at)])
+
+
+@pytest.mark.parametrize(
+    ("pagination", "pages"),
+    [
+        (None, 1),
+        ({}, 1),
+        ({"total_pages": 7}, 7),
+        ({"total_pages": 370, "total_display_pages": 250}, 250),
+        ({"total_pages": 0}, 1),
+    ],
+)
+async def test_how_far_the_log_reaches(pagination: Any, pages: int) -> None:
+    wire = MemoryWire()
+    wire.answers({"data": {"query_logs": [], "pagination": pagination}})
+    got = await page(wire)
+    assert got.pages == pages
+    assert got.server_time is None
+
+
+async def test_a_batch_is_recognised_whatever_the_spelling() -> None:
+    got = await entry(
+        BATCH,
+        request_body=json.dumps(
+            {"people_contact_types": ["phone", "email-work"], "peoples": [BOB.upper(), ADA, BOB]}
+        ),
+        response_body=json.dumps(
+            {"data": {"redeem_query_id": "job-1", "is_completed": False, "estimated_time": 5}}
+        ),
+    )
+    assert got.keys == {ADA, BOB}
+    assert got.types == {"phone", "email-work"}
+    assert isinstance(got.answer, RedeemJob)
+    assert got.answer.redeem_query_id == "job-1"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "key"),
+    [
+        ("people_search_id", ADA.upper(), ADA),
+        ("linkedin_url", "linkedin.com/in/Ada/", "https://www.linkedin.com/in/ada"),
+        ("linkedin_url", "not a person", "not a person"),
+    ],
+)
+async def test_a_single_request_is_recognised(field: str, value: str, key: str) -> None:
+    got = await entry(
+        SINGLE,
+        request_body=json.dumps({field: value, "people_contact_types": ["phone"]}),
+        response_body=json.dumps(sample("redeem_people.response.json")),
+    )
+    assert got.keys == {key}
+    assert isinstance(got.answer, RedeemPeopleReply)
+    assert got.answer.peoples
+
+
+@pytest.mark.parametrize("body", [None, "", "{", "[]", '{"peoples": 7}', '"text"'])
+async def test_a_request_that_cannot_be_read_is_nobodys(body: str | None) -> None:
+    got = await entry(BATCH, request_body=body, response_body="{}")
+    assert got.keys == frozenset()
+    assert isinstance(got.answer, DecodeError)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "charged"),
+    [
+        (200, None, DecodeError, True),
+        (None, '{"data": {"redeem_query_id": "job-1"}}', DecodeError, True),
+        (200, '{"data": {"redeem_qu', DecodeError, True),
+        (500, '{"error": "oops"}', ServerError, True),
+        (400, '{"code": 40001, "message": "unknown", "details": {}}', BadRequestError, False),
+        (429, '{"error": "slow down"}', RateLimitedError, False),
+    ],
+)
+async def test_an_answer_means_what_it_would_have_meant(
+    status: int | None, body: str | None, kind: type[PubrioError], charged: bool
+) -> None:
+    row = LogRow("log-1", "batch", 0.0, status=status)
+    got = await entry(row, request_body="{}", response_body=body)
+    assert isinstance(got.answer, kind)
+    assert got.answer.may_have_charged == charged
