@@ -5,22 +5,28 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import pytest
 
 from pubrio_async.sandbox import Sandbox, SandboxConfig, SandboxServer
+from tests.process.command import Conditions
 from tests.process.proxy import FaultProxy, Plan, always_pass
 
 # What a process may take on a busy machine before a test is lost.
 PATIENCE_S = 40.0
 
+SINGLE = "/redeem/people"
 BATCH = "/redeem/people/batch"
 QUERY = "/redeem/people/batch/query"
+LOGS = "/api_keys/logs"
+LOG = "/api_keys/logs/lookup"
+
+_COMMAND = Path(__file__).with_name("command.py")
 
 
 class Ended(NamedTuple):
@@ -59,29 +65,26 @@ class Api:
     def url(self) -> str:
         return self.proxy.url
 
-    async def double_charges(self) -> int:
-        """By the stand-in's ledger, as it tells it over HTTP."""
-        double: int = (await statistics(self.direct))["regrets"]["double_charges"]
-        return double
-
     def charged(self) -> set[str]:
         return {charge.people_search_id for charge in self.sandbox.charges()}
 
 
-async def statistics(url: str) -> dict[str, Any]:
-    """What `GET /_sandbox/statistics` gives back."""
-    host, _, port = url.removeprefix("http://").partition(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(b"GET /_sandbox/statistics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-    reply = await reader.read()
-    writer.close()
-    await writer.wait_closed()
-    told: dict[str, Any] = msgspec.json.decode(reply.partition(b"\r\n\r\n")[2])
-    return told
+class StartApi(Protocol):
+    """What the fixture `api` gives."""
+
+    async def __call__(self, plan: Plan = always_pass, **settings: Any) -> Api: ...
 
 
-StartApi = Callable[..., Coroutine[Any, Any, Api]]
-StartCli = Callable[..., Coroutine[Any, Any, Process]]
+class StartCli(Protocol):
+    """What the fixture `cli` gives."""
+
+    async def __call__(
+        self,
+        *words: str | Path | int,
+        url: str = "",
+        stdout: int = asyncio.subprocess.PIPE,
+        **conditions: Any,
+    ) -> Process: ...
 
 
 @pytest.fixture
@@ -90,7 +93,7 @@ async def api() -> AsyncIterator[StartApi]:
     async with AsyncExitStack() as stack:
 
         async def start(plan: Plan = always_pass, **settings: Any) -> Api:
-            told = {"time_scale": 0.0, "seed": 7, "limits": "unlimited", **settings}
+            told: dict[str, Any] = {"time_scale": 0.0, "seed": 7, "limits": "unlimited", **settings}
             sandbox = Sandbox(SandboxConfig(**told))
             server = await stack.enter_async_context(SandboxServer(sandbox))
             proxy = await stack.enter_async_context(FaultProxy(server.url, plan))
@@ -99,34 +102,25 @@ async def api() -> AsyncIterator[StartApi]:
         yield start
 
 
-# Bounds what the process may do before it begins; a bounded file is as good as a full disk.
-# Lifted at the end: what measures the process may write its findings down.
-_BOUNDED = (
-    "import atexit, runpy, sys; from resource import *; "
-    "what, size = globals()[sys.argv.pop(1)], int(sys.argv.pop(1)); "
-    "before = getrlimit(what); atexit.register(setrlimit, what, before); "
-    "setrlimit(what, (size, before[1])); "
-    "runpy.run_module('pubrio_async', run_name='__main__', alter_sys=True)"
-)
-
-
 @pytest.fixture
 async def cli() -> AsyncIterator[StartCli]:
-    """Starts a command line; none outlives its test."""
+    """Starts a command line; none outlives its test.
+
+    What is given by name, and is none of `url` and `stdout`, makes up its `Conditions`.
+    """
     children: list[asyncio.subprocess.Process] = []
 
     async def start(
         *words: str | Path | int,
         url: str = "",
-        bound: tuple[str, int] | None = None,
         stdout: int = asyncio.subprocess.PIPE,
+        **conditions: Any,
     ) -> Process:
-        program = ["-m", "pubrio_async"]
-        if bound is not None:
-            program = ["-c", _BOUNDED, bound[0], str(bound[1])]
         child = await asyncio.create_subprocess_exec(
             sys.executable,
-            *program,
+            "-P",  # the package that is installed, and not what happens to be here
+            str(_COMMAND),
+            msgspec.json.encode(Conditions(**conditions)).decode(),
             *map(str, words),
             env={**os.environ, "PUBRIO_API_KEY": "key-of-the-test", "PUBRIO_BASE_URL": url},
             stdin=asyncio.subprocess.DEVNULL,

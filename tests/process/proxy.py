@@ -25,7 +25,8 @@ Mode = Literal[
 ]
 
 NOT_FORWARDED: frozenset[Mode] = frozenset({"reset", "half_open"})
-LOST: frozenset[Mode] = NOT_FORWARDED | {"reset_after", "stall", "truncate", "slow_loris"}
+FORWARDED: frozenset[Mode] = frozenset({"reset_after", "stall", "truncate", "slow_loris"})
+LOST = NOT_FORWARDED | FORWARDED
 HARMLESS: frozenset[Mode] = frozenset({"delay", "drip"})
 
 # Far above what a reply of the stand-in takes on a loopback, far below any timeout.
@@ -38,7 +39,14 @@ class Raw(NamedTuple):
     data: bytes
 
 
-Fate = Mode | Raw
+class Hold(NamedTuple):
+    """The whole reply, but not before the second event; the first tells that it is being held."""
+
+    held: asyncio.Event
+    released: asyncio.Event
+
+
+Fate = Mode | Raw | Hold
 Plan = Callable[[str, int], Fate]
 """Path and number of the request on this path, from 0, to what happens to it."""
 
@@ -127,7 +135,7 @@ class FaultProxy:
         number = self.seen[path]
         self.seen[path] += 1
         fate = self.plan(path, number)
-        self.fates["raw" if isinstance(fate, Raw) else fate] += 1
+        self.fates[fate if isinstance(fate, str) else type(fate).__name__.lower()] += 1
         if fate == "half_open":
             await reader.read()  # until the client gives up
             return False
@@ -137,6 +145,9 @@ class FaultProxy:
         if fate == "delay":
             await asyncio.sleep(_DELAY_S)
         reply = await self._forward(request)
+        if isinstance(fate, Hold):
+            fate.held.set()
+            await fate.released.wait()
         return await self._answer(reply, fate, reader, writer)
 
     async def _answer(
@@ -157,7 +168,7 @@ class FaultProxy:
                 await asyncio.sleep(pause)
             return True
         middle = (reply.index(b"\r\n\r\n") + len(reply)) // 2 + 2
-        whole = fate in {"pass", "delay"}
+        whole = fate in {"pass", "delay"} or isinstance(fate, Hold)
         if isinstance(fate, Raw):
             writer.write(fate.data)
         else:

@@ -23,6 +23,9 @@ def broken(seed: int) -> str | None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation")
     parser.add_argument("--seed", type=int, help="this one, with all there is to see")
+    parser.add_argument(
+        "--calm", action="store_true", help="with --seed: no trouble of its machine"
+    )
     parser.add_argument("--seeds", type=int, default=1_000, help="how many")
     parser.add_argument("--start", type=int, default=0, help="the first of them")
     parser.add_argument("--jobs", type=int, default=None, help="processes; one for each core")
@@ -30,7 +33,7 @@ def main() -> int:
     if asked.seed is not None:
         story: list[str] = []
         try:
-            ends = run_seed(asked.seed, story)
+            ends = run_seed(asked.seed, story, calm=asked.calm)
         except BrokenPromiseError:
             print("\n".join(story))
             traceback.print_exc()

@@ -9,78 +9,77 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from pubrio_async import PubrioError, ResponseLostError
 from pubrio_async._limiter import Limiter, _Window
 from pubrio_async._phase import Phase
 from pubrio_async.models import RedeemJob
-from pubrio_async.scheduler import engine, settling, steps
+from pubrio_async.scheduler import ends, settling
+from pubrio_async.scheduler.board import Job
 from pubrio_async.scheduler.budget import CreditBudget
+from pubrio_async.scheduler.ends import Ends
 from pubrio_async.scheduler.engine import Engine
 from pubrio_async.scheduler.intake import Intake
 from pubrio_async.scheduler.journal import Batch, Settled
+from pubrio_async.scheduler.policy import first_wait
 from pubrio_async.scheduler.steps import Steps
+from tests.simulation import mutants_of_the_machine
 
 Changes = list[tuple[Any, str, Any]]
 
 
 def resend_what_was_lost() -> Changes:
     """A request whose answer was lost is sent again."""
-    right = Steps._submit_failed
 
-    async def wrong(self: Steps, batch: Batch, error: PubrioError) -> None:
-        if isinstance(error, ResponseLostError):
-            self._budget.release(len(batch.keys))
-            self._board.again(batch)
-        else:
-            await right(self, batch, error)
+    def wrong(self: Steps, batch: Batch, *_rest: Any) -> None:
+        self._budget.release(len(batch.keys))
+        self._board.again(batch)
 
-    return [(Steps, "_submit_failed", wrong)]
+    return [(Steps, "_lost", wrong)]
 
 
 def write_no_intent() -> Changes:
     """The intent is written down when the request is answered, not before it is sent."""
-    accepted, settle, unsettle = Steps._accepted, Steps._settle, Steps._unsettle
+    accepted, settle, unsettle = Ends.accepted, Ends.settle, Ends.unsettle
 
-    async def intend(self: Steps, batch: Batch, ticket: int) -> bool:
+    async def intend(self: Ends, batch: Batch, ticket: int) -> bool:
         return True
 
-    async def late(self: Steps, batch: Batch) -> None:
+    async def late(self: Ends, batch: Batch) -> None:
         if batch.batch_id not in self._intended:
             self._intended.add(batch.batch_id)
             await self._journal.intend(batch)
 
-    async def late_accepted(self: Steps, batch: Batch, job: RedeemJob) -> None:
+    async def late_accepted(self: Ends, batch: Batch, *rest: Any) -> None:
         await late(self, batch)
-        await accepted(self, batch, job)
+        await accepted(self, batch, *rest)
 
-    async def late_settle(self: Steps, batch: Batch, *rest: Any) -> None:
+    async def late_settle(self: Ends, batch: Batch, *rest: Any) -> None:
         if batch.kind == "single":
             await late(self, batch)
         await settle(self, batch, *rest)
 
-    async def late_unsettle(self: Steps, batch: Batch, reason: str) -> None:
+    async def late_unsettle(self: Ends, batch: Batch, reason: str) -> None:
         await late(self, batch)
         await unsettle(self, batch, reason)
 
     return [
-        (Steps, "_intend", intend),
-        (Steps, "_accepted", late_accepted),
-        (Steps, "_settle", late_settle),
-        (Steps, "_unsettle", late_unsettle),
+        (Ends, "intend", intend),
+        (Ends, "accepted", late_accepted),
+        (Ends, "settle", late_settle),
+        (Ends, "unsettle", late_unsettle),
     ]
 
 
 def settle_after_the_handover() -> Changes:
     """Outcomes are handed over before they are written down."""
-    right = Steps._settle
+    right = Ends.settle
 
-    async def wrong(self: Steps, batch: Batch, peoples: Any, charged: Any, query_id: Any) -> None:
+    async def wrong(self: Ends, batch: Batch, peoples: Any, charged: Any, query_id: Any) -> None:
         ends = settling.settled_people(batch, peoples, query_id)
         for key in batch.keys:
             self._outbox.settle(self._intake.take(key), ends[key])
         await right(self, batch, peoples, charged, query_id)
 
-    return [(Steps, "_settle", wrong)]
+    return [(Ends, "settle", wrong)]
 
 
 def reserve_nothing() -> Changes:
@@ -112,28 +111,28 @@ def keep_a_permit() -> Changes:
 
 def poll_early() -> Changes:
     """Jobs are polled before their estimate."""
-    right = steps.first_wait
-    return [(steps, "first_wait", lambda estimate: 0.8 * right(estimate))]
+    right = first_wait
+    return [(ends, "first_wait", lambda estimate: 0.8 * right(estimate))]
 
 
 def drop_the_job_id() -> Changes:
     """The id of an accepted job is not written down."""
 
-    async def wrong(self: Steps, batch: Batch, job: RedeemJob) -> None:
+    async def wrong(self: Ends, batch: Batch, job: RedeemJob, *_rest: Any) -> None:
         self._intended.discard(batch.batch_id)
         self._learn_size(batch)
-        watched = engine.Job(batch, job, self._clock.now())
-        self._board.watch(watched, watched.accepted_at + steps.first_wait(watched.estimate_s))
+        watched = Job(batch, job, self._clock.now())
+        self._board.watch(watched, watched.accepted_at + first_wait(watched.estimate_s))
 
-    return [(Steps, "_accepted", wrong)]
+    return [(Ends, "accepted", wrong)]
 
 
 def withdraw_what_was_interrupted() -> Changes:
     """Leaving takes requests under way for unsent."""
     right = Steps._interrupted
 
-    async def wrong(self: Steps, batch: Batch, phase: Phase) -> None:
-        await right(self, batch, Phase())
+    async def wrong(self: Steps, batch: Batch, phase: Phase, *rest: Any) -> None:
+        await right(self, batch, Phase(), *rest)
 
     return [(Steps, "_interrupted", wrong)]
 
@@ -146,9 +145,9 @@ def forget_open_jobs() -> Changes:
 def forget_who_was_given_up() -> Changes:
     """A row that names somebody whose job was given up is taken for new."""
 
-    def wrong(self: Intake, keys: Any, error: str, query_id: str) -> None:
+    def wrong(self: Intake, keys: Any, *told: Any) -> None:
         for key in keys:
-            self._outbox.fail(self.take(key), "pending", error, query_id)
+            self._outbox.fail(self.take(key), *told)
 
     return [(Intake, "give_up", wrong)]
 
@@ -161,7 +160,7 @@ def match_by_position() -> Changes:
         ends = list(right(batch, peoples, query_id).values())
         return dict(zip(batch.keys, ends, strict=False))
 
-    return [(steps, "settled_people", wrong)]
+    return [(ends, "settled_people", wrong)]
 
 
 def never_unsettle_at_the_start() -> Changes:
@@ -191,6 +190,7 @@ MUTANTS: tuple[Callable[[], Changes], ...] = (
     forget_who_was_given_up,
     match_by_position,
     never_unsettle_at_the_start,
+    *mutants_of_the_machine.MUTANTS,
 )
 
 

@@ -7,6 +7,8 @@ import uuid
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from msgspec import structs
+
 from pubrio_async.sandbox import Fault, SandboxConfig
 
 TYPES = ("email-work", "email-personal", "phone")
@@ -41,11 +43,29 @@ _PATHS = (None, "/redeem", "/redeem/people/batch$", "/redeem/people/batch/query"
 
 
 class Crash(NamedTuple):
-    """The death of the process: at the n-th step of the journal, turn of the loop, or instant."""
+    """The death of the process: at the n-th step of the journal, turn of the loop, or instant.
+
+    Of the steps of the journal all count (`journal`), or those that write (`write`).
+    """
 
     at: str
     number: float
     written: bool = False
+
+
+class DiskTrouble(NamedTuple):
+    """Writes to the journal that fail, from the n-th on.
+
+    Attributes:
+        at: The first write that fails.
+        length: How many fail, one after the other; None if the disk is broken for good, and then
+            nothing can be read from it either.
+        written: Whether a broken disk holds the write that it reported as failed.
+    """
+
+    at: int
+    length: int | None
+    written: bool
 
 
 class LifePlan(NamedTuple):
@@ -69,14 +89,10 @@ class LifePlan(NamedTuple):
     refused: int
     rest_s: float
     faults: tuple[Fault, ...]
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether nobody outside ends it, so that every row has to have an outcome."""
-        return all(
-            end is None
-            for end in (self.crash, self.cancel_at, self.stop_at, self.leave_after, self.deadline)
-        )
+    trouble: DiskTrouble | None = None
+    input_fails_at: int | None = None
+    clock_set: tuple[tuple[float, float], ...] = ()
+    """When the wall clock is set, and by how many seconds forward (or back)."""
 
 
 class Plan(NamedTuple):
@@ -91,10 +107,29 @@ class Plan(NamedTuple):
     high_water: int
     start_at: float
     lives: tuple[LifePlan, ...]
+    on_file: bool = False
+    """Whether the journal is a real file."""
+    top_up: bool = False
+    """Whether credits are bought before the last life."""
+
+    @property
+    def is_poor(self) -> bool:
+        """Whether the credits may be too few for everybody."""
+        return self.config.credit < SandboxConfig().credit
 
 
-def draw(seed: int) -> Plan:
-    """The plan of a seed."""
+def draw(seed: int, *, calm: bool = False) -> Plan:
+    """The plan of a seed.
+
+    Args:
+        seed: The seed.
+        calm: Without the troubles of `_troubled`, everything else being the same.
+    """
+    plan = _draw(seed)
+    return plan if calm else _troubled(plan, random.Random(f"troubles of {seed}"))
+
+
+def _draw(seed: int) -> Plan:
     rng = random.Random(seed)
     rows, ids = _rows(rng)
     limits = rng.choice(_LIMITS)
@@ -133,6 +168,52 @@ def draw(seed: int) -> Plan:
         start_at=rng.choice([0.0, rng.uniform(0, 4_000)]),
         lives=(*lives, _clean(rng)),
     )
+
+
+def _troubled(plan: Plan, rng: random.Random) -> Plan:
+    """What a machine adds: a real file, a disk and an input that fail, a clock that is set."""
+    *lives, last = plan.lives
+    config = plan.config
+    if rng.random() < 0.15:
+        config = structs.replace(config, credit=rng.choice([0, 30, rng.randint(1, 1_500)]))
+    on_file = rng.random() < 0.4
+    troubled = [_with_troubles(life, len(plan.rows), rng) for life in lives]
+    if on_file:
+        troubled = [_torn(life, rng) for life in troubled]
+    return plan._replace(
+        config=config,
+        lives=(*troubled, last),
+        on_file=on_file,
+        top_up=rng.random() < 0.5,
+    )
+
+
+def _torn(life: LifePlan, rng: random.Random) -> LifePlan:
+    """Perhaps it ends while something is being written."""
+    if rng.random() < 0.5:
+        return life
+    number = rng.randint(1, rng.choice([4, 30]))
+    return life._replace(crash=Crash("write", number, written=rng.random() < 0.9))
+
+
+def _with_troubles(life: LifePlan, rows: int, rng: random.Random) -> LifePlan:
+    trouble, input_fails_at = None, None
+    clock_set: tuple[tuple[float, float], ...] = ()
+    if rng.random() < 0.2:
+        for_good = rng.random() < 0.4
+        trouble = DiskTrouble(
+            at=rng.randint(1, rng.choice([5, 30])),
+            length=None if for_good else rng.choice([1, 3, 20]),
+            written=for_good and rng.random() < 0.5,
+        )
+    if rng.random() < 0.15:
+        input_fails_at = rng.randint(0, rows)
+    if rng.random() < 0.2:
+        clock_set = tuple(
+            (rng.uniform(0, rng.choice([0.0, 3.0, 60.0])), rng.uniform(-10, 10) * 3_600)
+            for _ in range(rng.randint(1, 3))
+        )
+    return life._replace(trouble=trouble, input_fails_at=input_fails_at, clock_set=clock_set)
 
 
 def _rows(rng: random.Random) -> tuple[tuple[str, ...], list[str]]:

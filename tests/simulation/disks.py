@@ -1,0 +1,384 @@
+"""The disk that outlives the process, and the journal on it that can die, or fail, at each step.
+
+`MemoryDisk` keeps what was written in memory, whole steps at a time. `FileDisk`, next door, has a
+real file, and keeps the same model beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
+
+from pubrio_async import JournalError, MemoryJournal
+from pubrio_async.models import RedeemJob
+from pubrio_async.scheduler.journal import (
+    Batch,
+    Journal,
+    JournalSummary,
+    OpenBatch,
+    Settled,
+    Unsettled,
+)
+from tests.simulation.loop import Fate, WallClock, never
+from tests.simulation.plan import DiskTrouble, LifePlan
+
+_T = TypeVar("_T")
+
+
+class Op:
+    """A step asked of the journal.
+
+    Attributes:
+        done: Whether the disk has it, or has refused it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        about: object,
+        call: Callable[[Journal], Awaitable[Any]],
+        *,
+        keys: Sequence[str] | None = None,
+        query_id: str | None = None,
+    ) -> None:
+        self.name = name
+        self.about = about
+        self.call = call
+        self.keys = keys
+        self.query_id = query_id
+        self.at = 0.0
+        self.done = False
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes the journal."""
+        return self.keys is not None
+
+
+class Unwritten:
+    """What a life could not write down because the disk failed.
+
+    Attributes:
+        steps: How many steps that write.
+        unread: How many that do not.
+        people: Those in the steps.
+        jobs: Those whose ids were not written down.
+    """
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.unread = 0
+        self.people: set[str] = set()
+        self.jobs: set[str] = set()
+
+    def add(self, op: Op) -> None:
+        """This step failed."""
+        if op.writes:
+            self.steps += 1
+            self.people.update(op.keys or ())
+            if op.query_id is not None:
+                self.jobs.add(op.query_id)
+        else:
+            self.unread += 1
+
+
+class FailingWrites:
+    """Counts the writes of a life and says which of them fail."""
+
+    def __init__(self, trouble: DiskTrouble | None) -> None:
+        self.trouble = trouble
+        self.broken = False
+        self._writes = 0
+
+    def strikes(self) -> bool:
+        """One more write: True if it fails."""
+        self._writes += 1
+        trouble = self.trouble
+        if trouble is None or self._writes < trouble.at:
+            return False
+        if trouble.length is None:
+            self.broken = True
+            return True
+        return self._writes < trouble.at + trouble.length
+
+
+class Deed(NamedTuple):
+    """What a step came to: its result, or the error of the journal."""
+
+    result: Any = None
+    error: JournalError | None = None
+
+
+class _Times:
+    """The clock of a model: each step has the time at which it was asked for."""
+
+    def __init__(self) -> None:
+        self.at = 0.0
+
+    def now(self) -> float:
+        return self.at
+
+    wall = now
+
+
+class Model(MemoryJournal):
+    """A journal in memory, asked without waiting; it can be copied."""
+
+    def __init__(self) -> None:
+        self.times = _Times()
+        super().__init__(self.times)
+
+    def twin(self) -> Model:
+        """Another one that holds the same."""
+        twin = Model()
+        for name, value in vars(self).items():
+            if isinstance(value, dict | set | list):
+                setattr(twin, name, copy.copy(value))
+            elif value is not self.times:
+                setattr(twin, name, value)
+        return twin
+
+    def carry_out(self, op: Op) -> Deed:
+        """Carries out a step."""
+        self.times.at = op.at
+        try:
+            return Deed(at_once(op.call(self)))
+        except JournalError as error:
+            return Deed(error=error)
+
+    @property
+    def opened(self) -> Sequence[OpenBatch]:
+        """The batches without an end."""
+        return at_once(self.open_batches())
+
+
+def at_once(step: Awaitable[_T]) -> _T:
+    """The result of a coroutine that does not wait for anything."""
+    try:
+        cast("Coroutine[Any, Any, _T]", step).send(None)
+    except StopIteration as end:
+        return cast("_T", end.value)
+    raise AssertionError("it waits")
+
+
+class Disk(Protocol):
+    """What is left of a life when the next one begins."""
+
+    model: Model
+    """What the disk holds: for those who look without touching it."""
+
+    def begin(self, fate: Fate, plan: LifePlan, clock: WallClock) -> SteppedJournal:
+        """The journal of a new life."""
+        ...
+
+    async def rest(self, fate: Fate) -> None:
+        """Waits until nobody writes any more."""
+        ...
+
+    async def end(self, fate: Fate) -> None:
+        """The life has ended: what is on the disk now?"""
+        ...
+
+    def installed(self) -> contextlib.AbstractContextManager[None]:
+        """While the context is open, journals are on this disk."""
+        ...
+
+
+def short(*keys: str) -> str:
+    """Which people or job, in a few letters each; in an order that is the same every time."""
+    return " ".join(key[-12:] if key.startswith("http") else key[:4] for key in sorted(keys))
+
+
+class SteppedJournal(ABC):
+    """A journal whose process can die at each step."""
+
+    def __init__(self, model: Model, fate: Fate, plan: LifePlan, clock: WallClock) -> None:
+        self.unwritten = Unwritten()
+        self.failing = FailingWrites(plan.trouble)
+        self._model = model
+        self._fate = fate
+        self._clock = clock
+        self._batches: dict[str, tuple[str, ...]] = {}
+
+    @abstractmethod
+    async def _perform(self, op: Op, *, fatal: bool) -> Any:
+        """Does it; if it is fatal, the process dies of it."""
+
+    async def _step(self, op: Op) -> Any:
+        fate = self._fate
+        if fate.dead:
+            await never()
+        fatal = fate.steps_now(writes=op.writes)
+        if fatal and fate.crash is not None and not fate.crash.written:
+            fate.die()
+            await never()
+        op.at = self._clock.wall()
+        return await self._perform(op, fatal=fatal)
+
+    def _people_of(self, batch_id: str) -> tuple[str, ...]:
+        for entry in self._model.opened:
+            if entry.batch.batch_id == batch_id:
+                return entry.batch.keys
+        return self._batches.get(batch_id, ())
+
+    async def open(self, contact_types: Sequence[str]) -> None:
+        await self._step(Op("open", "", lambda journal: journal.open(contact_types)))
+
+    async def lookup(
+        self, keys: Sequence[str], newer_than: float | None = None
+    ) -> Mapping[str, Settled | Unsettled]:
+        found: Mapping[str, Settled | Unsettled] = await self._step(
+            Op("lookup", len(keys), lambda journal: journal.lookup(keys, newer_than))
+        )
+        return found
+
+    async def open_batches(self) -> Sequence[OpenBatch]:
+        entries: Sequence[OpenBatch] = await self._step(
+            Op("open_batches", "", lambda journal: journal.open_batches())
+        )
+        return entries
+
+    async def unsettled_people(self) -> Sequence[str]:
+        people: Sequence[str] = await self._step(
+            Op("unsettled_people", "", lambda journal: journal.unsettled_people())
+        )
+        return people
+
+    async def reopen_unsettled(self) -> None:
+        await self._step(
+            Op("reopen_unsettled", "", lambda journal: journal.reopen_unsettled(), keys=())
+        )
+
+    async def intend(self, batch: Batch) -> None:
+        self._batches[batch.batch_id] = batch.keys
+        await self._step(
+            Op(
+                "intend",
+                short(*batch.keys),
+                lambda journal: journal.intend(batch),
+                keys=batch.keys,
+            )
+        )
+
+    async def accepted(self, batch_id: str, job: RedeemJob) -> None:
+        await self._step(
+            Op(
+                "accepted",
+                short(job.redeem_query_id),
+                lambda journal: journal.accepted(batch_id, job),
+                keys=self._people_of(batch_id),
+                query_id=job.redeem_query_id,
+            )
+        )
+
+    async def withdraw(self, batch_id: str) -> None:
+        await self._step(
+            Op(
+                "withdraw",
+                "",
+                lambda journal: journal.withdraw(batch_id),
+                keys=self._people_of(batch_id),
+            )
+        )
+
+    async def settle(self, batch_id: str, results: Mapping[str, Settled], charged: Any) -> None:
+        await self._step(
+            Op(
+                "settle",
+                short(*results),
+                lambda journal: journal.settle(batch_id, results, charged),
+                keys=tuple(results),
+            )
+        )
+
+    async def unsettle(self, batch_id: str, reason: str) -> None:
+        await self._step(
+            Op(
+                "unsettle",
+                reason,
+                lambda journal: journal.unsettle(batch_id, reason),
+                keys=self._people_of(batch_id),
+            )
+        )
+
+    async def summary(self) -> JournalSummary:
+        figures: JournalSummary = await self._step(
+            Op("summary", "", lambda journal: journal.summary())
+        )
+        return figures
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Lets go of the disk, which stays."""
+
+
+class MemoryDisk:
+    """A disk on which each step is, or is not."""
+
+    def __init__(self) -> None:
+        self.model = Model()
+
+    def begin(self, fate: Fate, plan: LifePlan, clock: WallClock) -> SteppedJournal:
+        """The journal of a new life."""
+        return _InMemory(self.model, fate, plan, clock)
+
+    async def rest(self, fate: Fate) -> None:
+        """Nobody writes but while somebody waits for it."""
+
+    async def end(self, fate: Fate) -> None:
+        """The model is the disk."""
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[None]:
+        """Nothing to install."""
+        yield
+
+
+class _InMemory(SteppedJournal):
+    """As with the journal in a file, a step whose caller is cancelled is done all the same."""
+
+    def __init__(self, model: Model, fate: Fate, plan: LifePlan, clock: WallClock) -> None:
+        super().__init__(model, fate, plan, clock)
+        self._rng = random.Random(plan.seed)
+        self._slow = plan.journal_s
+
+    async def _perform(self, op: Op, *, fatal: bool) -> Any:
+        fate = self._fate
+        try:
+            if self._slow:
+                await asyncio.sleep(self._rng.uniform(0, self._slow))
+        except asyncio.CancelledError:
+            if not fate.dead:
+                fate.tell(f"journal {op.name} {op.about} (its caller was cancelled)")
+                self._do(op)
+            raise
+        if fate.dead:
+            await never()
+        fate.tell(f"journal {op.name} {op.about}")
+        deed = self._do(op)
+        if fatal:
+            fate.die()
+            await never()
+        if deed.error is not None:
+            raise deed.error
+        return deed.result
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+    def _do(self, op: Op) -> Deed:
+        failing = self.failing
+        if not failing.broken and not (op.writes and failing.strikes()):
+            return self._model.carry_out(op)
+        self._fate.tell(f"journal {op.name} fails")
+        if op.writes and failing.trouble is not None and failing.trouble.written:
+            # What a broken disk holds of its last write, nobody can tell.
+            failing.trouble = failing.trouble._replace(written=False)
+            self._model.carry_out(op)
+        self.unwritten.add(op)
+        return Deed(error=JournalError("the disk fails"))
