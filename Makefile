@@ -4,6 +4,7 @@
 #   make test       the tests, with coverage
 #   make check      tests, lint, types and contracts
 #   make simulate   ten thousand made-up disasters (SEEDS=10000), each replayed by its number
+#   make bench      measure everything again: benchmarks/results, docs/performance.md, plots in build/
 #   make docs       write the API reference in docs/api from the docstrings
 #
 # Each sets up .venv the first time; later calls only look at a stamp file.
@@ -21,7 +22,7 @@ DEMO_OUT := build/people.redeemed.csv
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types contracts check simulate docs clean
+.PHONY: help demo test lint types contracts check simulate bench docs clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -83,6 +84,19 @@ SEEDS ?= 10000
 
 simulate: $(VENV)/.stamp-dev
 	$(RUN)/python -m tests.simulation --seeds $(SEEDS)
+
+# NAMES="decode http" measures only these, QUICK=--quick is a smoke test that keeps nothing.
+NAMES ?=
+QUICK ?=
+
+$(VENV)/.stamp-bench: pyproject.toml | $(RUN)/python
+	@$(RUN)/python -m pip install --quiet --disable-pip-version-check -e '.[all,bench]'
+	@touch $@ $(VENV)/.stamp-demo
+
+bench: $(VENV)/.stamp-bench
+	@mkdir -p build
+	$(RUN)/python -m benchmarks $(NAMES) --html build/benchmarks.html $(if $(QUICK),$(QUICK),--save)
+	$(if $(QUICK),,$(RUN)/python -m benchmarks --docs)
 
 docs: $(VENV)/.stamp-dev
 	$(RUN)/python docs/generate.py

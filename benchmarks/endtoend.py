@@ -1,0 +1,176 @@
+"""From a CSV to a CSV by the real command, against the script one would write instead."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import ROOT, Options, Plot, Report, Samples, Sandbox, people
+
+QUICK_ROWS = 10_000
+_TYPES = "email-work,email-personal,phone"
+_SERVER = ("--limits", "unlimited", "--latency", "0", "--time-scale", "0.01")
+_CREDIT = ("--credit", str(10**9))
+_COMMAND, _NO_JOURNAL = "pubrio-async redeem", "pubrio-async redeem --no-journal"
+_AIOHTTP, _REQUESTS = "script: aiohttp, 32 at a time", "script: requests in 32 threads"
+
+
+def _write(path: Path, count: int, seed: int) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        out = csv.writer(file)
+        out.writerow(["name", "people_search_id"])
+        out.writerows((f"Person {row}", person) for row, person in enumerate(people(count, seed)))
+
+
+def _line(name: str, source: Path, target: Path, url: str) -> list[str]:
+    if name in {_AIOHTTP, _REQUESTS}:
+        kind = "aiohttp" if name == _AIOHTTP else "requests"
+        return [sys.executable, "-m", "benchmarks.scripts", kind, str(source), str(target), url]
+    line = [sys.executable, "-m", "pubrio_async", "redeem", str(source), "-o", str(target)]
+    line += ["--types", _TYPES, "--rate", "unlimited", "--progress", "none"]
+    return line + ["--no-journal"] * (name == _NO_JOURNAL)
+
+
+def _resident(pid: int) -> float:
+    try:
+        pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
+    except (OSError, IndexError):
+        return 0.0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+class Measured:
+    """A process from its birth to its end: time, CPU, and memory along the way."""
+
+    def __init__(self, line: list[str], url: str) -> None:
+        settings = {"PUBRIO_BASE_URL": url, "PUBRIO_API_KEY": "benchmark-key"}
+        self.memory: list[tuple[float, float]] = []
+        started = time.perf_counter()
+        said = tempfile.TemporaryFile()  # noqa: SIM115 - closed below
+        process = subprocess.Popen(
+            line, cwd=ROOT, env=os.environ | settings, stdout=subprocess.DEVNULL, stderr=said
+        )
+        ended = threading.Event()
+
+        def look() -> None:
+            while not ended.wait(0.1):
+                self.memory.append((time.perf_counter() - started, _resident(process.pid)))
+
+        watch = threading.Thread(target=look)
+        watch.start()
+        _, status, usage = os.wait4(process.pid, 0)
+        self.seconds = time.perf_counter() - started
+        ended.set()
+        watch.join()
+        process.returncode = os.waitstatus_to_exitcode(status)
+        with said:
+            if process.returncode:
+                said.seek(0)
+                told = said.read().decode(errors="replace")
+                msg = f"exit code {process.returncode}: {' '.join(line)}\n{told}"
+                raise RuntimeError(msg)
+        self.cpu = usage.ru_utime + usage.ru_stime
+        self.peak_mb = usage.ru_maxrss / 1024
+
+
+def _rows(path: Path) -> int:
+    with path.open(newline="", encoding="utf-8") as file:
+        return sum(1 for _ in csv.reader(file)) - 1
+
+
+def run(options: Options) -> Report:
+    report = Report(
+        name="endtoend",
+        title="From a CSV to a CSV",
+        method=(
+            "The real command, with its journal and without, against `pubrio-async sandbox` "
+            "without limits in a process of its own; batches of 100, 32 requests at a time. The "
+            "scripts are what one writes without this package: everything in memory, no journal, "
+            "no limit, no retry. Processes from birth to end, taking turns; CPU of the process, "
+            "peak resident memory. Rows a second are bounded by the stand-in, which is one "
+            "process in Python as well."
+        ),
+        columns=("rows", "what", "rows/s", "CPU µs a row", "÷ aiohttp script", "peak MB"),
+    )
+    sizes = options.pick({QUICK_ROWS: 1}, {10_000: 3, 100_000: 2, 1_000_000: 1})
+    series: dict[str, tuple[list[Any], list[float]]] = {}
+    peaks: dict[tuple[str, int], float] = {}
+    for size, rounds in sizes.items():
+        names = [_COMMAND]
+        if size < 1_000_000:  # the scripts hold everything in memory
+            names += [_NO_JOURNAL, _AIOHTTP]
+            if importlib.util.find_spec("requests"):
+                names.append(_REQUESTS)
+        cpu, rate = Samples(names), Samples(names)
+        for number in range(rounds):
+            for name in names if number % 2 else reversed(names):
+                seed = size + 10 * number + names.index(name)
+                done = _one(options, name, size, seed)
+                cpu.add(name, 1e6 * done.cpu / size)
+                rate.add(name, size / done.seconds)
+                peaks[name, size] = max(peaks.get((name, size), 0.0), done.peak_mb)
+                if size == max(sizes):
+                    series[name] = ([t for t, _ in done.memory], [mb for _, mb in done.memory])
+        for name in names:
+            report.add(
+                size,
+                name,
+                round(rate.median(name)),
+                round(cpu.median(name), 1),
+                cpu.ratio(name, _AIOHTTP) if _AIOHTTP in names else None,
+                round(peaks[name, size]),
+            )
+        if _AIOHTTP not in names:
+            continue
+        report.goal(
+            f"{size:,} rows: CPU a row, ÷ aiohttp script",
+            cpu.ratio(_COMMAND, _AIOHTTP),
+            at_most=1.0,
+            why=(
+                "every row becomes an Outcome and a row with the input's own columns, in input "
+                "order, and the journal keeps its result on disk before it is handed over; the "
+                "script makes no more of it than a dict. Starting the command weighs most at the "
+                "smallest size"
+            ),
+        )
+    first, last = min(sizes), max(sizes)
+    if first != last:
+        report.goal(
+            f"peak memory, {last:,} rows less {first:,} rows",
+            peaks[_COMMAND, last] - peaks[_COMMAND, first],
+            at_most=16,
+            unit="MB",
+            why=(
+                "some 10 bytes for each distinct person, who has to be known to the end, and what "
+                "is under way, which ten thousand rows do not fill"
+            ),
+        )
+    report.plots.append(
+        Plot(
+            title=f"Resident memory, {last:,} rows",
+            x_title="seconds",
+            y_title="MB",
+            series=series,
+        )
+    )
+    return report
+
+
+def _one(options: Options, name: str, size: int, seed: int) -> Measured:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Sandbox(*_SERVER, *_CREDIT, target=options.target) as server,
+    ):
+        source, target = Path(folder) / "in.csv", Path(folder) / "out.csv"
+        _write(source, size, seed)
+        done = Measured(_line(name, source, target, server.url), server.url)
+        assert _rows(target) == size
+        return done
