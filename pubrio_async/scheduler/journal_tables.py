@@ -82,7 +82,8 @@ class Tables:
         self.connection = db
         self.execute: Callable[..., sqlite3.Cursor] = db.execute
         self.open: dict[str, OpenRow] = {}
-        self.last_end = self.last_request = 0
+        self.last_end: int = 0
+        self.last_request: int = 0
         self._indexed_to = 0
         # Which batch brought the newest end, for those behind the mark.
         self._recent: dict[Key, int] = {}

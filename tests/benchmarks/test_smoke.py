@@ -16,7 +16,7 @@ from benchmarks import endtoend, harness, machine, peers, render
 from benchmarks.harness import NAMES, Options, Plot, Ratio, Report, Samples, interleaved, ratio_of
 
 # The others take a minute each, with nothing to tell that these do not: make bench runs them.
-_QUICK = ("decode", "limiter", "imports", "poller")
+_QUICK = ("decode", "limiter")
 
 
 @pytest.mark.timeout(120)
