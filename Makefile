@@ -63,8 +63,9 @@ demo: $(VENV)/.stamp-demo
 	$(RUN)/pubrio-async redeem $(DEMO_IN) -o $(DEMO_OUT) --types email-work,phone --sandbox
 	@$(RUN)/python -c "$$SHOW" $(DEMO_OUT)
 
+# Hundreds of processes are started: what Python compiles is kept, whatever the environment says.
 test: $(VENV)/.stamp-dev
-	$(RUN)/python -m pytest -n auto --cov
+	PYTHONDONTWRITEBYTECODE= $(RUN)/python -m pytest -n auto --dist worksteal --cov
 
 lint: $(VENV)/.stamp-dev
 	$(RUN)/ruff check

@@ -246,7 +246,7 @@ def _stalls(options: Options, report: Report, size: int) -> None:
             at_most=10,
             unit="ms",
             why=(
-                "the reply is decoded on the loop, in one piece. Skipping over the people takes a "
-                "seventh of that, and a thousand of them can be decoded at a time"
+                "a large reply is decoded a thousand people at a time, but before that all of it "
+                "is gone through once, to find where each of them begins"
             ),
         )

@@ -43,7 +43,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from msgspec import Struct, field
@@ -247,7 +246,64 @@ def people(count: int, seed: int = 0) -> list[str]:
     return [str(uuid.UUID(int=rng.getrandbits(128), version=4)) for _ in range(count)]
 
 
-class Sandbox:
+class _Beside:
+    """A Python process beside this one, from the start of a block to its end.
+
+    Args:
+        arguments: What follows `python -m`.
+        stderr: Where what it says goes; None for where our own goes.
+    """
+
+    def __init__(self, *arguments: str, stderr: int | None = None) -> None:
+        self._arguments = arguments
+        self._stderr = stderr
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", *self._arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            text=True,
+            cwd=ROOT,
+        )
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        for stream in (process.stdin, process.stdout):
+            assert stream is not None
+            with contextlib.suppress(OSError):  # a line that it did not live to read
+                stream.close()
+
+    def say(self, line: str) -> None:
+        """Sends it a line."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+
+    def hear(self) -> str:
+        """The next line it prints."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            msg = f"it ended before its time: {' '.join(self._arguments)}"
+            raise RuntimeError(msg)
+        return line.strip()
+
+
+class Sandbox(_Beside):
     """The stand-in for the API in a process of its own; a context manager with a `url`.
 
     Args:
@@ -256,34 +312,18 @@ class Sandbox:
     """
 
     def __init__(self, *arguments: str, target: str | None = None) -> None:
-        self._arguments = arguments
-        self._target = target
-        self._process: subprocess.Popen[str] | None = None
+        super().__init__("pubrio_async", "sandbox", *arguments, stderr=subprocess.DEVNULL)
+        self._is_ours = target is None
         self.url = target or ""
 
     def __enter__(self) -> Self:
-        if self._target is None:
-            command = [sys.executable, "-m", "pubrio_async", "sandbox", *self._arguments]
-            self._process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT
-            )
-            assert self._process.stdout is not None
-            self.url = self._process.stdout.readline().strip()
-            if not self.url:
-                msg = "the sandbox did not start"
-                raise RuntimeError(msg)
+        if self._is_ours:
+            super().__enter__()
+            self.url = self.hear()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        _end(self._process)
 
-
-class Peer:
+class Peer(_Beside):
     """A variant in a process of its own, that takes its turn when asked; a context manager.
 
     The other end is a function `measure(**fields)` of a module, kept loaded between rounds: what
@@ -295,41 +335,12 @@ class Peer:
     """
 
     def __init__(self, function: str, *, uvloop: bool = False) -> None:
-        self._command = [sys.executable, "-m", "benchmarks.peer", function]
-        if uvloop:
-            self._command.append("uvloop")
-        self._process: subprocess.Popen[str] | None = None
-
-    def __enter__(self) -> Self:
-        self._process = subprocess.Popen(
-            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
-        )
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._process is not None and self._process.stdin is not None:
-            with contextlib.suppress(OSError):
-                self._process.stdin.close()
-        _end(self._process)
+        super().__init__("benchmarks.peer", function, *["uvloop"] * uvloop)
 
     def ask(self, **fields: Any) -> Any:
         """One round: what the function returned for these fields."""
-        process = self._process
-        assert process is not None
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(json.dumps(fields) + "\n")
-        process.stdin.flush()
-        line = process.stdout.readline()
-        if not line:
-            msg = f"{self._command[-1]} ended: see its message above"
-            raise RuntimeError(msg)
-        return json.loads(line)
+        self.say(json.dumps(fields))
+        return json.loads(self.hear())
 
 
 def alone(function: str, *, uvloop: bool = False, **fields: Any) -> Any:
@@ -338,19 +349,19 @@ def alone(function: str, *, uvloop: bool = False, **fields: Any) -> Any:
         return peer.ask(**fields)
 
 
-def _end(process: subprocess.Popen[str] | None) -> None:
-    if process is None:
-        return
-    if process.poll() is None:
-        process.terminate()
+def resident(process: int | str = "self") -> int:
+    """Bytes of memory that a process occupies now; 0 once it is gone."""
     try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    for stream in (process.stdin, process.stdout):
-        if stream is not None:
-            stream.close()
+        pages = Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1]
+    except (OSError, IndexError):
+        return 0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def compiling_into(cache: str) -> dict[str, str]:
+    """An environment in which modules are compiled once, as those of an installed package are."""
+    kept = {name: word for name, word in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"PYTHONPYCACHEPREFIX": cache}
 
 
 def load() -> float:

@@ -1,83 +1,150 @@
-"""What the journal costs: CPU per batch with and without a file, over a real socket."""
+"""What the journal costs: CPU per batch with and without a file, and how many batches it takes."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import statistics
 import tempfile
 import time
+import uuid
 from pathlib import Path
 
 from benchmarks.harness import Options, Peer, Plot, Report, Sandbox, interleaved, people
 from pubrio_async import AsyncPubrio
+from pubrio_async.models import Contact, RedeemJob
+from pubrio_async.scheduler.journal import Batch, Settled
+from pubrio_async.scheduler.journal_sqlite import SqliteJournal
 
 _BATCH = 100
-_SERVER = ("--limits", "unlimited", "--latency", "0", "--time-scale", "0.01")
-_CREDIT = ("--credit", str(10**9))
+_TYPES = ("email-work", "phone")
+# Jobs at once, and how much faster than real ones they are done.
+_LOADS = {"some 25 batches a second": (32, "0.01"), "as fast as it goes": (256, "0.001")}
+_AT_ONCE = 256
 
 
-async def _redeem(url: str, rows: list[str], journal: Path | None) -> float:
+async def _redeem(url: str, rows: list[str], journal: Path | None, jobs: int) -> float:
     async with AsyncPubrio("benchmark", url, "unlimited") as pubrio:
         started = time.process_time()
         async with pubrio.redeem.many(
             rows,
-            people_contact_types=["email-work", "phone"],
+            people_contact_types=_TYPES,
             batch_size=_BATCH,
             journal=journal,
-            max_open_jobs=32,
+            max_open_jobs=jobs,
         ) as run:
             async for outcome in run:
                 assert outcome.status in {"found", "empty"}, outcome.status
         return time.process_time() - started
 
 
-def measure(url: str, rows: list[str], on_disk: bool) -> float:
+def measure(url: str, rows: list[str], on_disk: bool, jobs: int) -> float:
     """CPU µs of this process for a batch, from its people to its outcomes."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run.db" if on_disk else None
-        return 1e6 * asyncio.run(_redeem(url, rows, path)) * _BATCH / len(rows)
+        return 1e6 * asyncio.run(_redeem(url, rows, path, jobs)) * _BATCH / len(rows)
+
+
+async def _write(path: Path, batches: list[tuple[Batch, dict[str, Settled]]]) -> float:
+    journal = SqliteJournal(path)
+    await journal.open(_TYPES)
+    rest = iter(batches)
+
+    async def one_after_the_other() -> None:
+        for batch, results in rest:
+            await journal.intend(batch)
+            await journal.accepted(batch.batch_id, RedeemJob(batch.batch_id))
+            await journal.settle(batch.batch_id, results, 2 * len(results))
+
+    started = time.perf_counter()
+    await asyncio.gather(*(one_after_the_other() for _ in range(_AT_ONCE)))
+    took = time.perf_counter() - started
+    await journal.close()
+    return len(batches) / took
+
+
+def throughput(count: int, seed: int) -> float:
+    """Batches a second that go through the journal alone, each with its three steps."""
+    ids = people(count * _BATCH, seed=seed)
+    batches: list[tuple[Batch, dict[str, Settled]]] = []
+    for start in range(0, len(ids), _BATCH):
+        keys = tuple(ids[start : start + _BATCH])
+        batch = Batch(str(uuid.uuid4()), "batch", keys)
+        results = {
+            key: Settled(
+                "found",
+                key,
+                (Contact(f"{key[:13]}@example.com", "email-work", "verified"),),
+                (Contact(f"+1 555 {key[:8]}", "phone", "valid"),),
+                batch.batch_id,
+            )
+            for key in keys
+        }
+        batches.append((batch, results))
+    with tempfile.TemporaryDirectory() as folder:
+        return asyncio.run(_write(Path(folder) / "run.db", batches))
 
 
 def run(options: Options) -> Report:
-    batches, rounds = options.pick((10, 2), (200, 9))
+    batches, rounds, many = options.pick((10, 2, 200), (200, 9, 4_000))
     report = Report(
         name="journal",
         title="What the journal costs",
         method=(
             f"{batches} batches of {_BATCH} people from submit to outcome, over a socket to the "
             "stand-in in a process of its own: with the journal in memory and in a file, taking "
-            "turns. CPU of the client's process, its threads included."
+            "turns; where few batches are under way, each step waits for a write of its own, and "
+            "the more there are, the more share one. CPU of the client's process, its threads "
+            f"included. Then the journal alone: {many:,} batches, {_AT_ONCE} at a time, from "
+            "intent to result, each step on the disk before the next."
         ),
-        columns=("journal", "µs a batch", "÷ in memory"),
+        columns=("load", "journal", "µs a batch", "÷ in memory"),
     )
     seed = itertools.count()
-    with (
-        Sandbox(*_SERVER, *_CREDIT, target=options.target) as server,
-        Peer("benchmarks.journal:measure") as peer,
-    ):
+    medians: dict[str, list[float]] = {}
+    with Peer("benchmarks.journal:measure") as peer:
+        for load, (jobs, scale) in _LOADS.items():
+            with Sandbox(
+                *("--limits", "unlimited", "--latency", "0", "--time-scale", scale),
+                *("--credit", str(10**9)),
+                target=options.target,
+            ) as server:
 
-        def once(on_disk: bool, count: int = batches) -> float:
-            rows = people(count * _BATCH, seed=next(seed))
-            figure: float = peer.ask(url=server.url, rows=rows, on_disk=on_disk)
-            return figure
+                def once(
+                    on_disk: bool,
+                    count: int = batches,
+                    url: str = server.url,
+                    jobs: int = jobs,
+                ) -> float:
+                    rows = people(count * _BATCH, seed=next(seed))
+                    figure: float = peer.ask(url=url, rows=rows, on_disk=on_disk, jobs=jobs)
+                    return figure
 
-        once(True, 2)  # imports
-        variants = {"in memory": lambda: once(False), "in a file": lambda: once(True)}
-        samples = interleaved(variants, rounds)
-    for name in samples:
-        report.add(name, round(samples.median(name)), samples.ratio(name, "in memory"))
-    report.goal(
-        "in a file ÷ in memory",
-        samples.ratio("in a file", "in memory"),
-        at_most=1.15,
-        why="every person's result is a row on the disk before it is handed over",
-    )
+                once(True, 2)  # imports
+                variants = {"in memory": lambda: once(False), "in a file": lambda: once(True)}
+                samples = interleaved(variants, rounds)
+            for name in samples:
+                ratio = samples.ratio(name, "in memory")
+                report.add(load, name, round(samples.median(name)), ratio)
+                medians.setdefault(name, []).append(samples.median(name))
+            report.goal(
+                f"{load}: in a file ÷ in memory",
+                samples.ratio("in a file", "in memory"),
+                at_most=1.15,
+                why="a step alone is a write and a wait for the disk of its own, some 0.2 ms of "
+                "CPU in the kernel and two changes of thread, three times a batch",
+            )
+    with Peer("benchmarks.journal:throughput") as peer:
+        rates = [float(peer.ask(count=many, seed=next(seed))) for _ in range(min(rounds, 5))]
+    rate = statistics.median(rates)
+    report.add("the journal alone", "in a file", round(1e6 / rate), None)
+    report.goal("batches a second through the journal alone", rate, at_least=1_000)
     report.plots.append(
         Plot(
             title="CPU per batch",
-            x_title="journal",
+            x_title="load",
             y_title="µs",
-            series={"a batch": (list(samples), [samples.median(name) for name in samples])},
+            series={name: (list(_LOADS), figures) for name, figures in medians.items()},
             kind="bar",
         )
     )

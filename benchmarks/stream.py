@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
-import os
 import tempfile
 import time
 import uuid
@@ -15,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.harness import Options, Plot, Report, alone
+from benchmarks.harness import Options, Plot, Report, alone, resident
 from pubrio_async import AsyncPubrio
 from pubrio_async._phase import Phase
 from pubrio_async._wire import WireReply, WireRequest
@@ -71,12 +70,6 @@ def _everyone(count: int) -> Iterator[str]:
         yield str(uuid.UUID(int=number * 0x9E3779B97F4A7C15F39CC0605CEDC835 % (1 << 128)))
 
 
-def _resident() -> int:
-    """Bytes of memory this process occupies now."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
 async def _stream(count: int, journal: str | None) -> dict[str, Any]:
     transport = Canned()
     rows: list[int] = []
@@ -89,7 +82,7 @@ async def _stream(count: int, journal: str | None) -> dict[str, Any]:
             assert [outcome.status async for outcome in run] == ["found", "found"]
         transport.spent = 0.0
         gc.collect()
-        before = _resident()
+        before = resident()
         started = time.process_time()
         async with pubrio.redeem.many(
             _everyone(count),
@@ -103,7 +96,7 @@ async def _stream(count: int, journal: str | None) -> dict[str, Any]:
                 seen += 1
                 if seen % every == 0:
                     rows.append(seen)
-                    sizes.append(_resident() - before)
+                    sizes.append(resident() - before)
         spent = time.process_time() - started
     assert seen == count
     return {

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Coroutine, Mapping
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from functools import partial
+from typing import Any, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from pubrio_async._capture import ResponseInfo, capturing
 from pubrio_async._clock import Clock
@@ -30,6 +31,8 @@ from pubrio_async._wire import WireReply, WireRequest, encode_body, interpret
 T = TypeVar("T")
 
 _ABANDONED_KEPT = 1_000
+# A larger body takes some milliseconds to decode, during which nobody else would get a turn.
+_LARGE = 1024 * 1024
 
 
 class AbandonedCall(Struct, frozen=True):
@@ -48,16 +51,13 @@ class AbandonedCall(Struct, frozen=True):
     error: PubrioError | None
 
 
-class Flight:
+class Flight(Struct, eq=False, gc=False):
     """Where a call stands: how far its current attempt got, and whether anyone still waits."""
 
-    __slots__ = ("abandoned", "attempts", "phase", "reply")
-
-    def __init__(self) -> None:
-        self.phase = Phase()
-        self.abandoned = False
-        self.attempts = 0
-        self.reply: WireReply | None = None
+    phase: Phase = field(default_factory=Phase)
+    abandoned: bool = False
+    attempts: int = 0
+    reply: WireReply | None = None
 
     @property
     def is_sent(self) -> bool:
@@ -96,6 +96,7 @@ class Dispatcher:
         self._transport = transport
         self._limiter = limiter
         self._clock = clock
+        self._now = clock.now
         self._timeout = timeout
         self._max_wait = max_wait
         self._policy = policy or RetryPolicy()
@@ -120,7 +121,9 @@ class Dispatcher:
         """
         return await self._run(route, encode_body(fields), Flight())
 
-    async def call(self, route: Route[T], fields: Mapping[str, Any] | None = None) -> T:
+    def call(
+        self, route: Route[T], fields: Mapping[str, Any] | None = None
+    ) -> Coroutine[Any, Any, T]:
         """Makes one call to its end.
 
         Args:
@@ -128,15 +131,15 @@ class Dispatcher:
             fields: The body; None for a request without one.
 
         Returns:
-            The decoded reply.
+            What gives the decoded reply when it is awaited.
 
         Raises:
             PubrioError: Whatever went wrong after all that may be sent again was.
         """
         body = self._body(fields)
-        if not route.paid:
-            return await self._run(route, body, Flight())
-        return await self._run_owned(route, fields or {}, body)
+        if route.paid:
+            return self._run_owned(route, fields or {}, body)
+        return self._run(route, body, Flight())
 
     def begin(self, route: Route[T], fields: Mapping[str, Any]) -> tuple[asyncio.Task[T], Flight]:
         """Makes one call in a task of the dispatcher's own, for several to wait for.
@@ -167,27 +170,32 @@ class Dispatcher:
             PubrioError: The request failed, or was refused.
         """
         request = WireRequest(route.method, route.path, body, route.paid)
-        timeout = max(self._timeout, route.timeout or 0.0)
-        left = self._clock.now()
+        timeout = self._timeout
+        if route.timeout is not None and route.timeout > timeout:
+            timeout = route.timeout
+        left = self._now()
         try:
             reply = await self._transport.send(request, timeout=timeout, phase=phase)
             phase.reply = reply
             if told := told_limits(reply):
                 self._limiter.note(
-                    self._clock.now() - left,
+                    self._now() - left,
                     limit=told.limit,
                     remaining=told.remaining,
                     reset=told.reset,
                 )
+            decode = route.decode
+            if route.in_pieces is not None and len(reply.body) > _LARGE:
+                decode = await _with_turns(decode, route.in_pieces(reply.body))
             return interpret(
                 reply,
-                route.decode,
-                method_path=f"{route.method} {route.path}",
+                decode,
+                method_path=route.what,
                 paid=route.paid,
                 wall=self._clock.wall(),
             )
         except RateLimitedError as error:
-            self._limiter.pause(ticket, error.retry_after, self._clock.now() - left)
+            self._limiter.pause(ticket, error.retry_after, self._now() - left)
             raise
         finally:
             self._limiter.release(ticket, phase.sent, answered=phase.reply is not None)
@@ -229,13 +237,23 @@ class Dispatcher:
         task.add_done_callback(self._owned.discard)
         return task
 
-    async def _run(self, route: Route[T], body: bytes | None, flight: Flight) -> T:
+    def _run(self, route: Route[T], body: bytes | None, flight: Flight) -> Coroutine[Any, Any, T]:
+        attempts = self._attempts(route, body, flight)
         captured = capturing()
         if captured is None:
-            return await self._attempts(route, body, flight)
-        started = self._clock.now()
+            return attempts
+        return self._captured(captured, route, attempts, flight)
+
+    async def _captured(
+        self,
+        captured: list[ResponseInfo],
+        route: Route[T],
+        attempts: Coroutine[Any, Any, T],
+        flight: Flight,
+    ) -> T:
+        started = self._now()
         try:
-            return await self._attempts(route, body, flight)
+            return await attempts
         finally:
             reply = flight.reply
             captured.append(
@@ -243,14 +261,14 @@ class Dispatcher:
                     name=route.name,
                     status=reply.status if reply else None,
                     headers=reply.headers if reply else {},
-                    elapsed_s=self._clock.now() - started,
+                    elapsed_s=self._now() - started,
                     attempts=flight.attempts,
                     body=reply.body if reply else b"",
                 )
             )
 
     async def _attempts(self, route: Route[T], body: bytes | None, flight: Flight) -> T:
-        deadline = self._clock.now() + self._max_wait
+        deadline = self._now() + self._max_wait
         resends = 0
         while True:
             ticket = self._limiter.try_acquire()
@@ -268,18 +286,18 @@ class Dispatcher:
                 if wait is None or flight.abandoned:
                     raise
                 blocked = self._limiter.statistics().next_permit_s
-                if self._clock.now() + max(wait, blocked) > deadline:
+                if self._now() + max(wait, blocked) > deadline:
                     raise
             finally:
                 flight.attempts += phase.sent
-                flight.reply = cast("WireReply | None", phase.reply)
+                flight.reply = phase.reply
             if wait:
                 await asyncio.sleep(wait)
 
     async def _admission(self, route: Route[Any], deadline: float) -> int:
         """A permit, or NotSentError when none can be had in time."""
         blocked = self._limiter.statistics().next_permit_s
-        left = deadline - self._clock.now()
+        left = deadline - self._now()
         if blocked <= left:
             try:
                 async with asyncio.timeout(left):
@@ -287,7 +305,7 @@ class Dispatcher:
             except TimeoutError:
                 blocked = self._limiter.statistics().next_permit_s
         msg = (
-            f"{route.method} {route.path} was not sent: the rate limit leaves no free request "
+            f"{route.what} was not sent: the rate limit leaves no free request "
             f"within {self._max_wait:g} s (the next one in about {max(1.0, blocked):.0f} s). "
             "Nothing was charged; try again later, or send less at once."
         )
@@ -331,9 +349,27 @@ class Dispatcher:
             raise error
 
 
+async def _with_turns(
+    decode: Callable[[bytes], T], pieces: Iterator[T | None]
+) -> Callable[[bytes], T]:
+    """Reads a body a piece at a time, and lets others have their turn in between.
+
+    Returns:
+        What gives the value that was read, or `decode` if none was.
+    """
+    value: T | None = None
+    for value in pieces:  # noqa: B007 - the last one counts
+        await asyncio.sleep(0)
+    return decode if value is None else partial(_given, value)
+
+
+def _given(value: T, _body: bytes) -> T:
+    return value
+
+
 def _cut_off(route: Route[Any], flight: Flight) -> PubrioError:
     """What became of a paid call that closing the client has ended."""
-    what = f"{route.method} {route.path}"
+    what = route.what
     if flight.phase.sent == 0:
         return NotSentError(
             f"{what} was not sent: the client was closed meanwhile. Nothing was carried out or "

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
 
-class Phase:
+from msgspec import Struct
+
+
+class Phase(Struct, eq=False, gc=False):
     """Filled in while a request is under way.
 
     Attributes:
@@ -12,8 +16,5 @@ class Phase:
         reply: The reply, once it has been read to its end.
     """
 
-    __slots__ = ("reply", "sent")
-
-    def __init__(self) -> None:
-        self.sent: int = 0
-        self.reply: object = None
+    sent: int = 0
+    reply: Any = None

@@ -20,6 +20,14 @@ _NUMBER = re.compile(r"[0-9]{1,15}(?![0-9])")
 # The one header of later drafts: `limit=300, remaining=7, reset=30` or `"default";r=7;t=30`.
 _MEMBER = re.compile(r"(?:^|[\s,;])(limit|remaining|reset|r|t)\s*=\s*([0-9]{1,15})(?![0-9])")
 _SHORT = {"r": "remaining", "t": "reset"}
+# One of them there must be, or the rest tells nothing.
+_TELLING = (
+    "RateLimit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+)
 # Above these a number of seconds is a Unix time, in seconds or in milliseconds.
 _UNIX_S = 1e9
 _UNIX_MS = 1e12
@@ -96,6 +104,11 @@ def told_limits(reply: WireReply) -> ToldLimits | None:
         What they say; None if there is nothing that could be read.
     """
     headers = reply.headers
+    for name in _TELLING:
+        if headers.get(name) is not None:
+            break
+    else:
+        return None
     members = {
         _SHORT.get(name, name): int(number)
         for name, number in _MEMBER.findall((headers.get("RateLimit") or "").lower())

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import Self
 
 import anyio
 from msgspec import Struct, structs
@@ -19,8 +19,8 @@ from pubrio_async._dispatch import AbandonedCall, Dispatcher
 from pubrio_async._errors import ConfigurationError
 from pubrio_async._limiter import Limiter, LimiterStatistics
 from pubrio_async._quota import account_quotas
-from pubrio_async._routes import PROFILE_USAGE, Rules, check
-from pubrio_async._routes.rules import CONTACT_TYPES
+from pubrio_async._redeem import ClientRedeem
+from pubrio_async._routes import PROFILE_USAGE
 from pubrio_async._transport import AiohttpTransport, Session, Transport
 from pubrio_async._verbs import RedeemVerbs
 from pubrio_async.endpoints import (
@@ -28,7 +28,6 @@ from pubrio_async.endpoints import (
     ApiKeys,
     Channels,
     Companies,
-    ContactTypeName,
     Filters,
     Jobs,
     Lookalikes,
@@ -36,7 +35,6 @@ from pubrio_async.endpoints import (
     News,
     PeopleEndpoints,
     ProfileEndpoints,
-    Redeem,
     Technologies,
     User,
 )
@@ -45,7 +43,6 @@ from pubrio_async.scheduler.intake import People
 from pubrio_async.scheduler.journal import Journal
 from pubrio_async.scheduler.journal_spill import SpillingJournal
 from pubrio_async.scheduler.options import RunOptions
-from pubrio_async.scheduler.policy import ORDERS, Order
 from pubrio_async.scheduler.run import Run
 
 _DRAIN_S = 1.5
@@ -53,11 +50,6 @@ _NOT_ENTERED = (
     'The client was told rate_limit="account", so it has to ask the API for the limits of the '
     "workspace first, and does so when it is entered: use it inside `async with AsyncPubrio(...)`. "
     "Nothing was sent."
-)
-_MANY = Rules(
-    required=("people_contact_types",),
-    lists=("people_contact_types",),
-    choices={"people_contact_types": CONTACT_TYPES},
 )
 
 
@@ -73,119 +65,6 @@ class ClientStatistics(Struct, frozen=True, kw_only=True):
     limiter: LimiterStatistics
     runs: int
     abandoned: int
-
-
-OpenRun: TypeAlias = Callable[
-    [
-        People | None,
-        str | os.PathLike[str] | Journal | None,
-        RunOptions,
-        float | None,
-        float | None,
-    ],
-    Run,
-]
-
-
-class ClientRedeem(Redeem):
-    """The `redeem` group, with `many` for lists of any length."""
-
-    def __init__(self, dispatcher: Dispatcher, open_run: OpenRun) -> None:
-        super().__init__(dispatcher)
-        self._open_run = open_run
-
-    def many(
-        self,
-        people: People,
-        *,
-        people_contact_types: Sequence[ContactTypeName],
-        batch_size: int = 100,
-        journal: str | os.PathLike[str] | Journal | None = None,
-        max_credits: float | None = None,
-        order: Order = "results",
-        deadline: float | None = None,
-        max_open_jobs: int | None = None,
-        linger: float = 2.0,
-        max_age: float | None = None,
-    ) -> Run:
-        """Redeems any number of people. Spends credits.
-
-        Every distinct person is sent once, in batches; jobs are polled when they are due, within
-        the rate limit; each input row comes out as exactly one `Outcome`.
-
-        Args:
-            people: Ids or LinkedIn URLs, mixed as you like: any iterable or async iterable.
-            people_contact_types: What to look for, one to three of `email-work`,
-                `email-personal`, `phone`.
-            batch_size: Most people in one request.
-            journal: A path, or a journal of your own: run again with it and nobody is paid for
-                twice. None keeps none beyond the run: a crash loses what was bought.
-            max_credits: Bound on what this run may cost; the worst case is reserved before a
-                request is made. Costs one request for the plan's prices.
-            order: `results` for finished people early, `makespan` for the whole list soonest.
-            deadline: Seconds after which the run ends, with the rest `pending` or `skipped`.
-            max_open_jobs: Most jobs open at once; by default what the rate limit calls for.
-            linger: Seconds a batch waits to be filled when an async input pauses.
-            max_age: Seconds after which a result in the journal is too old, and bought again;
-                None keeps results for ever.
-
-        Returns:
-            The run, to be used with `async with` and iterated.
-
-        Raises:
-            ConfigurationError: An argument is malformed; nothing was sent.
-        """
-        check("redeem.many", _MANY, {"people_contact_types": people_contact_types})
-        if order not in ORDERS:
-            msg = f"order: {order!r} is not allowed; choose from {', '.join(ORDERS)}"
-            raise ConfigurationError(msg)
-        _check_positive(batch_size=batch_size, deadline=deadline, max_open_jobs=max_open_jobs)
-        _check_not_negative(max_credits=max_credits, max_age=max_age)
-        options = RunOptions(
-            contact_types=tuple(dict.fromkeys(people_contact_types)),
-            batch_size=batch_size,
-            order=order,
-            max_open_jobs=max_open_jobs,
-            linger=linger,
-            max_age=max_age,
-        )
-        return self._open_run(people, journal, options, max_credits, deadline)
-
-    def resolve(
-        self,
-        journal: str | os.PathLike[str] | Journal,
-        *,
-        resend: bool = False,
-        batch_size: int = 100,
-        max_credits: float | None = None,
-        deadline: float | None = None,
-    ) -> Run:
-        """Finds out what became of people whose answer was lost. With `resend`: spends credits.
-
-        Runs do so by themselves, soon after the loss. Later this asks once more: it looks for
-        the requests in the API's request log, and fetches the jobs that are found there. What
-        is found is written into the journal, so the next run with it has the results.
-
-        Args:
-            journal: The journal of the runs that lost them.
-            resend: Do not look; redeem those who are still unsettled again, at full price: if
-                the lost request was carried out, they are paid for twice.
-            batch_size: Most people in one request, with `resend`.
-            max_credits: Bound on what this may cost, with `resend`.
-            deadline: Seconds after which the run ends.
-
-        Returns:
-            A run like that of `many`, whose rows are the journal's unsettled people.
-
-        Raises:
-            ConfigurationError: An argument is malformed; nothing was sent.
-        """
-        _check_positive(batch_size=batch_size, deadline=deadline)
-        _check_not_negative(max_credits=max_credits)
-        options = RunOptions(
-            contact_types=(), batch_size=batch_size, reopen=not resend, resend=resend
-        )
-        return self._open_run(None, journal, options, max_credits, deadline)
 
 
 class AsyncPubrio:
@@ -377,20 +256,6 @@ class AsyncPubrio:
     async def _prices(self) -> Prices:
         plan = (await self.profile.get()).subscription
         return Prices.of_plan(plan.email_redeem_credit, plan.phone_number_redeem_credit)
-
-
-def _check_positive(**values: float | None) -> None:
-    for name, value in values.items():
-        if value is not None and not value > 0:
-            msg = f"{name} must be above 0, not {value!r}"
-            raise ConfigurationError(msg)
-
-
-def _check_not_negative(**values: float | None) -> None:
-    for name, value in values.items():
-        if value is not None and not value >= 0:
-            msg = f"{name} must not be negative, not {value!r}"
-            raise ConfigurationError(msg)
 
 
 def _journal(

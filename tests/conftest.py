@@ -3,9 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 
 import pytest
+from coverage import Coverage
+
+# These repeat many times what others do once, and measuring them takes several times as long as
+# running them. What they alone run does not count as covered.
+_NOT_MEASURED = (
+    "tests/benchmarks/",
+    "tests/docs/",
+    "tests/endpoints/test_all_fuzz.py",
+    "tests/integration/",
+    "tests/process/",
+    "tests/sandbox/test_api.py::test_many_people_take_little_memory",
+    "tests/scheduler/test_seen.py::test_a_person_costs_a_few_bytes",
+    "tests/simulation/",
+    "tests/unit/test_journal_status.py::test_every_look_at_a_busy_journal_is_a_whole_one",
+    "tests/unit/test_limiter.py::test_large_quotas_take_little_memory_and_keep_the_promise",
+    "tests/unit/test_limiter.py::test_rounding_for_large_quotas_wastes_next_to_nothing",
+)
+# These take longest, the first of them most of all.
+_FIRST = ("tests/process/", "tests/simulation/")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Leaves it to one to measure a process of xdist, or no test could be left out.
+
+    It is measured from its start as a process that some test has started, and by pytest-cov once
+    more: what does that begins with the session, and the others would go on while it pauses.
+    """
+    if hasattr(config, "workerinput"):
+        while (measured := Coverage.current()) is not None:
+            measured.stop()
 
 
 def pytest_asyncio_loop_factories(
@@ -20,8 +51,33 @@ def pytest_asyncio_loop_factories(
     return {"virtual": VirtualTimeLoop}
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Says who is not measured, and puts the longest first, some for each process of xdist."""
+    for item in items:
+        if item.nodeid.startswith(_NOT_MEASURED):
+            item.add_marker(pytest.mark.no_cover)
+    long = [item for place in _FIRST for item in items if item.nodeid.startswith(place)]
+    others = [item for item in items if not item.nodeid.startswith(_FIRST)]
+    # Each process begins with an equal part of the list, and helps the others when it is done.
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    items[:] = [
+        item
+        for number in range(processes)
+        for item in (
+            *long[number::processes],
+            *others[number * len(others) // processes : (number + 1) * len(others) // processes],
+        )
+    ]
+
+
 @pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_settings_from_outside(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What the developer has exported must not reach a test."""
     for name in ("PUBRIO_API_KEY", "PUBRIO_BASE_URL", "PUBRIO_RATE_LIMIT"):
         monkeypatch.delenv(name, raising=False)
+    if request.node.get_closest_marker("no_cover") is not None:
+        # The processes that such a test starts are not measured either.
+        monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)

@@ -49,13 +49,16 @@ class Ledger:
             in_flight: How many requests are under way.
             now: The time.
             wall: The Unix time.
+
+        Returns:
+            Nothing if there is no such window.
         """
         sent = [
             _Sent(window.limit, window.period, _in_buckets(window, now, wall - now))
             for window in windows
             if window.period >= _SHORTEST_S
         ]
-        return msgspec.json.encode(_State(self._name, wall, in_flight, sent))
+        return msgspec.json.encode(_State(self._name, wall, in_flight, sent)) if sent else b""
 
     def read(self, state: bytes, windows: Sequence[Window], now: float, wall: float) -> None:
         """Counts in the windows what is written there, and was not read before."""

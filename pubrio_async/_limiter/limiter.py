@@ -43,6 +43,8 @@ from pubrio_async._limiter import ledger
 from pubrio_async._limiter.protocol import LimiterStatistics
 from pubrio_async._limiter.window import STRAY_S, Window
 
+# As good as no limit.
+_ANY = 1 << 62
 _FIRST_BACKOFF_S = 2.0
 _LONGEST_BACKOFF_S = 60.0
 # A reply that took longer tells what remained too long ago.
@@ -73,6 +75,10 @@ class Limiter:
         self._ledger = ledger.Ledger()
         self._rng = rng or random.Random()
         self._in_flight = 0
+        # So many may surely leave, whatever the time: time only gives permits back. It is found
+        # out by looking at the pause and the windows, again when it is used up, and set to 0 by
+        # all that takes permits away.
+        self._sure = 0
         self._granted = 0
         self._refused = 0
         self._queues: dict[int, deque[asyncio.Future[int]]] = {}
@@ -96,7 +102,7 @@ class Limiter:
         Returns:
             A ticket, to be handed to `release` exactly once.
         """
-        ticket = self.try_acquire()
+        ticket = None if self._waiting else self._take(None)
         if ticket is not None:
             return ticket
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -119,9 +125,7 @@ class Limiter:
 
     def try_acquire(self) -> int | None:
         """A ticket if a request may leave at once and nobody waits; None otherwise."""
-        if not self._waiting and self._admits(self._now()):
-            return self._take()
-        return None
+        return None if self._waiting else self._take(None)
 
     def release(self, ticket: int, sent: int, *, answered: bool = True) -> None:
         """Gives a permit back.
@@ -133,13 +137,12 @@ class Limiter:
             answered: Whether a reply came back. A request that was cut off may still be on its
                 way, and be counted a moment after this.
         """
-        now = self._now()
-        end = now if answered else now + STRAY_S
         self._in_flight -= 1
-        for window in self._windows:
-            window.in_flight -= 1
-            if sent:
+        if sent and self._windows:
+            end = self._now() if answered else self._now() + STRAY_S
+            for window in self._windows:
                 window.spend(end, sent)
+            self._sure -= sent - 1
         if self._must_probe and ticket == self._generation:
             self._probe_out = False
             if sent:
@@ -159,6 +162,7 @@ class Limiter:
             took: Seconds from the sending of the request to its reply, where they are known.
         """
         self._refused += 1
+        self._sure = 0
         self._learn_from_refusal(retry_after, took)
         first = ticket == self._generation
         if first:
@@ -194,10 +198,11 @@ class Limiter:
             return
         now = self._now()
         window = meant[0]
+        self._sure = 0
         if reset is not None:
             window.learn(now, took, reset)
         if remaining is not None and 0 <= remaining <= window.limit and took <= _FRESH_S:
-            window.overheard(now, remaining)
+            window.overheard(now, remaining, self._in_flight)
 
     def add(self, rate: Rate, used: int = 0) -> None:
         """Adds a limit, of which a part has been used before.
@@ -210,18 +215,18 @@ class Limiter:
             used: How many requests of it the API has counted in its present window.
         """
         window = Window(rate)
-        window.in_flight = self._in_flight
         window.counted = True
         if used > 0:
             window.spend(self._now(), used)
         self._windows += (window,)
+        self._sure = 0
 
     def usage(self) -> bytes:
         """What was sent within the windows of an hour or longer, for `restore`.
 
         Returns:
-            Some kilobytes of text at the most. What is under way is in it, what leaves later is
-            not.
+            Some kilobytes of text at the most; nothing if no window is that long. What is under
+            way is in it, what leaves later is not.
         """
         return self._ledger.written(self._windows, self._in_flight, self._now(), self._clock.wall())
 
@@ -237,6 +242,7 @@ class Limiter:
             state: What `usage` gave there.
         """
         self._ledger.read(state, self._windows, self._now(), self._clock.wall())
+        self._sure = 0
 
     def available(self) -> int | None:
         """Requests the limits would let leave at once; None without limits."""
@@ -245,7 +251,7 @@ class Limiter:
         now = self._now()
         if now < self._paused_until:
             return 0
-        return max(0, min(window.free(now) for window in self._windows))
+        return max(0, min(window.left(now) for window in self._windows) - self._in_flight)
 
     def window_size(self) -> int | None:
         """The most requests any one minute can see; None without limits."""
@@ -284,33 +290,39 @@ class Limiter:
         doubled = _FIRST_BACKOFF_S * 2.0 ** min(self._refusals_in_a_row - 1, 10)
         return min(doubled, _LONGEST_BACKOFF_S / 1.2) * self._rng.uniform(0.8, 1.2)
 
-    def _admits(self, now: float) -> bool:
-        if self._in_flight >= self._max_concurrency or now < self._paused_until:
-            return False
-        if self._must_probe and self._probe_out:
-            return False
-        return all(window.free(now) > 0 for window in self._windows)
-
-    def _take(self) -> int:
+    def _take(self, now: float | None) -> int | None:
+        """A ticket if one may leave, whoever waits; the time is only asked for if it matters."""
+        if self._in_flight >= self._max_concurrency:
+            return None
+        if self._sure <= 0:
+            self._sure = self._look(self._now() if now is None else now)
+            if self._sure <= 0:
+                return None
+            self._probe_out = self._must_probe
+        self._sure -= 1
         self._in_flight += 1
         self._granted += 1
-        for window in self._windows:
-            window.in_flight += 1
-        self._probe_out = self._must_probe
         return self._generation
+
+    def _look(self, now: float) -> int:
+        """How many may leave as far as the pause, its probe and the windows go."""
+        if now < self._paused_until or (self._must_probe and self._probe_out):
+            return 0
+        free = min([window.left(now) for window in self._windows], default=_ANY) - self._in_flight
+        return min(free, 1) if self._must_probe else free
 
     def _opens_at(self, now: float) -> float:
         """When the pause and the limits let the next one leave, as things stand."""
         at = max(now, self._paused_until)
         for window in self._windows:
-            if window.free(now) <= 0:
+            if window.left(now) <= self._in_flight:
                 back = window.next_free()
                 if back is not None:  # else all are in flight, and no time is known
                     at = max(at, back)
         return at
 
     def _pump(self) -> None:
-        now = self._now()
+        now = self._now()  # one look: what is too early now must not be too late for the timer
         for queue in self._queues.values():
             while queue:
                 future = queue[0]
@@ -318,12 +330,13 @@ class Limiter:
                     queue.popleft()
                     self._cancelled -= 1
                     continue
-                if not self._admits(now):
+                ticket = self._take(now)
+                if ticket is None:
                     self._arm(now)
                     return
                 queue.popleft()
                 self._waiting -= 1
-                future.set_result(self._take())
+                future.set_result(ticket)
         self._disarm()
 
     def _arm(self, now: float) -> None:

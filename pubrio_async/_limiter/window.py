@@ -61,12 +61,14 @@ class Turn:
 
 
 class Window:
-    """One limit: its permits are in flight, spent (and coming back at a known time), or free.
+    """One limit: each of its permits is spent, and coming back at a known time, or left.
+
+    Those of requests that have not ended are among those left: the limiter counts them, once for
+    all of its windows.
 
     Attributes:
         limit: How many requests.
         period: In how many seconds.
-        in_flight: Permits of requests that have not ended.
         counted: Whether the API has told what was used before; see `Limiter.add`.
     """
 
@@ -75,11 +77,11 @@ class Window:
         "_ends",
         "_grain",
         "_hold",
+        "_shared_up_to",
         "_spent",
         "_trusts",
         "_turn",
         "counted",
-        "in_flight",
         "limit",
         "period",
     )
@@ -87,42 +89,50 @@ class Window:
     def __init__(self, rate: Rate) -> None:
         self.limit = rate.limit
         self.period = rate.period
-        self.in_flight = 0
         self.counted = False
         self._spent = 0
-        # [time the last of them ended, how many]; large quotas share entries, rounded to the
+        # (time the last of them ended, how many); large quotas share entries, rounded to the
         # safe side, so that a month's worth of requests does not cost a month's worth of memory.
-        self._ends: deque[list[float]] = deque()
+        self._ends: deque[tuple[float, int]] = deque()
         self._grain = 0.0 if rate.limit <= _EXACT_UP_TO else rate.period / _EXACT_UP_TO
+        self._shared_up_to = rate.limit / 256
         self._hold = rate.period * (1 + DRIFT) + _GUARD_S
         # Those that came back at a turn, before they would have without knowing of it.
-        self._early: deque[list[float]] = deque()
+        self._early: deque[tuple[float, int]] = deque()
         self._turn: Turn | None = None
         self._trusts = True
 
-    def free(self, now: float) -> int:
-        """Permits that are there to be taken; below 0 if more was sent than there were."""
-        ends, early = self._ends, self._early
-        while ends and self._back(ends[0][0]) <= now:
-            entry = ends.popleft()
-            self._spent -= int(entry[1])
-            if self._turn is not None:
-                early.append(entry)
-        while early and early[0][0] + self._hold <= now:
+    def left(self, now: float) -> int:
+        """Permits that are not spent; below 0 if more was sent than there were."""
+        ends, early, hold, turn = self._ends, self._early, self._hold, self._turn
+        while early and early[0][0] + hold <= now:
             early.popleft()
-        return self.limit - self.in_flight - self._spent
+        spent = self._spent
+        while ends:
+            end, sent = ends[0]
+            if end + hold <= now:
+                ends.popleft()
+            elif turn is not None and turn.over_after(end) <= now:
+                early.append(ends.popleft())
+            else:
+                break
+            spent -= sent
+        self._spent = spent
+        return self.limit - spent
 
     def spend(self, end: float, sent: int) -> None:
         """So many requests were counted by the server, at `end` the latest."""
-        ends = self._ends
         self._spent += sent
-        if ends:  # in order, even where one before was given more time
-            end = max(end, ends[-1][0])
-        if ends and end - ends[-1][0] < self._grain and ends[-1][1] < self.limit / 256:
-            ends[-1][0] = end
-            ends[-1][1] += sent
-        else:
-            ends.append([end, sent])
+        ends = self._ends
+        if ends:
+            last, count = ends[-1]
+            # In order, even where one before was given more time.
+            if end < last:  # noqa: PLR1730 - max() is a call more for every request
+                end = last
+            if end - last < self._grain and count < self._shared_up_to:
+                ends[-1] = (end, count + sent)
+                return
+        ends.append((end, sent))
 
     def next_free(self) -> float | None:
         """When the next spent permit comes back; None if all of them are in flight."""
@@ -130,18 +140,18 @@ class Window:
 
     def recent(self, now: float) -> list[tuple[float, int]]:
         """What was sent within the last period: (time the last of them ended, how many)."""
-        self.free(now)
-        return [(end, int(sent)) for part in (self._early, self._ends) for end, sent in part]
+        self.left(now)
+        return [*self._early, *self._ends]
 
     def recall(self, sent: Iterable[tuple[float, int]]) -> None:
         """Counts what was sent before this window was made."""
-        older = sorted([end, float(count)] for end, count in sent)
-        self._spent += sum(int(entry[1]) for entry in older)
+        older = sorted(sent)
+        self._spent += _count(older)
         self._ends = deque(merge(self._ends, older))
 
-    def overheard(self, now: float, remaining: int) -> None:
+    def overheard(self, now: float, remaining: int, in_flight: int) -> None:
         """The server has just counted so many as remaining: others may use the same quota."""
-        known = self.limit - self.free(now) + sum(int(entry[1]) for entry in self._early)
+        known = self.limit - self.left(now) + _count(self._early) + in_flight
         others = self.limit - remaining - known
         if others > 0:
             self.spend(now, others)
@@ -177,7 +187,7 @@ class Window:
             return
         self._turn = None
         self._trusts = False
-        self._spent += sum(int(entry[1]) for entry in self._early)
+        self._spent += _count(self._early)
         self._ends.extendleft(reversed(self._early))
         self._early.clear()
 
@@ -189,3 +199,7 @@ class Window:
     def _back(self, end: float) -> float:
         back = end + self._hold
         return back if self._turn is None else min(back, self._turn.over_after(end))
+
+
+def _count(entries: Iterable[tuple[float, int]]) -> int:
+    return sum(count for _, count in entries)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pubrio_async._routes.misses import or_empty
 from pubrio_async._routes.route import Route
 from pubrio_async._routes.rules import CONTACT_TYPES, Rules
-from pubrio_async._wire import job_decoder, query_decoder
+from pubrio_async._wire import job_decoder, query_decoder, query_in_pieces
 from pubrio_async.models import (
     ContactLookupReply,
     RedeemJob,
@@ -46,6 +46,7 @@ REDEEM_QUERY: Route[RedeemQueryReply] = Route(
     method="POST",
     path="/redeem/people/batch/query",
     decode=query_decoder(),
+    in_pieces=query_in_pieces(),
     spends_credits=False,
     safe_to_resend=True,
     rules=Rules(required=("redeem_query_id",)),

@@ -17,7 +17,8 @@ import aiohttp
 from pubrio_async._config import Settings
 from pubrio_async._errors import ConfigurationError, NotSentError, ResponseLostError
 from pubrio_async._phase import Phase
-from pubrio_async._transport.connector import CountingConnector, client_timeout, current_phase
+from pubrio_async._transport.connector import TIMEOUT, CountingConnector, current_phase
+from pubrio_async._transport.deadlines import Deadline, Deadlines
 from pubrio_async._transport.proxy import proxy_for
 from pubrio_async._transport.reasons import (
     BEFORE_CONNECTED,
@@ -77,6 +78,7 @@ class AiohttpTransport:
         self._shared: aiohttp.ClientSession | None = None
         self._single_use: aiohttp.ClientSession | None = None
         self._connectors: list[CountingConnector] = []
+        self._deadlines = Deadlines()
         self._closed = False
 
     async def send(self, request: WireRequest, *, timeout: float, phase: Phase) -> WireReply:
@@ -96,20 +98,33 @@ class AiohttpTransport:
             ConfigurationError: The client, or the session it was given, is closed.
         """
         session = self._session_for(request)
+        given = session is self._given
+        if given:
+            # No connector of ours counts here: taken as sent unless the contrary is sure.
+            phase.sent += 1
         # Left set: a reset would fail where a forgotten coroutine is closed by the collector.
         current_phase.set(phase)
         status: int | None = None
         failure: BaseException
         try:
-            response = await self._start(session, request, timeout, phase)
-            status = response.status
-            body = None
-            try:
+            with Deadline(self._deadlines, timeout):
+                response = await session.request(
+                    request.method,
+                    self._base_url + request.path,
+                    data=request.body,
+                    # Not the session's own headers: those a proxy would see as well.
+                    headers=self._headers if request.body is None else self._json_headers,
+                    allow_redirects=False,
+                    raise_for_status=False,
+                    middlewares=(),
+                    proxy=self._proxy,
+                    timeout=TIMEOUT,
+                )
+                status = response.status
                 body = await self._read(response)
-            finally:
-                if body is None:  # else aiohttp has let go of the connection by itself
-                    response.close()
         except FAILURES as error:
+            if given and status is None and isinstance(error, BEFORE_CONNECTED):
+                phase.sent -= 1
             failure = error
         except asyncio.CancelledError as error:
             # Closing a connector cancels look-ups under way, which looks like a cancellation.
@@ -127,6 +142,7 @@ class AiohttpTransport:
     async def aclose(self) -> None:
         """Ends all connections of its own; requests under way fail."""
         self._closed = True
+        self._deadlines.rest()
         async with AsyncExitStack() as stack:  # the rest is closed even if one is interrupted
             for connector in self._connectors:
                 stack.push_async_callback(connector.close_now)
@@ -156,45 +172,30 @@ class AiohttpTransport:
             connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
         )
 
-    async def _start(
-        self, session: aiohttp.ClientSession, request: WireRequest, timeout: float, phase: Phase
-    ) -> aiohttp.ClientResponse:
-        if session is self._given:
-            # No connector of ours counts here: taken as sent unless the contrary is sure.
-            phase.sent += 1
-        try:
-            return await session.request(
-                request.method,
-                self._base_url + request.path,
-                data=request.body,
-                headers=self._headers if request.body is None else self._json_headers,
-                allow_redirects=False,
-                raise_for_status=False,
-                middlewares=(),
-                proxy=self._proxy,
-                timeout=client_timeout(timeout),
-            )
-        except BEFORE_CONNECTED:
-            if session is self._given:
-                phase.sent -= 1
-            raise
-
     async def _read(self, response: aiohttp.ClientResponse) -> bytes | None:
         """The body; None if it is larger than allowed."""
-        announced = response.content_length
-        if announced is not None and announced > self._max_body:
-            return None
-        headers = response.headers
-        if (
-            announced is not None
-            and "Content-Encoding" not in headers
-            and "Transfer-Encoding" not in headers
-        ):
-            return await response.read()
-        # In pieces: the length is not known, or not that of what comes out in the end.
+        body: bytes | None = None
+        try:
+            if response.content.is_eof():  # it came together with its head, as small ones do
+                body = response.content.read_nowait()
+                return body if len(body) <= self._max_body else None
+            headers = response.headers
+            announced = response.content_length
+            if (
+                announced is None or "Content-Encoding" in headers or "Transfer-Encoding" in headers
+            ):  # the length is not known, or not that of what comes out in the end
+                body = await self._read_in_pieces(response.content)
+            elif announced <= self._max_body:
+                body = await response.read()
+            return body
+        finally:
+            if body is None:  # else aiohttp has let go of the connection by itself
+                response.close()
+
+    async def _read_in_pieces(self, content: aiohttp.StreamReader) -> bytes | None:
         pieces: list[bytes] = []
         size = 0
-        while piece := await response.content.readany():
+        while piece := await content.readany():
             size += len(piece)
             if size > self._max_body:
                 return None
@@ -203,10 +204,10 @@ class AiohttpTransport:
 
     def _struck_out(self, status: int, body: bytes) -> bytes:
         """The body; the key is struck out of an error's, which ends up in messages and logs."""
-        key = self._key.reveal()
-        if 200 <= status < 300 or len(key) < _STRIKABLE_KEY:
+        if 200 <= status < 300:
             return body
-        return body.replace(key.encode(), b"[key]")
+        key = self._key.reveal()
+        return body if len(key) < _STRIKABLE_KEY else body.replace(key.encode(), b"[key]")
 
     def _failed(
         self,

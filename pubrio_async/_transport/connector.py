@@ -7,7 +7,6 @@ before bytes may leave.
 from __future__ import annotations
 
 import asyncio
-import functools
 from contextvars import ContextVar
 from typing import Final
 
@@ -19,6 +18,10 @@ from aiohttp.tracing import Trace
 from pubrio_async._phase import Phase
 
 CONNECT_SECONDS: Final = 10.0
+# All of a request together is bounded elsewhere.
+TIMEOUT: Final = aiohttp.ClientTimeout(
+    total=None, connect=CONNECT_SECONDS, sock_connect=CONNECT_SECONDS
+)
 # A storm of TLS handshakes stalls the loop: this many connections are opened at once.
 _CONNECTS_AT_ONCE: Final = 20
 _KEEPALIVE_SECONDS: Final = 15.0
@@ -86,10 +89,3 @@ class CountingConnector(aiohttp.TCPConnector):
         await self.close()
         if alive:
             await asyncio.wait(alive, timeout=_CLOSE_SECONDS)
-
-
-@functools.lru_cache(maxsize=64)
-def client_timeout(seconds: float) -> aiohttp.ClientTimeout:
-    """The limits of a request that has so many seconds for all of it."""
-    connect = min(seconds, CONNECT_SECONDS)
-    return aiohttp.ClientTimeout(total=seconds, connect=connect, sock_connect=connect)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pubrio_async._wire.decoders import data_decoder, job_decoder, query_decoder
 from pubrio_async._wire.encoding import encode_body
 from pubrio_async._wire.messages import WireReply, WireRequest
+from pubrio_async._wire.pieces import query_in_pieces
 from pubrio_async._wire.replies import interpret, parse_retry_after, server_time
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "job_decoder",
     "parse_retry_after",
     "query_decoder",
+    "query_in_pieces",
     "server_time",
 ]

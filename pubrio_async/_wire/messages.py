@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from msgspec import Struct
+
 
 class WireRequest(NamedTuple):
     """A request, ready to be sent.
@@ -26,7 +28,7 @@ class WireRequest(NamedTuple):
         return f"<WireRequest {self.method} {self.path}, {len(self.body or b'')} bytes>"
 
 
-class WireReply(NamedTuple):
+class WireReply(Struct, frozen=True, gc=False):
     """A reply, read to its end.
 
     Attributes:

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from pubrio_async._config import DEFAULT_RATE_LIMIT
+from pubrio_async.cli._demo_journal import DEMO_KEY, journal_exists
 from pubrio_async.sandbox import (
     Sandbox,
     SandboxConfig,
@@ -23,10 +24,6 @@ from pubrio_async.sandbox import (
 )
 from pubrio_async.scheduler import OpenBatch
 from pubrio_async.scheduler.journal_sqlite import SqliteJournal
-
-DEMO_KEY = "sandbox"
-DEMO_ORIGIN = "the sandbox"
-"""What journals of runs against the stand-in give as the place their contacts come from."""
 
 # Quick enough to watch, slow enough to see it wait.
 _LATENCY_S = 0.05
@@ -62,11 +59,6 @@ async def demo_sandbox(
         yield server.url
 
 
-def journal_exists(path: str) -> bool:
-    """Whether a journal is there, which opening it would make."""
-    return os.path.exists(path)
-
-
 async def _open_batches(path: str) -> Sequence[OpenBatch]:
     journal = SqliteJournal(path)
     await journal.open(())
@@ -74,11 +66,6 @@ async def _open_batches(path: str) -> Sequence[OpenBatch]:
         return await journal.open_batches()
     finally:
         await journal.close()
-
-
-def demo_journal(path: str | None) -> SqliteJournal | None:
-    """The journal of a run against the stand-in, which no run against the API will take."""
-    return None if path is None else SqliteJournal(path, origin=DEMO_ORIGIN)
 
 
 class _Query(msgspec.Struct):

@@ -13,7 +13,7 @@ from msgspec import Struct
 from pubrio_async._config import DEFAULT_RATE_LIMIT, Rate, Settings, load_settings
 from pubrio_async._errors import ConfigurationError, JournalError, PubrioError
 from pubrio_async._quota import Quota, account_quotas
-from pubrio_async.cli._demo import DEMO_KEY, demo_journal, demo_sandbox, journal_exists
+from pubrio_async.cli._demo_journal import DEMO_KEY, demo_journal, journal_exists
 from pubrio_async.cli._exit import ExitCode, exit_code_of
 from pubrio_async.cli._figures import Figure, print_figures, print_json
 from pubrio_async.cli._forecast import Ends, Known, Tally, count, least_time, plan
@@ -200,6 +200,8 @@ async def _account(
     async with AsyncExitStack() as stack:
         key = base_url = None
         if options.sandbox:
+            from pubrio_async.cli._demo import demo_sandbox  # noqa: PLC0415 - a server, seldom run
+
             key = DEMO_KEY
             types = parse_types(options.types)
             base_url = await stack.enter_async_context(demo_sandbox(options.rate, None, types))

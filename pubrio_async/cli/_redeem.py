@@ -9,7 +9,7 @@ from typing import Any
 
 from pubrio_async._config import load_settings
 from pubrio_async._errors import ConfigurationError, JournalError
-from pubrio_async.cli._demo import DEMO_KEY, demo_journal, demo_sandbox
+from pubrio_async.cli._demo_journal import DEMO_KEY, demo_journal
 from pubrio_async.cli._exit import ExitCode, exit_code
 from pubrio_async.cli._kept import keep
 from pubrio_async.cli._messages import kept_output, say, summary, what_next, why_stopped
@@ -122,6 +122,8 @@ async def _redeem(options: RedeemOptions, files: Files, signals: Signals) -> Exi
     async with AsyncExitStack() as stack:
         key = base_url = None
         if options.sandbox:
+            from pubrio_async.cli._demo import demo_sandbox  # noqa: PLC0415 - a server, seldom run
+
             key = DEMO_KEY
             base_url = await stack.enter_async_context(
                 demo_sandbox(options.rate, options.journal_path, options.contact_types())

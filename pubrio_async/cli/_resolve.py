@@ -15,7 +15,7 @@ from typing import Any
 from msgspec import structs
 
 from pubrio_async._errors import ConfigurationError, JournalError, PubrioError
-from pubrio_async.cli._demo import DEMO_ORIGIN
+from pubrio_async.cli._demo_journal import DEMO_ORIGIN
 from pubrio_async.cli._exit import ExitCode, exit_code
 from pubrio_async.cli._kept import Backup
 from pubrio_async.cli._messages import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from pubrio_async._errors import JournalError
-from pubrio_async.cli._demo import DEMO_ORIGIN
+from pubrio_async.cli._demo_journal import DEMO_ORIGIN
 from pubrio_async.cli._exit import ExitCode, exit_code_of
 from pubrio_async.cli._figures import Figure, print_figures, print_json
 from pubrio_async.cli._messages import credits_of, say, why

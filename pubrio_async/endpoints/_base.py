@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, Literal, TypeVar
 
 from msgspec import UNSET
@@ -24,16 +24,19 @@ class Endpoints:
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
 
-    async def _call(self, route: Route[T], arguments: Mapping[str, Any]) -> T:
+    def _call(self, route: Route[T], arguments: Mapping[str, Any]) -> Awaitable[T]:
         """Checks a request and sends it.
 
         Args:
             route: The endpoint.
             arguments: What the method was called with, as `locals()` has it; what is UNSET is
                 left out of the body.
+
+        Returns:
+            What gives the decoded reply when it is awaited.
         """
         fields = _checked(route, _fields(arguments))
-        return await self._dispatcher.call(route, None if route.method == "GET" else fields)
+        return self._dispatcher.call(route, None if route.method == "GET" else fields)
 
     def _pages(self, route: Route[Any], arguments: Mapping[str, Any]) -> Pages[Any]:
         """The rows of a paginated endpoint; `max_items` and `max_pages` are not sent."""
@@ -45,8 +48,10 @@ class Endpoints:
 
 
 def _checked(route: Route[Any], fields: Mapping[str, Any]) -> Mapping[str, Any]:
-    fields = with_range_lists(route.rules, fields)
-    check(route.name, route.rules, fields)
+    rules = route.rules
+    if rules.range_lists:
+        fields = with_range_lists(rules, fields)
+    check(route.name, rules, fields)
     return fields
 
 

@@ -4,11 +4,11 @@ from pubrio_async.scheduler.journal import (
     Batch,
     Journal,
     JournalSummary,
-    MemoryJournal,
     OpenBatch,
     Settled,
     Unsettled,
 )
+from pubrio_async.scheduler.journal_memory import MemoryJournal
 from pubrio_async.scheduler.policy import Order
 from pubrio_async.scheduler.run import Run
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable
-from typing import Literal
 
 from pubrio_async._limiter import RateLimiter
 from pubrio_async.scheduler.board import Job
 from pubrio_async.scheduler.due import DueQueue
 from pubrio_async.scheduler.journal import Batch
 from pubrio_async.scheduler.policy import (
+    Choice,
     Order,
     Patience,
     Scene,
@@ -132,11 +132,6 @@ class Agenda:
         return len(self.due) + len(self._reconciler) + self._busy()
 
     @property
-    def backlog(self) -> int:
-        """How many requests could be asked for at most."""
-        return len(self.ready) + len(self.due) + len(self._reconciler)
-
-    @property
     def is_scarce(self) -> bool:
         """True while the limit leaves fewer requests than there is to do."""
         spare = self._limiter.available()
@@ -172,14 +167,22 @@ class Agenda:
         again = now + _LOOK_AGAIN_S if self.ready and self._is_patient else None
         return min((at for at in (poll, look, again) if at is not None), default=None)
 
-    def choose(self, now: float, held: int) -> Literal["look", "submit", "poll", "nothing"]:
+    def choose(self, now: float, held: int) -> Choice:
         """What the next request should be; `held` is how many permits the asker has in hand."""
-        choice: Literal["look", "submit", "poll", "nothing"] = "look"
-        if not self._reconciler.wants(now):
-            choice = choose(self._order, self._scene(now, held))
-        if held and choice != "nothing":
-            self._flow.note(now)
-        return choice
+        if len(self._reconciler) and self._reconciler.wants(now):
+            return "look"
+        due = self.due.next_due()
+        is_due = due is not None and due <= now
+        # Two choices are the same in any scene, so that nobody needs to look around for them.
+        if not is_due and not self.ready:
+            return "nothing"
+        if is_due and not self._patience.is_on and (self._order == "results" or not self.ready):
+            return "poll"
+        return choose(self._order, self._scene(now, held))
+
+    def leaves(self, now: float) -> None:
+        """A request leaves."""
+        self._flow.note(now)
 
     def _learn(self, *, missed: bool) -> None:
         self._patience = self._patience.after(missed=missed, window=self._limiter.window_size())

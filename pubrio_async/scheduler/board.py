@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from msgspec import Struct
+
 from pubrio_async._errors import PubrioError, RateLimitedError
 from pubrio_async._phase import Phase
 from pubrio_async.models import RedeemJob, RedeemPeopleReply, RedeemQueryReply
@@ -35,18 +37,29 @@ class Verbs(Protocol):
         ...
 
 
-class Job:
-    """A batch the API has accepted."""
+class Job(Struct, gc=False):
+    """A batch the API has accepted; out of the collector's sight, as there may be very many.
 
-    __slots__ = ("accepted_at", "batch", "estimate_s", "failures", "misses", "query_id")
+    Attributes:
+        batch: The people.
+        query_id: The API's name for it.
+        estimate_s: The newest word on how long it takes.
+        accepted_at: When it was accepted, on the run's clock.
+        misses: Polls that came too early.
+        failures: Polls in a row that failed.
+    """
 
-    def __init__(self, batch: Batch, job: RedeemJob, accepted_at: float) -> None:
-        self.batch: Batch = batch
-        self.query_id: str = job.redeem_query_id
-        self.estimate_s: float | None = estimated_seconds(job)
-        self.accepted_at: float = accepted_at
-        self.misses: int = 0
-        self.failures: int = 0
+    batch: Batch
+    query_id: str
+    estimate_s: float | None
+    accepted_at: float
+    misses: int = 0
+    failures: int = 0
+
+    @classmethod
+    def of(cls, batch: Batch, job: RedeemJob, accepted_at: float) -> Job:
+        """The job the API has made of a batch."""
+        return cls(batch, job.redeem_query_id, estimated_seconds(job), accepted_at)
 
 
 class Board(Protocol):

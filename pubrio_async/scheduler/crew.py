@@ -1,7 +1,10 @@
 """The workers of a run: a bounded number of them, and one alarm for everything that is due.
 
-A worker first gets hold of a permit and only then asks what to do with it: by the time a request
+A worker that has to wait for a permit asks what to do with it once it has it: by the time a request
 may leave, the choice is made with the newest knowledge. There is no task per job.
+
+Workers are called one at a time. Who is called, or awake anyway, looks for itself, and calls the
+next one when it has found something to do.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from typing import Any, Protocol
 
 from pubrio_async._clock import Clock
 from pubrio_async._limiter import RateLimiter
+from pubrio_async.scheduler.policy import Choice
 
 _PATIENCE_S = 0.05
 
@@ -23,16 +27,12 @@ PRIORITY = 1
 class Foreman(Protocol):
     """Who tells the crew what there is to do."""
 
-    def has_work(self, now: float) -> bool:
-        """Whether a request should be made now."""
+    def choose(self, now: float, held: int) -> Choice:
+        """What the next request should be; `held` is how many permits the asker has in hand."""
         ...
 
-    def backlog(self) -> int:
-        """How many requests could be asked for at most."""
-        ...
-
-    def take_step(self, ticket: int) -> Coroutine[Any, Any, None] | None:
-        """The best request to make with this permit; None if there is none after all."""
+    def take_step(self, choice: Choice, ticket: int, now: float) -> Coroutine[Any, Any, None]:
+        """The request that was just chosen, with this permit."""
         ...
 
     def next_look(self, now: float) -> float | None:
@@ -67,6 +67,7 @@ class Crew:
         self._busy: set[asyncio.Task[None]] = set()
         self._parked: deque[asyncio.Future[None]] = deque()
         self._at_limiter = 0
+        self._calling = False
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0.0
 
@@ -77,18 +78,22 @@ class Crew:
 
     def wake(self) -> None:
         """There may be something to do: calls one more worker if there is."""
+        if self._calling or self._at_limiter:
+            return  # that one looks as soon as it can, and where one waits for a permit all would
+        if not self._parked and len(self._workers) >= self._size:
+            return  # everybody is awake
         now = self._now()
-        if not self._foreman.has_work(now):
+        if self._foreman.choose(now, 0) == "nothing":
             self._set_alarm(now)
             return
-        if self._at_limiter >= self._foreman.backlog():
-            return  # those who wait for a permit are enough for all there is to do
         while self._parked:
             future = self._parked.popleft()
             if not future.done():
+                self._calling = True
                 future.set_result(None)
                 return
         if len(self._workers) < self._size:
+            self._calling = True
             task = asyncio.get_running_loop().create_task(self._work())
             self._workers.add(task)
             task.add_done_callback(self._left)
@@ -113,33 +118,42 @@ class Crew:
     async def _work(self) -> None:
         this = asyncio.current_task()
         assert this is not None  # noqa: S101 - a coroutine of a task
+        self._calling = False
+        foreman, limiter = self._foreman, self._limiter
         while True:
-            while not self._foreman.has_work(now := self._now()):
+            while (choice := foreman.choose(now := self._now(), 0)) == "nothing":
                 await self._park(now)
-            self._at_limiter += 1
-            try:
-                ticket = await self._limiter.acquire(PRIORITY)
-            finally:
-                self._at_limiter -= 1
-            step = self._foreman.take_step(ticket)
-            if step is None:
-                self._limiter.release(ticket, 0)
-                await asyncio.sleep(0)
-                continue
+            ticket = limiter.try_acquire()
+            if ticket is None:
+                ticket = await self._permit()
+                now = self._now()
+                choice = foreman.choose(now, 1)
+                if choice == "nothing":
+                    limiter.release(ticket, 0)
+                    await asyncio.sleep(0)
+                    continue
+            step = foreman.take_step(choice, ticket, now)
             self._busy.add(this)
             try:
                 self.wake()
                 await step
             finally:
                 self._busy.discard(this)
-            self.wake()
-            self._foreman.stepped()
+            foreman.stepped()
+
+    async def _permit(self) -> int:
+        self._at_limiter += 1
+        try:
+            return await self._limiter.acquire(PRIORITY)
+        finally:
+            self._at_limiter -= 1
 
     async def _park(self, now: float) -> None:
         self._set_alarm(now)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._parked.append(future)
         await future
+        self._calling = False
 
     def _left(self, task: asyncio.Task[None]) -> None:
         self._workers.discard(task)

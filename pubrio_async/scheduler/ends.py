@@ -31,6 +31,7 @@ class Ends:
     Attributes:
         halving: Which batches are halves of a refused one.
         refusals: How often a batch that is still to be sent was refused with 429.
+        found_refusals: How many of these were lost, and found in the request log.
         accepted_any: True once the API has taken anybody.
     """
 
@@ -55,6 +56,7 @@ class Ends:
         self._intended: set[str] = set()
         self.halving: Halving = Halving()
         self.refusals: Counter[str] = Counter()
+        self.found_refusals: Counter[str] = Counter()
         self.accepted_any: bool = False
 
     def take_up(self, batch: Batch) -> None:
@@ -64,6 +66,10 @@ class Ends:
     def intends(self, batch: Batch) -> bool:
         """True if the journal holds an intent for this batch."""
         return batch.batch_id in self._intended
+
+    def unfound_refusals(self, batch: Batch) -> int:
+        """Refusals of a batch that may still be met in the log: those found are not found again."""
+        return self.refusals[batch.batch_id] - self.found_refusals[batch.batch_id]
 
     async def withdraw(self, batch: Batch) -> None:
         """Gives up a batch that was surely not carried out."""
@@ -111,7 +117,7 @@ class Ends:
         self._tally.figures.batches += 1
         self._learn_size(batch)
         now = self._clock.now()
-        watched = Job(batch, job, now)
+        watched = Job.of(batch, job, now)
         wait = 0.0 if job.is_completed else first_wait(watched.estimate_s)
         self._board.watch(watched, now + max(0.0, wait - age_s))
 
@@ -129,8 +135,7 @@ class Ends:
         self._closed(batch)
         self._learn_size(batch)
         self._budget.settle(len(batch.keys), charged)
-        for key in batch.keys:
-            self._outbox.settle(self._intake.take(key), ends[key])
+        self._outbox.settle(self._intake.take(batch.keys), ends)
 
     async def unsettle(self, batch: Batch, reason: str) -> None:
         """Gives up finding out what became of a batch."""
@@ -139,8 +144,7 @@ class Ends:
         self._closed(batch)
         self.halving.ended(batch)
         self._budget.settle(len(batch.keys), None)
-        for key in batch.keys:
-            self._outbox.fail(self._intake.take(key), "unsettled", reason)
+        self._outbox.fail(self._intake.take(batch.keys), "unsettled", reason)
 
     async def reject(self, batch: Batch, error: PubrioError) -> None:
         """The API refuses this person."""
@@ -150,8 +154,7 @@ class Ends:
         ends = {batch.keys[0]: Settled("rejected", error=str(error))}
         if not await self._note(self._journal.settle(batch.batch_id, ends, 0)):
             self._intake.remember(ends)
-        for key, end in ends.items():
-            self._outbox.settle(self._intake.take(key), end)
+        self._outbox.settle(self._intake.take(batch.keys), ends)
 
     async def fail(self, batch: Batch, reason: str) -> None:
         """The batch was surely not carried out, and is not tried again in this run."""
@@ -192,3 +195,4 @@ class Ends:
         self._intended.discard(batch.batch_id)
         if self.refusals:
             self.refusals.pop(batch.batch_id, None)
+            self.found_refusals.pop(batch.batch_id, None)

@@ -22,7 +22,7 @@ from pubrio_async.scheduler.logbook import Lost
 from pubrio_async.scheduler.options import RunOptions
 from pubrio_async.scheduler.outage import Outage
 from pubrio_async.scheduler.outbox import Outbox, Tally
-from pubrio_async.scheduler.policy import first_wait, open_jobs_bound
+from pubrio_async.scheduler.policy import Choice, first_wait, open_jobs_bound
 from pubrio_async.scheduler.reconcile import Reconciler, lost_earlier, why_left, why_unsettled
 from pubrio_async.scheduler.steps import Steps
 
@@ -40,6 +40,7 @@ class Engine:
         verbs: Verbs,
         limiter: RateLimiter,
         journal: Journal,
+        is_new: bool,
         budget: Budget,
         options: RunOptions,
         clock: Clock,
@@ -61,6 +62,7 @@ class Engine:
             self.outbox,
             batch_size=options.batch_size,
             linger=options.linger,
+            is_new=is_new,
             newer_than=None if options.max_age is None else clock.wall() - options.max_age,
             resend=options.resend,
             has_room=self._has_room,
@@ -128,7 +130,7 @@ class Engine:
                 self._ends.take_up(entry.batch)
                 self.lost(lost_earlier(entry, self._clock))
                 continue
-            job = Job(entry.batch, entry.job, self._clock.now())
+            job = Job.of(entry.batch, entry.job, self._clock.now())
             # A wall clock may have been set back meanwhile.
             elapsed = max(0.0, self._clock.wall() - (entry.accepted_at or 0.0))
             self.watch(job, job.accepted_at + max(0.0, first_wait(job.estimate_s) - elapsed))
@@ -153,7 +155,7 @@ class Engine:
         self._timers.append(asyncio.get_running_loop().call_later(delay, call))
 
     async def close(self) -> None:
-        """Waits for the end, and lets go of everything."""
+        """Waits for the end, and lets go of everything but the journal."""
         try:
             await self.done.wait()
         finally:
@@ -167,7 +169,6 @@ class Engine:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._source.close()
-            await self._journal.close()
 
     def statistics(self) -> RunStatistics:
         """The run as it stands now."""
@@ -256,13 +257,13 @@ class Engine:
 
     # -- what the crew asks (crew.Foreman) ---------------------------------------------------
 
-    def has_work(self, now: float) -> bool:
-        """Whether a request should be made now."""
-        return self._choice(now, held=0) != "nothing"
-
-    def backlog(self) -> int:
-        """How many requests could be asked for at most."""
-        return self._agenda.backlog
+    def choose(self, now: float, held: int) -> Choice:
+        """What to do next; `held` is how many permits the asker has in hand."""
+        if self.outbox.full or now < self._outage.until:
+            return "nothing"
+        if self._crew.busy and not self._answered:
+            return "nothing"  # one request is enough to learn that none would get through
+        return self._agenda.choose(now, held)
 
     def next_look(self, now: float) -> float | None:
         """When the next job is worth a poll, or the API may be tried again."""
@@ -270,16 +271,14 @@ class Engine:
             return self._outage.until
         return self._agenda.next_time(now)
 
-    def take_step(self, ticket: int) -> Coroutine[Any, Any, None] | None:
-        """The best request to make with this permit."""
-        choice = self._choice(self._clock.now(), held=1)
+    def take_step(self, choice: Choice, ticket: int, now: float) -> Coroutine[Any, Any, None]:
+        """The request that was just chosen, with this permit."""
+        self._agenda.leaves(now)
         if choice == "look":
             self._reconciler.take_turn()
             return self._steps.look(ticket)
         if choice == "poll":
             return self._steps.poll(self._agenda.take_due(), ticket)
-        if choice != "submit":
-            return None
         batch = self._agenda.ready.popleft()
         self._intake.wake()
         room = self._budget.room()
@@ -306,16 +305,6 @@ class Engine:
                 self._shut(f"{type(error).__name__}: {error}", keep_polling=True)
         self._check_end()
 
-    # -- the choice --------------------------------------------------------------------------
-
-    def _choice(self, now: float, *, held: int) -> str:
-        """What to do next; `held` is how many permits the asker has in hand."""
-        if self.outbox.full or now < self._outage.until:
-            return "nothing"
-        if self._crew.busy and not self._answered:
-            return "nothing"  # one request is enough to learn that none would get through
-        return self._agenda.choose(now, held)
-
     async def _submit_part(self, batch: Batch, size: int, ticket: int) -> None:
         """Sends as much of a batch as the budget, or the API's bound on its size, allows."""
         self._agenda.ready.appendleft(new_batch(batch.keys[size:]))
@@ -336,7 +325,9 @@ class Engine:
         if self.outbox.full:
             return False
         return not self._submitting or (
-            len(self._agenda.ready) < self._options.max_workers
+            # What is being sent may come back: the next window finds enough of them either way.
+            len(self._agenda.ready) + self._steps.under_way
+            < self._options.max_workers + _SPARE_BATCHES
             and self._intake.rows_waiting < self._max_rows
         )
 
@@ -364,8 +355,7 @@ class Engine:
         self._check_end()
 
     def _skip(self, batch: Batch) -> None:
-        for key in batch.keys:
-            self.outbox.fail(self._intake.take(key), "skipped", f"never sent: {self._why}")
+        self.outbox.fail(self._intake.take(batch.keys), "skipped", f"never sent: {self._why}")
         if self._ends.intends(batch):
             self._odd_jobs.add(self._spawn(self._ends.withdraw(batch)))
 

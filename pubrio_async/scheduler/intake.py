@@ -14,12 +14,12 @@ from collections.abc import (
     Iterator,
     Mapping,
 )
-from itertools import islice
+from itertools import filterfalse, islice
 
 from pubrio_async._errors import ConfigurationError, JournalError
-from pubrio_async.models import OutcomeStatus
+from pubrio_async.models import Outcome, OutcomeStatus
 from pubrio_async.scheduler.journal import Batch, Journal, Settled, Unsettled
-from pubrio_async.scheduler.outbox import Outbox, Row
+from pubrio_async.scheduler.outbox import Outbox, Row, failed, settled
 from pubrio_async.scheduler.persons import NotAPersonError, is_url, person_key
 from pubrio_async.scheduler.seen import Seen
 
@@ -136,6 +136,7 @@ class Intake:
         outbox: Where rows go that need no request.
         batch_size: Most people in a batch.
         linger: Seconds a batch waits to be filled when the input pauses.
+        is_new: Whether the journal knows nobody but those this run tells it of.
         newer_than: Unix time; what the journal knows from before is bought again.
         resend: Whether people whose answer was lost are sent again.
         has_room: Whether to read on.
@@ -152,6 +153,7 @@ class Intake:
         *,
         batch_size: int,
         linger: float,
+        is_new: bool,
         newer_than: float | None,
         resend: bool,
         has_room: Callable[[], bool],
@@ -163,6 +165,7 @@ class Intake:
         self._journal = journal
         self._outbox = outbox
         self._linger = linger
+        self._is_new = is_new
         self._newer_than = newer_than
         self._resend = resend
         self._has_room = has_room
@@ -197,15 +200,17 @@ class Intake:
             else:
                 self._waiting[key] = []
 
-    def take(self, key: str) -> list[Row]:
-        """The rows that wait for this person; from now on the person counts as known."""
-        rows = self._waiting.pop(key, [])
-        self.rows_waiting -= len(rows)
-        if self._more and key in self._more:
-            # Another batch with this person is open, too.
-            self._more[key] -= 1
+    def take(self, keys: Iterable[str]) -> dict[str, list[Row]]:
+        """The rows that wait for these people; from now on the people count as known."""
+        pop = self._waiting.pop
+        rows = {key: pop(key, []) for key in keys}
+        self.rows_waiting -= sum(map(len, rows.values()))
+        if self._more:
+            for key in filter(self._more.__contains__, rows):
+                # Another batch with this person is open, too.
+                self._more[key] -= 1
+                self._waiting[key] = []
             self._more += Counter()
-            self._waiting[key] = []
         return rows
 
     def give_up(
@@ -216,9 +221,9 @@ class Intake:
         They are remembered, because the journal tells nothing of people whose batch is open, and
         a row that names them later must not have them sent again.
         """
-        for key in keys:
-            self._given_up[key] = status, error, query_id
-            self._outbox.fail(self.take(key), status, error, query_id)
+        rows = self.take(keys)
+        self._given_up.update(dict.fromkeys(rows, (status, error, query_id)))
+        self._outbox.fail(rows, status, error, query_id)
 
     def remember(self, ends: Mapping[str, Settled | Unsettled]) -> None:
         """Keeps the ends of people that could not be written into the journal."""
@@ -271,60 +276,72 @@ class Intake:
             self._on_batch(new_batch(tuple(chunk)))
 
     async def _plan(self, people: list[object]) -> None:
-        planned = list(self._named(people))
-        if not planned:
+        rows, keys = self._named(people)
+        if not keys:
             return
         known: Mapping[str, Settled | Unsettled] = {}
         try:
-            known = await self._known([key for _, key in planned])
+            known = await self._known(keys)
         except JournalError as trouble:
             self._on_trouble(trouble)
             # Perhaps an earlier run has paid for them: who can tell without the journal?
             self.skipping = f"not sent by this run: {trouble}"
-        for row, key in planned:
-            self._place(row, key, known.get(key) or self._remembered.get(key))
+        self._place(rows, keys, known)
 
-    def _named(self, people: list[object]) -> Iterator[tuple[Row, str]]:
-        """The rows that name somebody; those that name nobody are dealt with."""
-        for given in people:
+    def _named(self, people: list[object]) -> tuple[list[Row], list[str]]:
+        """The rows that name somebody, and whom; those that name nobody are dealt with."""
+        rows: list[Row] = []
+        keys: list[str] = []
+        nobody: list[Outcome] = []
+        for number, given in enumerate(people, self.rows_read):
             # Columns of real tables hold None and UUID objects beside text.
-            row = (self.rows_read, "" if given is None else str(given))
-            self.rows_read += 1
+            text = given if type(given) is str else "" if given is None else str(given)
             try:
-                key = person_key(row[1])
+                keys.append(person_key(text))
             except NotAPersonError as reason:
-                self._outbox.fail(
-                    [row], "rejected", f"{reason}; it was not sent and nothing was charged"
-                )
+                why = f"{reason}; it was not sent and nothing was charged"
+                nobody.append(failed((number, text), "rejected", why))
             else:
-                yield row, key
+                rows.append((number, text))
+        self.rows_read += len(people)
+        self._outbox.put(nobody)
+        return rows, keys
 
-    def _place(self, row: Row, key: str, end: Settled | Unsettled | None) -> None:
-        """Puts a row where it belongs: to those who wait, among the known, or into a batch."""
-        self._seen.add(key)
-        waiting = self._waiting.get(key)
-        if waiting is not None:
-            waiting.append(row)
-            self.rows_waiting += 1
-        elif end is not None:
-            self._outbox.settle([row], end)
-        elif key in self._given_up:
-            self._outbox.fail([row], *self._given_up[key])
-        elif self.skipping is not None:
-            self._outbox.fail([row], "skipped", self.skipping)
-        else:
-            self._waiting[key] = [row]
-            self.rows_waiting += 1
-            if is_url(key):
-                self._on_batch(new_batch((key,)))
+    def _place(
+        self, rows: list[Row], keys: list[str], known: Mapping[str, Settled | Unsettled]
+    ) -> None:
+        """Puts rows where they belong: to those who wait, among the known, or into a batch."""
+        waiting, remembered, given_up = self._waiting, self._remembered, self._given_up
+        told: list[Outcome] = []
+        for row, key in zip(rows, keys, strict=True):
+            others = waiting.get(key)
+            if others is not None:
+                others.append(row)
+                self.rows_waiting += 1
+            elif key in known:
+                told.append(settled(row, known[key]))
+            elif key in remembered:
+                told.append(settled(row, remembered[key]))
+            elif key in given_up:
+                told.append(failed(row, *given_up[key]))
+            elif self.skipping is not None:
+                told.append(failed(row, "skipped", self.skipping))
             else:
-                self._chunk.append(key)
+                waiting[key] = [row]
+                self.rows_waiting += 1
+                if is_url(key):
+                    self._on_batch(new_batch((key,)))
+                else:
+                    self._chunk.append(key)
+        self._outbox.put(told)
 
     async def _known(self, keys: list[str]) -> dict[str, Settled | Unsettled]:
         """What the journal knows of those among them that no batch is open for."""
         known: dict[str, Settled | Unsettled] = {}
-        waiting_for = dict.fromkeys(key for key in keys if key in self._waiting)
-        ask = [key for key in keys if key not in waiting_for]
+        met = self._seen.add(keys)
+        waiting_for = dict.fromkeys(filter(self._waiting.__contains__, keys))
+        # A new journal has nothing of those whom the run meets for the first time.
+        ask = [*filterfalse(waiting_for.__contains__, met if self._is_new else keys)]
         while ask:
             found = await self._journal.lookup(ask, self._newer_than)
             known.update(

@@ -1,8 +1,7 @@
 """The steps of `SqliteJournal`: what each writes into the tables, and reads from them.
 
-Every function is one step, carried out inside a transaction of the caller's. Whatever may be
-wrong with its values shows before it has changed anything: the first statement has all of them.
-How the tables are laid out, and why, is told in `journal_schema`.
+Every function is one step of a group that the caller commits. A step that raises has changed
+nothing. How the tables are laid out, and why, is told in `journal_schema`.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from pubrio_async.scheduler.journal_values import (
     pack_job,
     pack_keys,
     pack_results,
+    seal,
     split_keys,
     unpack_job,
     unpack_key,
@@ -31,8 +31,9 @@ from pubrio_async.scheduler.journal_values import (
 
 _END = """
     INSERT INTO batches (id, state, batch_id, kind, created_at, accepted_at, ended_at,
-        redeem_query_id, charged, found, empty, rejected, reason, request, job, held, keys, results)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        redeem_query_id, charged, found, empty, rejected, reason, request, job, held, keys, results,
+        seal)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 # The first condition is word for word that of the index, or SQLite does not see that it serves.
 _WAS_LOST = "state IN ('unsettled', 'reopened')"
@@ -51,15 +52,25 @@ class NotOpenError(JournalError):
 def begin(db: Tables, contact_types: Sequence[str], origin: str | None, now: float) -> None:
     """Writes down in a new journal what it is for."""
     types = msgspec.json.encode(list(contact_types)).decode()
-    db.execute(
+    db.write(
         "INSERT INTO meta VALUES ('contact_types', ?), ('origin', ?), ('created_at', ?)",
-        (types, origin, now),
+        *(types, origin, now),
     )
 
 
 def load(db: Tables) -> None:
     """Reads what is kept in memory."""
     db.load(lambda job: unpack_job(job).redeem_query_id)
+
+
+def are_sealed(db: Tables) -> bool:
+    """Whether people, jobs and results are what was written."""
+    db.connection.create_function("seal", 2, seal, deterministic=True)
+    broken = (
+        "SELECT EXISTS (SELECT 1 FROM open WHERE seal IS NOT seal(keys, job)) OR EXISTS"
+        " (SELECT 1 FROM batches WHERE seal IS NOT seal(keys, COALESCE(results, job)))"
+    )
+    return not one(db, broken)
 
 
 def check_types(db: Tables, contact_types: Sequence[str]) -> None:
@@ -88,11 +99,23 @@ def types_of(db: Tables) -> tuple[str, ...]:
     return msgspec.json.decode(types, type=tuple[str, ...])
 
 
+def save_usage(db: Tables, usage: bytes) -> None:
+    """Writes down what the rate limits have seen."""
+    db.write("INSERT OR REPLACE INTO meta VALUES ('usage', ?)", usage)
+
+
+def load_usage(db: Tables) -> bytes | None:
+    """What was written down of the rate limits."""
+    row: tuple[bytes] | None = db.execute("SELECT value FROM meta WHERE name = 'usage'").fetchone()
+    return None if row is None else row[0]
+
+
 # -- batches ---------------------------------------------------------------------------------
 
 
 def open_batches(db: Tables) -> list[OpenBatch]:
     """The batches without an end, oldest first."""
+    rows = {entry.row for entry in db.open.values()}
     return [
         OpenBatch(
             Batch(batch_id, kind, tuple(map(unpack_key, split_keys(keys)))),
@@ -101,10 +124,11 @@ def open_batches(db: Tables) -> list[OpenBatch]:
             intended_at,
             reason,
         )
-        for batch_id, kind, keys, job, accepted_at, intended_at, reason in db.execute(
-            "SELECT batch_id, kind, keys, job, accepted_at, created_at, reason FROM open"
+        for row, batch_id, kind, keys, job, accepted_at, intended_at, reason in db.execute(
+            "SELECT id, batch_id, kind, keys, job, accepted_at, created_at, reason FROM open"
             " ORDER BY id"
         )
+        if row in rows
     ]
 
 
@@ -126,12 +150,12 @@ def intend(db: Tables, batch: Batch, now: float) -> None:
         raise JournalError(f"it holds the batch {batch.batch_id} already")
     people = pack_keys(batch.keys)
     row = db.last_request + 1
-    db.execute(
-        "INSERT INTO open (id, batch_id, kind, created_at, keys) VALUES (?, ?, ?, ?, ?)",
-        (row, batch.batch_id, batch.kind, now, people.stored),
+    db.write(
+        "INSERT INTO open (id, batch_id, kind, created_at, keys, seal) VALUES (?, ?, ?, ?, ?, ?)",
+        *(row, batch.batch_id, batch.kind, now, people.stored, seal(people.stored, None)),
     )
     db.last_request = row
-    db.open[batch.batch_id] = OpenRow(row, batch.kind, now, people)
+    db.open[batch.batch_id] = OpenRow(row, batch.kind, now, people, texts=batch.keys)
     db.hold(people.each, row)
 
 
@@ -139,7 +163,10 @@ def accepted(db: Tables, batch_id: str, job: RedeemJob, now: float) -> None:
     """Adds the job to an open batch."""
     entry = _entry(db, batch_id)
     packed = pack_job(job)
-    db.execute("UPDATE open SET job = ?, accepted_at = ? WHERE id = ?", (packed, now, entry.row))
+    db.write(
+        "UPDATE open SET job = ?, accepted_at = ?, seal = ? WHERE id = ?",
+        *(packed, now, seal(entry.people.stored, packed), entry.row),
+    )
     entry.job, entry.query, entry.accepted_at = packed, job.redeem_query_id, now
 
 
@@ -161,9 +188,10 @@ def settle(
 ) -> None:
     """Closes a batch with a result for each person."""
     entry = _entry(db, batch_id)
-    people = pack_keys(tuple(results))
+    texts = tuple(results)
+    people = entry.people if texts == entry.texts else pack_keys(texts)
     _end(db, batch_id, entry, "settled", now, charged=charged, keys=people.stored, results=results)
-    db.note_ends(people.each, db.last_end)
+    db.note_ends(people.stored, len(texts))
     db.release(people.each)
 
 
@@ -180,9 +208,10 @@ def unsettle(db: Tables, batch_id: str, reason: str, now: float) -> None:
             for key in keys
             if key not in known or key in unsettled or db.held_by(key) == entry.row
         ]
-        held = None if len(concerned) == len(keys) else join_keys(concerned)
+        stored = join_keys(concerned)
+        held = None if len(concerned) == len(keys) else stored
         _end(db, batch_id, entry, "unsettled", now, reason=reason, held=held)
-        db.note_ends(concerned, db.last_end)
+        db.note_ends(stored, len(concerned))
         # Another open batch with them was sent when nothing was known of them.
         db.release([key for key in concerned if key not in known])
 
@@ -212,23 +241,17 @@ def _end(
     counts = (None, None, None) if results is None else _counts(results)
     # The request of an unsettled one may still be looked for.
     is_lost = state == "unsettled"
-    db.execute(
+    kept = entry.people.stored if is_lost else keys
+    job = entry.job if is_lost else None
+    packed = None if results is None else pack_results(results)
+    db.write(
         _END,
-        (
-            *(row, state, batch_id, entry.kind, entry.created_at, entry.accepted_at, now),
-            *(entry.query, charged, *counts, reason),
-            *(
-                (entry.row, entry.job, held, entry.people.stored)
-                if is_lost
-                else (None, None, None, keys)
-            ),
-            None if results is None else pack_results(results),
-        ),
+        *(row, state, batch_id, entry.kind, entry.created_at, entry.accepted_at, now),
+        *(entry.query, charged, *counts, reason, entry.row),
+        *(job, held, kept, packed, seal(kept, packed or job)),
     )
-    db.execute("DELETE FROM open WHERE id = ?", (entry.row,))
     db.last_end = row
-    del db.open[batch_id]
-    db.drop(entry)
+    db.drop(batch_id, at_once=is_lost)
 
 
 def _counts(results: Mapping[str, Settled]) -> tuple[int, int, int]:
@@ -247,14 +270,14 @@ def _unsettled(db: Tables, keys: Sequence[Key]) -> dict[Key, int]:
 
 
 def _reopen(db: Tables, lost: int, batch_id: str, still: Sequence[Key]) -> None:
-    db.execute(
+    db.write(
         "INSERT INTO open (id, batch_id, kind, created_at, accepted_at, job, reason, lost, keys,"
-        " held) SELECT request, batch_id, kind, created_at, accepted_at, job, reason, id, keys, ?"
-        " FROM batches WHERE id = ?",
-        (join_keys(still), lost),
+        " held, seal) SELECT request, batch_id, kind, created_at, accepted_at, job, reason, id,"
+        " keys, ?, seal FROM batches WHERE id = ?",
+        *(join_keys(still), lost),
     )
     # It stays what its people are told, should it end without a word of them.
-    db.execute("UPDATE batches SET state = 'reopened' WHERE id = ?", (lost,))
+    db.write("UPDATE batches SET state = 'reopened' WHERE id = ?", lost)
     row, kind, created_at, accepted_at, job, query, keys = db.execute(
         "SELECT request, kind, created_at, accepted_at, job, redeem_query_id, keys FROM batches"
         " WHERE id = ?",

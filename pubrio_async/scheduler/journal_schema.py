@@ -3,13 +3,18 @@
 What a step costs is the pages it touches, so people stand together: those of a batch in one row,
 and what was found of them in one value, written once when the batch ends. Batches without an end
 stand apart, in a table that stays small; those with one are only ever added, and their numbers
-tell which came later.
+tell which came later. A settled or withdrawn batch is taken out of `open` a little later, with
+others: until then its end, one of the newest, tells that it is dead there.
 
 Who wants to know in which batch a person ended looks into `people`. As people come in no order,
-each would touch a page of its own there, so they are added many at a time and sorted; until then
-they are known from the batches behind the mark `indexed_to`. The batches alone are the truth, but
-for one thing: a person who is free again after a loss is changed in `people`, with the mark moved
-beyond all batches.
+each would touch a page of its own there, so they are added many at a time and sorted, when somebody
+has to be looked for; until then they are known from the batches behind the mark `indexed_to`. The
+batches alone are the truth, but for one thing: a person who is free again after a loss is changed
+in `people`, with the mark moved beyond all batches.
+
+SQLite finds out when the pages of a file do not fit together, but not when a letter in one of them
+is another one. So what stands for money is sealed with a checksum, and every seal is looked at when
+the file is opened.
 
 To change the layout: change `SCHEMA`, count `FORMAT` up, and add the way from the last format to
 `MIGRATIONS`. A migration never changes again, so it uses nothing of ours that might.
@@ -19,18 +24,19 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 APPLICATION_ID = 0x50554252  # "PUBR"
-FORMAT = 2
+FORMAT = 3
 
 SCHEMA = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
     """CREATE TABLE open (
-        id INTEGER PRIMARY KEY,   -- counts the requests
+        id INTEGER PRIMARY KEY,   -- counts the requests; if `batches` has it, it has ended
         batch_id TEXT NOT NULL,
         kind TEXT NOT NULL,
         created_at REAL NOT NULL, -- Unix times
@@ -39,7 +45,8 @@ SCHEMA = (
         reason TEXT,              -- why it was unsettled before
         lost INTEGER,             -- as which it was unsettled before: the id among the ended ones
         keys NOT NULL,            -- the people: UUIDs of 16 bytes each, or else a JSON list
-        held                      -- those whose end is not known until this one ends; NULL: all
+        held,                     -- those whose end is not known until this one ends; NULL: all
+        seal INTEGER              -- CRC-32 of keys and job
     )""",
     """CREATE TABLE batches (
         id INTEGER PRIMARY KEY,   -- counts the ends
@@ -55,11 +62,12 @@ SCHEMA = (
         empty INTEGER,
         rejected INTEGER,
         reason TEXT,              -- why it is unsettled
-        request INTEGER,          -- if unsettled: its id among the open ones
+        request INTEGER,          -- its id among the open ones
         job BLOB,                 -- if unsettled: the job
         held,                     -- if unsettled: those of whom this is the end; NULL: all
         keys,                     -- the people who have a result, or are unsettled
-        results BLOB              -- what was found of them
+        results BLOB,             -- what was found of them
+        seal INTEGER              -- CRC-32 of keys and results, or job
     )""",
     "CREATE INDEX batches_lost ON batches (id) WHERE state IN ('unsettled', 'reopened')",
     """CREATE TABLE people (
@@ -254,5 +262,24 @@ def _text_of_1(packed: bytes | str) -> str:
     return packed if isinstance(packed, str) else str(uuid.UUID(bytes=packed))
 
 
-MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _from_1}
+# -- from format 2: no seals, and what had an end was out of `open` at once -----------------------
+
+
+def _from_2(db: sqlite3.Connection) -> None:
+    """Seals what is there."""
+
+    def crc(*parts: bytes | str | None) -> int:
+        value = 0
+        for part in parts:
+            value = zlib.crc32(part.encode() if isinstance(part, str) else part or b"", value)
+        return value
+
+    db.create_function("crc", 2, crc)
+    for table, content in (("open", "job"), ("batches", "COALESCE(results, job)")):
+        db.execute(f"ALTER TABLE {table} ADD COLUMN seal INTEGER")
+        db.execute(f"UPDATE {table} SET seal = crc(keys, {content})")  # noqa: S608 - constants
+    db.create_function("crc", 2, None)
+
+
+MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _from_1, 2: _from_2}
 """From each older format, the way to the next one."""

@@ -19,11 +19,11 @@ from pubrio_async.scheduler.journal import (
     Batch,
     Journal,
     JournalSummary,
-    MemoryJournal,
     OpenBatch,
     Settled,
     Unsettled,
 )
+from pubrio_async.scheduler.journal_memory import MemoryJournal
 
 _MOST_IN_MEMORY = 20_000
 
@@ -46,10 +46,11 @@ class SpillingJournal:
         self._types: tuple[str, ...] = ()
         self._moved: asyncio.Future[None] | None = None
 
-    async def open(self, contact_types: Sequence[str]) -> None:
+    async def open(self, contact_types: Sequence[str]) -> bool:
         """Makes the journal ready."""
         self._types = tuple(contact_types)
         await self._journal.open(contact_types)
+        return True
 
     async def lookup(
         self, keys: Sequence[str], newer_than: float | None = None
@@ -91,6 +92,14 @@ class SpillingJournal:
     async def unsettle(self, batch_id: str, reason: str) -> None:
         """Notes that the answer to the batch is lost."""
         await (await self._current()).unsettle(batch_id, reason)
+
+    async def save_usage(self, usage: bytes) -> None:
+        """Notes what the rate limits have seen."""
+        await (await self._current()).save_usage(usage)
+
+    async def load_usage(self) -> bytes | None:
+        """What was noted of the rate limits."""
+        return await (await self._current()).load_usage()
 
     async def summary(self) -> JournalSummary:
         """The figures of the journal."""

@@ -72,12 +72,15 @@ class SqliteJournal:
         self._busy = False
         self._closed: asyncio.Future[None] | None = None
 
-    async def open(self, contact_types: Sequence[str]) -> None:
+    async def open(self, contact_types: Sequence[str]) -> bool:
         """Makes the journal ready.
 
         Args:
             contact_types: What is going to be asked for. Empty: an existing journal is opened as
                 it is.
+
+        Returns:
+            True if nothing was ever written into it.
 
         Raises:
             JournalError: It was written for other contact types or by a newer version, another
@@ -88,7 +91,7 @@ class SqliteJournal:
             await asyncio.shield(self._closed)
         if self._in_use:
             await self._carry_out(lambda db: rows.check_types(db, types))
-            return
+            return False
         self._last = -math.inf
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pubrio-journal")
         self._in_use = self._busy = True
@@ -97,7 +100,7 @@ class SqliteJournal:
         )
         opening.add_done_callback(self._opened)
         try:
-            await asyncio.shield(opening)
+            return await asyncio.shield(opening)
         except asyncio.CancelledError:
             # Nobody will close what nobody was given.
             self._begin_to_close()
@@ -145,6 +148,14 @@ class SqliteJournal:
         """Writes down that the answer to the batch is lost."""
         now = self._now()
         await self._carry_out(lambda db: rows.unsettle(db, batch_id, reason, now))
+
+    async def save_usage(self, usage: bytes) -> None:
+        """Writes down what the rate limits have seen."""
+        await self._carry_out(lambda db: rows.save_usage(db, usage))
+
+    async def load_usage(self) -> bytes | None:
+        """What was written down of the rate limits."""
+        return await self._carry_out(rows.load_usage)
 
     async def summary(self) -> JournalSummary:
         """The figures of the journal."""
@@ -218,7 +229,7 @@ class SqliteJournal:
                 done.set_result(outcome)
         self._gather()
 
-    def _opened(self, opening: asyncio.Future[None]) -> None:
+    def _opened(self, opening: asyncio.Future[bool]) -> None:
         failure = opening.exception()
         if failure is None:
             self._next()
@@ -235,7 +246,7 @@ class SqliteJournal:
             self._soon()
         return self._closed
 
-    def _let_go(self, _last: asyncio.Future[None]) -> None:
+    def _let_go(self, _last: asyncio.Future[Any]) -> None:
         # Its last job is done and it has nothing left but to end, so this does not wait.
         self._thread.shutdown()
         self._in_use = self._busy = False

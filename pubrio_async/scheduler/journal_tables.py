@@ -1,9 +1,14 @@
 """The tables of a journal, with what of them is kept in memory so that most steps touch few pages.
 
-Kept in memory: the open batches with their people, the people of the newest batches until they
-are many enough to be added to `people`, and a few decoded batches. All of it can be read from the
-file again, which is done when the file is opened and after a transaction that failed. A step
-changes the tables first and then, when nothing can fail any more, the memory.
+Kept in memory: the open batches with their people, the people of the newest batches, and a few
+decoded batches. All of it can be read from the file again, which is done when the file is opened
+and after a write that failed.
+
+Each call of SQLite hands the interpreter from thread to thread, which costs more than most of what
+it does. So writes gather until something is read, or the group of steps is over: a single one is
+then a transaction by itself. For the same reason two things wait until they are worth a statement:
+an ended batch is taken out of `open` together with others, and people are added to `people` only
+when somebody has to be looked for there.
 """
 
 from __future__ import annotations
@@ -11,7 +16,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import repeat
 from typing import Any
 
@@ -32,6 +37,13 @@ from pubrio_async.scheduler.journal_values import (
 
 _FEW = 50_000
 _DECODED = 64
+_MOST_DEAD = 32
+# Whatever is in `open` though it has ended is among the newest ends.
+_DEAD = """
+    SELECT request FROM batches WHERE id > ? AND state IN ('settled', 'withdrawn')
+        AND request IS NOT NULL
+"""
+_BURY = f"DELETE FROM open WHERE id IN ({', '.join('?' * _MOST_DEAD)})"  # noqa: S608 - question marks only
 _IN_PEOPLE = f"SELECT key, batch FROM people WHERE key IN ({MARKS})"  # noqa: S608 - question marks only
 # Whose end a batch brought: all its people, but for an unsettled one that left some their result.
 _BROUGHT = "SELECT id, COALESCE(held, keys) FROM batches WHERE keys IS NOT NULL"
@@ -51,6 +63,7 @@ class OpenRow(Struct):
         query: The job's id.
         lost: The ended batch as which it was unsettled before.
         is_shared: Whether others may ask for some of them too.
+        texts: Who is in it, as text; empty if it was read from the file.
     """
 
     row: int
@@ -62,6 +75,7 @@ class OpenRow(Struct):
     query: str | None = None
     lost: int | None = None
     is_shared: bool = False
+    texts: tuple[str, ...] = ()
 
 
 class Tables:
@@ -72,25 +86,83 @@ class Tables:
 
     Attributes:
         connection: The connection.
-        execute: Carries out a statement.
         open: The batches without an end, by their id.
         last_end: The id of the last batch that ended.
         last_request: The highest id an open batch has had.
+        writes: How many writes it was asked for so far.
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self.connection = db
-        self.execute: Callable[..., sqlite3.Cursor] = db.execute
         self.open: dict[str, OpenRow] = {}
         self.last_end: int = 0
         self.last_request: int = 0
+        self.writes: int = 0
+        self._waiting: list[tuple[str, Sequence[object]]] = []
+        # In `open` still, though they have ended.
+        self._dead: list[int] = []
         self._indexed_to = 0
-        # Which batch brought the newest end, for those behind the mark.
+        # Which batch brought the newest end, for batches behind this mark. Most people are never
+        # looked for, so the newest batches are added when somebody is.
+        self._recent_from = 0
         self._recent: dict[Key, int] = {}
+        self._newest: list[tuple[int, Key]] = []
+        self._few = 0
         # By which open batch a person is asked for: if an end is known, it is not known until
         # that one ends.
         self._held: dict[Key, int | None] = {}
         self._decoded: dict[int, tuple[float, Ends | Unsettled]] = {}
+
+    # -- statements ------------------------------------------------------------------------
+
+    def execute(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
+        """Reads, after all that was to be written before."""
+        if self._waiting:
+            self._write_all()
+        return self.connection.execute(statement, values)
+
+    def write(self, statement: str, *values: object) -> None:
+        """Writes before the next read, and at the latest when `commit` is called."""
+        self.writes += 1
+        self._waiting.append((statement, values))
+
+    def write_many(self, statement: str, every: Iterable[Sequence[object]]) -> None:
+        """Writes many rows at once."""
+        self.writes += 1
+        self._write_all()
+        self.connection.executemany(statement, every)
+
+    def commit(self) -> None:
+        """Makes everything that was written last."""
+        if len(self._dead) >= _MOST_DEAD or (len(self._waiting) > 1 and self._dead):
+            self._bury()
+        if len(self._waiting) > 1 or self.connection.in_transaction:
+            self._write_all()
+            self.connection.execute("COMMIT")
+        elif self._waiting:
+            ((statement, values),) = self._waiting
+            self.connection.execute(statement, values)
+            self._waiting.clear()
+
+    def rollback(self) -> None:
+        """Forgets everything that was written since the last commit."""
+        self._waiting.clear()
+        self.connection.rollback()
+
+    def _write_all(self) -> None:
+        if not self.connection.in_transaction:
+            self.connection.execute("BEGIN")
+        waiting, self._waiting = self._waiting, []
+        for statement, values in waiting:
+            self.connection.execute(statement, values)
+
+    def _bury(self) -> None:
+        for start in range(0, len(self._dead), _MOST_DEAD):
+            rows = self._dead[start : start + _MOST_DEAD]
+            self.write(_BURY, *rows, *[None] * (_MOST_DEAD - len(rows)))
+        self._dead = []
+
+    # -- what is in memory -----------------------------------------------------------------
 
     def load(self, query_of: Callable[[bytes], str]) -> None:
         """Reads from the file what is kept in memory.
@@ -98,14 +170,13 @@ class Tables:
         Args:
             query_of: The id of a job, from the job as it is stored.
         """
-        self._recent.clear()
         self._decoded.clear()
-        self._indexed_to = one(self, "SELECT value FROM meta WHERE name = 'indexed_to'")
-        for row, keys in self.execute(f"{_BROUGHT} AND id > ? ORDER BY id", (self._indexed_to,)):
-            self.note_ends(split_keys(keys), row)
         self.last_end = one(self, "SELECT COALESCE(MAX(id), 0) FROM batches")
-        self._load_open(query_of)
-        requests = [entry.row for entry in self.open.values()]
+        self._indexed_to = one(self, "SELECT value FROM meta WHERE name = 'indexed_to'")
+        self._load_recent()
+        ended = {row for (row,) in self.execute(_DEAD, (self.last_end - 2 * _MOST_DEAD,))}
+        self._load_open(query_of, ended)
+        requests = [*ended, *(entry.row for entry in self.open.values())]
         lost: int = one(
             self,
             "SELECT COALESCE(MAX(request), 0) FROM batches"
@@ -113,14 +184,29 @@ class Tables:
         )
         self.last_request = max([lost, *requests])
 
-    def _load_open(self, query_of: Callable[[bytes], str]) -> None:
+    def _load_recent(self) -> None:
+        self._forget_recent(self._indexed_to)
+        newest_first = f"{_BROUGHT} AND id > ? ORDER BY id DESC"
+        for row, packed in self.execute(newest_first, (self._indexed_to,)):
+            self._newest.append((row, packed))
+            self._few += len(split_keys(packed))
+            if self._few >= _FEW:
+                self._recent_from = row - 1
+                break
+        self._newest.reverse()
+
+    def _load_open(self, query_of: Callable[[bytes], str], ended: Collection[int]) -> None:
         self.open.clear()
         self._held.clear()
+        self._dead = []
         for batch_id, held, *values in self.execute(
             "SELECT batch_id, held, id, kind, created_at, keys, accepted_at, job, lost FROM open"
             " ORDER BY id"
         ):
             row, kind, created_at, keys, accepted_at, job, lost = values
+            if row in ended:
+                self._dead.append(row)
+                continue
             people = People(keys, split_keys(keys))
             query = None if job is None else query_of(job)
             self.open[batch_id] = OpenRow(
@@ -132,8 +218,10 @@ class Tables:
 
     def newest(self, keys: Collection[Key]) -> dict[Key, int]:
         """Which batch brought the newest end of each person; who has none is absent."""
-        recent = self._recent
+        recent = self._recent_ends()
         found = {key: recent[key] for key in keys if key in recent}
+        if len(found) < len(keys):
+            self._index()
         if self._indexed_to and len(found) < len(keys):
             missing = [key for key in keys if key not in found]
             for portion in portions(missing):
@@ -162,45 +250,72 @@ class Tables:
 
     def count_ends(self) -> dict[int, int]:
         """Each batch that brought somebody's newest end, and to how many."""
+        self._index()
         counts: dict[int, int] = {}
         for (row,) in self.execute("SELECT batch FROM people"):
             counts[row] = counts.get(row, 0) + 1
-        for row in self._recent.values():
+        recent = self._recent_ends()
+        for row in recent.values():
             counts[row] = counts.get(row, 0) + 1
         if self._indexed_to:
-            for portion in portions(self._recent):
+            for portion in portions(recent):
                 for _, row in self.execute(_IN_PEOPLE, portion):
                     counts[row] -= 1
         return {row: count for row, count in counts.items() if count}
 
-    def note_ends(self, keys: Iterable[Key], row: int) -> None:
-        """Keeps in memory that a batch brought the newest end of these people."""
-        self.last_end = row
-        self._recent.update(dict.fromkeys(keys, row))
+    def note_ends(self, stored: Key, count: int) -> None:
+        """Keeps in memory that the last batch brought the newest end of these people."""
+        self._newest.append((self.last_end, stored))
+        self._few += count
 
     def replace_ends(self, ends: dict[Key, int | None]) -> None:
         """Changes which batch the end of a person is told from; None: they are free again."""
-        self._move_to_people()
-        self.connection.executemany(
+        self._forget_recent(self.last_end)
+        self._index()
+        self.write_many(
             "DELETE FROM people WHERE key = ?", [(key,) for key, row in ends.items() if row is None]
         )
-        self.connection.executemany(
+        self.write_many(
             "UPDATE people SET batch = ? WHERE key = ?",
             [(row, key) for key, row in ends.items() if row is not None],
         )
 
     def tidy(self) -> None:
-        """Moves people from memory into their table if there are many."""
-        if len(self._recent) >= _FEW:
-            self._move_to_people()
+        """Keeps no more people in memory than a few."""
+        if self._few >= _FEW:
+            self._forget_recent(self.last_end)
 
-    def _move_to_people(self) -> None:
-        # Bytes before texts, as SQLite sorts them: each page is then touched once.
-        ends = sorted(self._recent.items(), key=lambda end: (isinstance(end[0], str), end[0]))
-        self.connection.executemany("INSERT OR REPLACE INTO people VALUES (?, ?)", ends)
-        self.execute(_MOVE_MARK, (self.last_end,))
+    def _forget_recent(self, mark: int) -> None:
         self._recent.clear()
-        self._indexed_to = self.last_end
+        self._newest.clear()
+        self._few, self._recent_from = 0, mark
+
+    def _recent_ends(self) -> dict[Key, int]:
+        for row, stored in self._newest:
+            self._recent.update(zip(split_keys(stored), repeat(row)))
+        self._newest.clear()
+        return self._recent
+
+    def _index(self) -> None:
+        """Adds everyone to `people` who is not in memory."""
+        if self._indexed_to == self._recent_from:
+            return
+        ends: dict[Key, int] = {}
+        brought = f"{_BROUGHT} AND id > ? AND id <= ? ORDER BY id"
+        behind = (self._indexed_to, self._recent_from)
+        for row, packed in self.execute(brought, behind):
+            ends.update(zip(split_keys(packed), repeat(row)))
+            if len(ends) >= _FEW:
+                self._add_to_people(ends)
+        self._add_to_people(ends)
+        self.write(_MOVE_MARK, self._recent_from)
+        self._indexed_to = self._recent_from
+
+    def _add_to_people(self, ends: dict[Key, int]) -> None:
+        # Bytes before texts, as SQLite sorts them: each page is then touched once.
+        rows = sorted(ends.items(), key=lambda end: (isinstance(end[0], str), end[0]))
+        self.write_many("INSERT OR REPLACE INTO people VALUES (?, ?)", rows)
+        ends.clear()
 
     # -- people an open batch asks for ---------------------------------------------------------
 
@@ -231,8 +346,19 @@ class Tables:
                 self._held.pop(key, None)
             self._write_held(others)
 
-    def drop(self, entry: OpenRow) -> None:
-        """An open batch does not ask for its people any more."""
+    def drop(self, batch_id: str, *, at_once: bool) -> None:
+        """Takes out a batch that has ended, so that it does not ask for its people any more.
+
+        Args:
+            batch_id: Its id.
+            at_once: Whether it must not be found in the file either. Otherwise the end that was
+                written tells as much.
+        """
+        entry = self.open.pop(batch_id)
+        if at_once:
+            self.write("DELETE FROM open WHERE id = ?", entry.row)
+        else:
+            self._dead.append(entry.row)
         held = self._held
         keys: Iterable[Key] = entry.people.each
         if entry.is_shared:
@@ -250,10 +376,10 @@ class Tables:
             if entry.row in rows:
                 entry.is_shared = True
                 keys = [key for key in entry.people.each if self._held.get(key) == entry.row]
-                self.execute("UPDATE open SET held = ? WHERE id = ?", (join_keys(keys), entry.row))
+                self.write("UPDATE open SET held = ? WHERE id = ?", join_keys(keys), entry.row)
 
 
-def one(tables: Tables | sqlite3.Connection, statement: str, *values: object) -> Any:
+def one(tables: Tables, statement: str, *values: object) -> Any:
     """The first value of the first row."""
     return tables.execute(statement, values).fetchone()[0]
 

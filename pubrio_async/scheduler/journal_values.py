@@ -10,6 +10,7 @@ from __future__ import annotations
 import binascii
 import contextlib
 import struct
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -212,6 +213,15 @@ def _spread(results: Results, count: int) -> None:
             setattr(results, name, column * count)
         elif len(column) != count:
             raise msgspec.ValidationError("the results of a batch do not fit its people")
+
+
+# -- seals -----------------------------------------------------------------------------------
+
+
+def seal(keys: Key | None, content: bytes | None) -> int:
+    """The checksum of the people of a batch and what is written of them."""
+    people = keys.encode() if isinstance(keys, str) else keys or b""
+    return zlib.crc32(content or b"", zlib.crc32(people))
 
 
 # -- in portions -----------------------------------------------------------------------------

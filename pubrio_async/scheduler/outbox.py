@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
 
 from pubrio_async._clock import Clock
-from pubrio_async.models import Contact, Outcome, OutcomeStatus, RedeemCharge, RunReport
+from pubrio_async.models import Outcome, OutcomeStatus, RedeemCharge, RunReport
 from pubrio_async.scheduler.journal import Settled, Unsettled
 
 Row = tuple[int, str]
 """A row of the input: its index, and the person as given."""
+
+_status: Callable[[Outcome], OutcomeStatus] = attrgetter("status")
 
 
 class Tally:
@@ -28,11 +31,12 @@ class Tally:
         """The counters, to be raised in place."""
         return self._figures
 
-    def count(self, status: OutcomeStatus) -> None:
-        """Counts a row under its status."""
+    def count(self, outcomes: Sequence[Outcome]) -> None:
+        """Counts rows, each under its status."""
         figures = self._figures
-        figures.rows += 1
-        setattr(figures, status, getattr(figures, status) + 1)
+        figures.rows += len(outcomes)
+        for status, rows in Counter(map(_status, outcomes)).items():
+            setattr(figures, status, getattr(figures, status) + rows)
 
     def charge(self, profile: RedeemCharge | None) -> None:
         """Adds a charge and takes over the balance, as the API reported them."""
@@ -86,43 +90,35 @@ class Outbox:
         """True while the consumer is behind."""
         return len(self._queue) >= self._high_water
 
-    def put(self, outcome: Outcome) -> None:
-        """Counts an outcome and hands it over."""
-        self._tally.count(outcome.status)
+    def put(self, outcomes: Sequence[Outcome]) -> None:
+        """Counts outcomes and hands them over."""
+        if not outcomes:
+            return
+        self._tally.count(outcomes)
         if self._discards:
             return
-        self._queue.append(outcome)
+        self._queue.extend(outcomes)
         self._wake()
 
-    def settle(self, rows: list[Row], end: Settled | Unsettled) -> None:
-        """Hands over the same end for every row that names the person."""
-        for row, person in rows:
-            if isinstance(end, Unsettled):
-                self.put(
-                    Outcome(
-                        row,
-                        person,
-                        None,
-                        "unsettled",
-                        redeem_query_id=end.redeem_query_id,
-                        error=end.reason,
-                    )
-                )
-            else:
-                self.put(_outcome(row, person, end))
+    def settle(self, rows: Mapping[str, Iterable[Row]], ends: Mapping[str, Settled]) -> None:
+        """Hands over the ends of people for every row that names them.
+
+        Args:
+            rows: The rows, by person.
+            ends: The ends, of these people and perhaps of others.
+        """
+        self.put([settled(row, ends[key]) for key, named in rows.items() for row in named])
 
     def fail(
         self,
-        rows: list[Row],
+        rows: Mapping[str, Iterable[Row]],
         status: OutcomeStatus,
         error: str,
         redeem_query_id: str | None = None,
     ) -> None:
         """Hands over an end without contacts for every row."""
-        for row, person in rows:
-            self.put(
-                Outcome(row, person, None, status, redeem_query_id=redeem_query_id, error=error)
-            )
+        told = (status, error, redeem_query_id)
+        self.put([failed(row, *told) for named in rows.values() for row in named])
 
     def discard(self) -> None:
         """The consumer has left: rows are still counted, and dropped."""
@@ -155,16 +151,24 @@ class Outbox:
             self._reader.set_result(None)
 
 
-def _outcome(row: int, person: str, end: Settled) -> Outcome:
-    emails: list[Contact] = list(end.emails)
-    phones: list[Contact] = list(end.phones)
+def settled(row: Row, end: Settled | Unsettled) -> Outcome:
+    """The outcome of a row that names somebody of whom this is known."""
+    if isinstance(end, Unsettled):
+        return failed(row, "unsettled", end.reason, end.redeem_query_id)
     return Outcome(
-        row,
-        person,
+        row[0],
+        row[1],
         end.people_search_id,
         end.status,
-        emails,
-        phones,
+        [*end.emails],
+        [*end.phones],
         end.redeem_query_id,
         end.error,
     )
+
+
+def failed(
+    row: Row, status: OutcomeStatus, error: str, redeem_query_id: str | None = None
+) -> Outcome:
+    """The outcome of a row without contacts."""
+    return Outcome(row[0], row[1], None, status, redeem_query_id=redeem_query_id, error=error)

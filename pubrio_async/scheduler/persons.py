@@ -6,6 +6,7 @@ import re
 from urllib.parse import quote, unquote, urlsplit
 
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_USUAL_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PROFILE_PATH = re.compile(r"/(in|pub)/([^/]+)(/.*)?")
 
 
@@ -26,6 +27,8 @@ def person_key(person: str) -> str:
     Raises:
         NotAPersonError: It is neither.
     """
+    if _USUAL_UUID.fullmatch(person):
+        return person
     text = person.strip()
     if _UUID.fullmatch(text):
         return text.lower()

@@ -15,6 +15,9 @@ from pubrio_async.models import RedeemJob
 Order = Literal["results", "makespan"]
 """`results`: finished people early, few jobs open. `makespan`: the whole list done soonest."""
 
+Choice = Literal["look", "submit", "poll", "nothing"]
+"""What the next request should be: a search for one that is lost, a submit, a poll, or none."""
+
 ORDERS: tuple[Order, ...] = ("results", "makespan")
 
 _UNIT_S = {

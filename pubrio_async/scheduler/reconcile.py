@@ -55,6 +55,7 @@ class Reconciler:
         self._clock = clock
         self._lost: dict[str, Lost] = {}
         self._search: Search | None = None
+        self._wanted: int | LogRow | None = None  # what the search asks for next
         self._asking = False
         self._failures = 0
         self._archive: dict[str, LogEntry | None] = {}
@@ -122,17 +123,20 @@ class Reconciler:
             AuthenticationError: The key is refused, for the log at least; it is asked again.
         """
         try:
-            search = self._search = self._search or self._begin()
+            search = self._search
+            if search is None:
+                search = self._search = self._begin()
+                self._wanted = search.ask()
             try:
                 await self._step(search, ticket, phase)
             except (NotSentError, AuthenticationError):
                 self._not_before = self._clock.now() + _PAUSE_S
                 raise
             except PubrioError as error:
-                if not self._survives(error):
-                    return self._end(search, str(error))
+                return [] if self._survives(error) else self._end(search, str(error))
+            self._wanted = search.ask()
             # What was given up meanwhile is not told of.
-            return self._end(search, None) if search.ask() is None else []
+            return self._end(search, None) if self._wanted is None else []
         finally:
             self._asking = False
 
@@ -154,7 +158,7 @@ class Reconciler:
         )
 
     async def _step(self, search: Search, ticket: int, phase: Phase) -> None:
-        wanted = search.ask()
+        wanted = self._wanted
         assert wanted is not None  # noqa: S101 - a search that wants nothing has been ended
         if isinstance(wanted, LogRow):
             try:

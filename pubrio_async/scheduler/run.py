@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -33,6 +34,7 @@ from pubrio_async.scheduler.engine import Engine
 from pubrio_async.scheduler.intake import People, Source
 from pubrio_async.scheduler.journal import Journal
 from pubrio_async.scheduler.options import RunOptions
+from pubrio_async.scheduler.usage import UsageKeeper
 
 _GRACE_S = 1.5
 
@@ -77,6 +79,7 @@ class Run:
         self._open_runs = open_runs
         self._rng = rng or random.Random()
         self._engine: Engine | None = None
+        self._usage: UsageKeeper | None = None
         self._closed = False
 
     @property
@@ -112,7 +115,7 @@ class Run:
             msg = "a run is used once; call redeem.many again"
             raise ConfigurationError(msg)
         options = self._options
-        await self._journal.open(options.contact_types)
+        is_new = await self._journal.open(options.contact_types)
         try:
             people = self._people
             if people is None:
@@ -128,15 +131,20 @@ class Run:
                 verbs=self._verbs(options.contact_types),
                 limiter=self._limiter,
                 journal=self._journal,
+                is_new=is_new,
                 budget=budget,
                 options=options,
                 clock=self._clock,
                 rng=self._rng,
             )
+            self._usage = UsageKeeper(
+                self._limiter, self._journal, partial(self._engine.halt, keep_polling=True)
+            )
+            await self._usage.start()
             await self._engine.start()
         except BaseException:
             with anyio.CancelScope(shield=True):
-                await self._journal.close()
+                await self._close_journal()
             raise
         self._open_runs.add(self)
         if self._deadline is not None:
@@ -180,9 +188,19 @@ class Run:
                 if not engine.done.is_set():
                     engine.outbox.discard()
                     engine.stop("the run was left early", 0.0, _GRACE_S)
-                await engine.close()
+                try:
+                    await engine.close()
+                finally:
+                    await self._close_journal()
         finally:
             self._open_runs.discard(self)
+
+    async def _close_journal(self) -> None:
+        try:
+            if self._usage is not None:
+                await self._usage.stop()
+        finally:
+            await self._journal.close()
 
     def _running(self) -> Engine:
         if self._engine is None:

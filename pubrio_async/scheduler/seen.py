@@ -6,9 +6,12 @@ one of some thousand short arrays of bytes by its low bits, and the rest of it i
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 _BITS = 13
 _REST_BYTES = 7
-_MASK = (1 << 64) - 1
+_PLACE = (1 << _BITS) - 1
+_REST = (1 << 64 - _BITS) - 1
 
 
 class Seen:
@@ -27,24 +30,28 @@ class Seen:
     def __len__(self) -> int:
         return self._count
 
-    def add(self, text: str) -> bool:
-        """Takes in a text.
+    def add(self, texts: Iterable[str]) -> list[str]:
+        """Takes in texts.
 
         Returns:
-            True if it was not there before.
+            Those that were there before.
         """
-        number = hash(text) & _MASK
-        rest = (number >> _BITS).to_bytes(_REST_BYTES, "big")
-        place = number & ((1 << _BITS) - 1)
-        bucket = self._buckets[place]
-        if bucket is None:
-            self._buckets[place] = bytearray(rest)
-        else:
-            at = bucket.find(rest)
-            while at >= 0 and at % _REST_BYTES:  # across two entries
-                at = bucket.find(rest, at + 1)
-            if at >= 0:
-                return False
-            bucket += rest
-        self._count += 1
-        return True
+        buckets, known, new = self._buckets, list[str](), 0
+        for text in texts:
+            number = hash(text)
+            rest = (number >> _BITS & _REST).to_bytes(_REST_BYTES, "big")
+            place = number & _PLACE
+            bucket = buckets[place]
+            if bucket is None:
+                buckets[place] = bytearray(rest)
+            else:
+                at = bucket.find(rest)
+                while at >= 0 and at % _REST_BYTES:  # across two entries
+                    at = bucket.find(rest, at + 1)
+                if at >= 0:
+                    known.append(text)
+                    continue
+                bucket += rest
+            new += 1
+        self._count += new
+        return known

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import filterfalse
 
 from pubrio_async.models import RedeemedPerson
 from pubrio_async.scheduler.journal import Batch, Settled
+from pubrio_async.scheduler.persons import is_url
 
 
 def settled_people(
@@ -18,23 +20,23 @@ def settled_people(
     """
     if batch.kind == "single":
         found = peoples[0] if peoples else RedeemedPerson()
-        return {batch.keys[0]: _settled(batch.keys[0], found, query_id)}
+        key = batch.keys[0]
+        known = found.people_search_id or (None if is_url(key) else key)
+        return {key: _settled(known, found, query_id)}
     ends: dict[str, Settled] = {}
     for person in peoples:
-        if person.people_search_id:
-            key = person.people_search_id.lower()
-            end = _settled(key, person, query_id)
+        known = person.people_search_id
+        if known:
+            key = known.lower()
+            end = _settled(known, person, query_id)
             ends[key] = _merged(ends[key], end) if key in ends else end
-    for key in batch.keys:
-        if key not in ends:
-            ends[key] = Settled("empty", key, redeem_query_id=query_id)
+    for key in filterfalse(ends.__contains__, batch.keys):
+        ends[key] = Settled("empty", key, redeem_query_id=query_id)
     return ends
 
 
-def _settled(key: str, person: RedeemedPerson, query_id: str | None) -> Settled:
-    emails = person.emails or ()
-    phones = person.phones or ()
-    known = person.people_search_id or (None if key.startswith("http") else key)
+def _settled(known: str | None, person: RedeemedPerson, query_id: str | None) -> Settled:
+    emails, phones = person.emails or (), person.phones or ()
     return Settled("found" if emails or phones else "empty", known, emails, phones, query_id)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter
 from typing import TypeGuard
 
 from pubrio_async._clock import Clock
@@ -69,7 +68,6 @@ class Steps:
         self._rng = rng
         self._worked = False
         self._log_refusals = 0
-        self._found_refusals: Counter[str] = Counter()
         self._refused_alone = 0
         self._under_way = 0
         self._proven = False
@@ -86,6 +84,11 @@ class Steps:
             await self._submit(batch, ticket)
         finally:
             self._under_way -= 1
+
+    @property
+    def under_way(self) -> int:
+        """Batches that are being sent, each of which may have to be sent again."""
+        return self._under_way
 
     def may_submit(self) -> bool:
         """False while the first batch is out alone.
@@ -287,7 +290,7 @@ class Steps:
 
     def _lost(self, batch: Batch, reason: str, sent_at: float) -> None:
         # Refusals found in the log are not found there again.
-        refused = self._ends.refusals[batch.batch_id] - self._found_refusals[batch.batch_id]
+        refused = self._ends.unfound_refusals(batch)
         self._board.lost(Lost(batch, reason, sent_at, self._clock.now(), refused))
 
     async def look(self, ticket: int) -> None:
@@ -350,7 +353,7 @@ class Steps:
             await self._ends.fail(batch, f"{answer} The request log shows that it cost nothing.")
         else:
             if isinstance(answer, RateLimitedError):
-                self._found_refusals[batch.batch_id] += 1
+                self._ends.found_refusals[batch.batch_id] += 1
             await self._submit_failed(batch, answer)
 
 

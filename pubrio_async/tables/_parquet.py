@@ -8,7 +8,7 @@ from typing import Any
 
 from pubrio_async._errors import ConfigurationError
 from pubrio_async.tables._part import PartFile
-from pubrio_async.tables._record import OUTCOME_COLUMNS, own_columns
+from pubrio_async.tables._record import OUTCOME_COLUMNS, Record, own_columns
 from pubrio_async.tables._rows import person_column
 
 _READ_ROWS = 1_024
@@ -65,6 +65,8 @@ class ParquetRows:
 class ParquetWriter:
     """Rows of a Parquet file; columns that come from a Parquet file keep their types."""
 
+    is_spreadsheet: bool = False
+
     def __init__(self, part: PartFile, columns: Sequence[str], schema: Any = None) -> None:
         arrow, parquet = load_pyarrow()
         text = arrow.string()
@@ -79,9 +81,12 @@ class ParquetWriter:
         self._writer = parquet.ParquetWriter(part.file, self._schema)
         self._rows: list[Sequence[object]] = []
 
-    def write(self, cells: Sequence[object], outcome: Sequence[str]) -> None:
-        """Takes a row; empty cells of the outcome are nulls."""
-        self._rows.append([*cells, *(cell or None for cell in outcome)])
+    def write(self, cells: Sequence[Sequence[object]], records: Sequence[Record]) -> None:
+        """Takes rows; empty cells of the outcome are nulls."""
+        self._rows.extend(
+            [*own, *[cell or None for cell in ours]]
+            for own, ours in zip(cells, records, strict=True)
+        )
         if len(self._rows) >= _WRITE_ROWS:
             self._write_rows()
 

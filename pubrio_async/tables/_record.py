@@ -13,7 +13,8 @@ the API's own words. A `;` inside a value becomes a comma, so that a cell can be
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import lru_cache
 
 from pubrio_async.models import Contact, Outcome
 
@@ -28,35 +29,64 @@ OUTCOME_COLUMNS = (
     "error",
 )
 
-Record = tuple[str, str, str, str, str, str, str, str]
+Record = list[str]
+"""The eight cells."""
 
 # Spreadsheets take a cell that starts with one of these for a formula; the wide forms too.
-_FORMULA_STARTS = tuple("=@+-\t\r\n\uff1d\uff20\uff0b\uff0d")
+_FORMULA_STARTS = frozenset("=@+-\t\r\n\uff1d\uff20\uff0b\uff0d")
 _PLAIN_PHONE = re.compile(
     r"\+?[0-9(][0-9 ()./-]*(?:,? ?(?:x|ext\.?|extension|#)[ =]?[0-9]+)?", re.IGNORECASE
 )
-_KINDS = {"email-work": 0, "email-personal": 1, "phone": 2}
+_EMAIL_WORK, _EMAIL_PERSONAL, _PHONE = 1, 3, 5
+_PLACES: dict[str | None, int] = {
+    "email-work": _EMAIL_WORK,
+    "email-personal": _EMAIL_PERSONAL,
+    "phone": _PHONE,
+}
+_STATUSES = 1_000
 
 
-def record(outcome: Outcome, contact_types: Collection[str] = ()) -> Record:
-    """The cells of an outcome, in the order of `OUTCOME_COLUMNS`.
+def recorder(
+    contact_types: Collection[str] = (), *, is_spreadsheet: bool = False
+) -> Callable[[Outcome], Record]:
+    """What makes the cells of an outcome, in the order of `OUTCOME_COLUMNS`.
 
     Args:
-        outcome: The outcome.
         contact_types: What was asked for.
+        is_spreadsheet: Whether the cells are made harmless.
     """
     only_personal = "email-personal" in contact_types and "email-work" not in contact_types
-    kinds: tuple[list[Contact], list[Contact], list[Contact]] = ([], [], [])
-    _sort(outcome.emails, kinds, 1 if only_personal else 0)
-    _sort(outcome.phones, kinds, 2)
-    work, personal, phone = kinds
-    return (
-        outcome.status,
-        *_joined(work),
-        *_joined(personal),
-        *_joined(phone),
-        outcome.error or "",
-    )
+    other_email = _EMAIL_PERSONAL if only_personal else _EMAIL_WORK
+    clean: Callable[[str], str] = harmless if is_spreadsheet else str
+
+    # The API has a handful of them.
+    @lru_cache(_STATUSES)
+    def status_cell(status: str) -> str:
+        return clean(status.replace(";", ","))
+
+    def place(contacts: Iterable[Contact], cells: Record, other: int, taken: int) -> int:
+        for contact in contacts:
+            at = _PLACES.get(contact.type, other)
+            value = contact.value
+            if ";" in value:
+                value = value.replace(";", ",")
+            if is_spreadsheet and value and value[0] in _FORMULA_STARTS:
+                value = harmless(value)
+            status = status_cell(contact.status) if contact.status else ""
+            if taken & 1 << at:
+                value, status = f"{cells[at]};{value}", f"{cells[at + 1]};{status}"
+            taken |= 1 << at
+            cells[at], cells[at + 1] = value, status
+        return taken
+
+    def record(outcome: Outcome) -> Record:
+        error = clean(outcome.error) if outcome.error else ""
+        cells: Record = [outcome.status, "", "", "", "", "", "", error]
+        taken = place(outcome.emails, cells, other_email, 0)
+        place(outcome.phones, cells, _PHONE, taken)
+        return cells
+
+    return record
 
 
 def own_columns(columns: Sequence[str]) -> list[str]:
@@ -76,32 +106,14 @@ def own_columns(columns: Sequence[str]) -> list[str]:
     return named
 
 
-def harmless(cells: Iterable[str]) -> list[str]:
-    """The cells as a spreadsheet may open them: none is taken for a formula.
+def harmless(cell: str) -> str:
+    """A cell as a spreadsheet may open it: it is not taken for a formula.
 
-    Each value of a cell is looked at, because where `;` separates columns, each becomes a cell.
+    Each of its values is looked at, because where `;` separates columns, each becomes a cell.
     A plain phone number stays as it is, a leading `+` included.
     """
-    return [_quoted(cell) if cell else cell for cell in cells]
-
-
-def _quoted(cell: str) -> str:
     if ";" in cell:
-        return ";".join(map(_quoted, cell.split(";")))
-    if cell.startswith(_FORMULA_STARTS) and not _PLAIN_PHONE.fullmatch(cell):
+        return ";".join(map(harmless, cell.split(";")))
+    if cell and cell[0] in _FORMULA_STARTS and not _PLAIN_PHONE.fullmatch(cell):
         return f"'{cell}"
     return cell
-
-
-def _sort(contacts: Iterable[Contact], kinds: tuple[list[Contact], ...], otherwise: int) -> None:
-    for contact in contacts:
-        kinds[_KINDS.get(contact.type or "", otherwise)].append(contact)
-
-
-def _joined(contacts: list[Contact]) -> tuple[str, str]:
-    if not contacts:
-        return "", ""
-    return (
-        ";".join([contact.value.replace(";", ",") for contact in contacts]),
-        ";".join([(contact.status or "").replace(";", ",") for contact in contacts]),
-    )

@@ -11,10 +11,10 @@ _SIZE_BYTES = 4
 
 
 class ReorderBuffer:
-    """Records by row number: some in memory, the rest in a nameless file.
+    """Stretches of rows by the number of their first: some in memory, the rest in a nameless file.
 
     One batch that takes until the end of the run holds back every row after it, so memory alone
-    would grow with the input. Beyond `limit` a record costs eight bytes of memory.
+    would grow with the input. Beyond `limit` a row costs eight bytes of memory.
     """
 
     def __init__(self, directory: str, *, limit: int = 20_000) -> None:
@@ -22,18 +22,19 @@ class ReorderBuffer:
 
         Args:
             directory: Where the nameless file is made, should one be needed.
-            limit: How many records are held in memory.
+            limit: How many rows are held in memory.
         """
         self._directory = directory
-        self._limit = limit
-        self._held: dict[int, bytes] = {}
+        self._room = limit
+        self._held: dict[int, tuple[int, bytes]] = {}
         self._file: BinaryIO | None = None
         self._places = array("q")
 
-    def put(self, row: int, data: bytes) -> None:
-        """Keeps the record of a row."""
-        if len(self._held) < self._limit:
-            self._held[row] = data
+    def put(self, row: int, count: int, data: bytes) -> None:
+        """Keeps what is to be written of `count` rows from this one on."""
+        if count <= self._room:
+            self._room -= count
+            self._held[row] = count, data
             return
         if self._file is None:
             self._file = tempfile.TemporaryFile(dir=self._directory)  # noqa: SIM115
@@ -45,10 +46,14 @@ class ReorderBuffer:
         self._places[row] = place
 
     def pop(self, row: int) -> bytes | None:
-        """Gives back the record of a row, once; None where there is none."""
-        data = self._held.pop(row, None)
-        if data is not None or self._file is None or row >= len(self._places):
+        """Gives back what was kept from this row on, once; None where nothing was."""
+        held = self._held.pop(row, None)
+        if held is not None:
+            count, data = held
+            self._room += count
             return data
+        if self._file is None or row >= len(self._places):
+            return None
         place = self._places[row]
         if place == _NOWHERE:
             return None

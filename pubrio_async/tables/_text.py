@@ -69,12 +69,12 @@ class CsvRows(_TextFile):
             reader = self._reader(file)
             try:
                 self.columns = self._header(reader)
-                for row in reader:
-                    if row:
-                        rows += 1
-                        if len(row) > len(self.columns):
-                            long_rows += 1
-                            first_long = first_long or reader.line_num
+                width = len(self.columns)
+                for row in filter(None, reader):
+                    rows += 1
+                    if len(row) > width:
+                        long_rows += 1
+                        first_long = first_long or reader.line_num
             except csv.Error as error:
                 raise ConfigurationError(
                     f"{path}, line {reader.line_num}: malformed: {error}."
@@ -100,16 +100,13 @@ class CsvRows(_TextFile):
         """The cells of each row, as many as there are columns."""
         width = len(self.columns)
         for row in self._rows():
-            missing = width - len(row)
-            yield row if not missing else [*row[:width], *[""] * missing]
+            yield row if len(row) == width else [*row[:width], *[""] * (width - len(row))]
 
     def _rows(self) -> Iterator[list[str]]:
         with self._open() as file:
             reader = self._reader(file)
             self._header(reader)
-            for row in reader:
-                if row:
-                    yield row
+            yield from filter(None, reader)
 
     def _reader(self, file: TextIO) -> _CsvReader:
         # Without `strict` a quote that is never closed silently swallows the rows after it.

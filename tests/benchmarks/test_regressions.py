@@ -84,8 +84,10 @@ def test_a_planted_slowdown_is_noticed(
 
 def test_a_fifth_more_is_too_much_and_a_twentieth_is_not() -> None:
     for name, allowed in baselines()[VERSION].items() if VERSION in baselines() else ():
-        dearer = {what: 1.2 * count for what, count in allowed.items()}
-        assert len(problems(name, dearer, allowed)) == sum(count > 1 for count in allowed.values())
+        for what, count in allowed.items():
+            if count > 1:  # what costs next to nothing has some room
+                (told,) = problems(name, {**allowed, what: 1.2 * count}, allowed)
+                assert what in told
         assert not problems(name, {what: 1.05 * n for what, n in allowed.items()}, allowed)
 
 

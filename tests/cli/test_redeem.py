@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
@@ -232,6 +233,13 @@ def test_the_sandbox_inside_needs_no_key(tmp_path: Path, cli: Cli) -> None:
     assert "nothing is charged" in result.err
     assert "made-up credits" in result.err
     assert len(result.out.splitlines()) == 3
+
+
+def test_only_a_demonstration_loads_a_server() -> None:
+    code = "import sys, pubrio_async.cli._redeem; print('aiohttp.web' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "False"
 
 
 def test_a_demonstration_can_be_continued(

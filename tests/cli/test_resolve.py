@@ -18,7 +18,7 @@ import pytest
 
 from pubrio_async._errors import JournalError
 from pubrio_async.cli import _resolve
-from pubrio_async.cli._demo import demo_journal
+from pubrio_async.cli._demo_journal import demo_journal
 from pubrio_async.models import RunReport
 from pubrio_async.sandbox import Sandbox
 from pubrio_async.sandbox.faults import parse_fault

@@ -15,7 +15,7 @@ import pytest
 
 from pubrio_async.sandbox import Sandbox, SandboxConfig, SandboxServer
 from tests.process.command import Conditions
-from tests.process.proxy import FaultProxy, Plan, always_pass
+from tests.process.proxy import FaultProxy, Hold, Plan, always_pass
 
 # What a process may take on a busy machine before a test is lost.
 PATIENCE_S = 40.0
@@ -100,6 +100,18 @@ async def api() -> AsyncIterator[StartApi]:
             return Api(sandbox, proxy, server.url)
 
         yield start
+
+
+@pytest.fixture
+def hold() -> Hold:
+    """A reply that is held back."""
+    return Hold(asyncio.Event(), asyncio.Event())
+
+
+async def held(hold: Hold) -> None:
+    """Waits until the reply is there, and held back."""
+    async with asyncio.timeout(PATIENCE_S):
+        await hold.held.wait()
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from tests.cli.conftest import ids, write_csv
 from tests.process.books import Told, assert_balanced, read
 from tests.process.conftest import BATCH, LOG, SINGLE, Api, Ended, Process, StartApi, StartCli
 
-ROUNDS = int(os.environ.get("PUBRIO_KILL_ROUNDS", "2"))
+ROUNDS = int(os.environ.get("PUBRIO_KILL_ROUNDS", "8"))
 FIRST = int(os.environ.get("PUBRIO_KILL_FIRST", "0"))
 BATCH_SIZE = 5
 BATCHES = 15

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import pytest
 
 from pubrio_async.models import RunReport
 from pubrio_async.scheduler.journal_status import JournalStatus, read_status
 from tests.cli.conftest import ids, write_csv
 from tests.process.books import assert_balanced, read
-from tests.process.conftest import BATCH, PATIENCE_S, QUERY, Api, Ended, StartApi, StartCli
+from tests.process.conftest import BATCH, QUERY, Api, Ended, StartApi, StartCli, held
 from tests.process.proxy import Hold, always_pass
 
 PEOPLE = ids(40)
@@ -54,16 +53,6 @@ class Desk:
         told = read(self.out, PEOPLE)
         assert told.tally().keys() <= {"found", "empty"}
         await assert_balanced(self.api, told, TYPES, self.journal)
-
-
-@pytest.fixture
-def hold() -> Hold:
-    return Hold(asyncio.Event(), asyncio.Event())
-
-
-async def held(hold: Hold) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        await hold.held.wait()
 
 
 async def test_a_run_is_not_disturbed_by_those_who_look(

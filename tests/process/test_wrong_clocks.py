@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 
 from tests.cli.conftest import ids, write_csv
 from tests.process.books import arrived, assert_balanced, read
-from tests.process.conftest import BATCH, PATIENCE_S, QUERY, Api, StartApi, StartCli
+from tests.process.conftest import BATCH, QUERY, Api, StartApi, StartCli, held
 from tests.process.proxy import Fate, Hold, always_pass
 
 PEOPLE = ids(40)
@@ -32,7 +31,7 @@ class Clock:
 
 
 async def killed_under_way(
-    cli: StartCli, served: Api, clock: Clock, folder: Path, held: Hold
+    cli: StartCli, served: Api, clock: Clock, folder: Path, last: Hold
 ) -> Sequence[str | Path | int]:
     """Starts a run and kills it while a request is held; returns its words."""
     words = [
@@ -41,8 +40,7 @@ async def killed_under_way(
         "--rate", "unlimited", "--max-concurrency", 1,
     ]  # fmt: skip
     process = await cli(*words, url=served.url, clock=str(clock.path))
-    async with asyncio.timeout(PATIENCE_S):
-        await held.held.wait()
+    await held(last)
     process.child.kill()
     await process.end()
     served.proxy.plan = always_pass
@@ -54,17 +52,20 @@ async def killed_under_way(
     [(0.0, 5 * HOUR, 0.0), (0.0, -5 * HOUR, -5 * HOUR), (-900 * HOUR, 0.0, 0.0)],
 )
 async def test_a_clock_that_is_set_during_a_run_loses_nothing(
-    cli: StartCli, api: StartApi, tmp_path: Path, wrong_by: tuple[float, float, float]
+    cli: StartCli,
+    api: StartApi,
+    tmp_path: Path,
+    hold: Hold,
+    wrong_by: tuple[float, float, float],
 ) -> None:
     at_first, later, in_the_end = wrong_by
     clock = Clock(tmp_path / "clock")
     clock.set(at_first)
-    last = Hold(asyncio.Event(), asyncio.Event())
     fates: dict[tuple[str, int], Fate] = {
         (BATCH, 2): "reset_after",
         (BATCH, 4): "truncate",
         (QUERY, 1): "reset_after",
-        (BATCH, 6): last,
+        (BATCH, 6): hold,
     }
 
     def plan(path: str, number: int) -> Fate:
@@ -73,25 +74,24 @@ async def test_a_clock_that_is_set_during_a_run_loses_nothing(
         return fates.get((path, number), "pass")
 
     served = await api(plan)
-    words = await killed_under_way(cli, served, clock, tmp_path, last)
+    words = await killed_under_way(cli, served, clock, tmp_path, hold)
     clock.set(in_the_end)
     ended = await (await cli(*words, url=served.url, clock=str(clock.path))).end()
 
-    assert ended.code == 0, ended.err
     told = read(tmp_path / "out.csv", PEOPLE)
+    assert ended.code == 0, (ended.err, set(told.errors.values()))
     await assert_balanced(served, told, TYPES, tmp_path / "out.csv.journal")
     assert served.proxy.seen[BATCH] == 8
 
 
 @pytest.mark.parametrize("wrong_by", [-5 * HOUR, 5 * HOUR])
 async def test_a_clock_that_was_wrong_until_the_resume_makes_nobody_pay_twice(
-    cli: StartCli, api: StartApi, tmp_path: Path, wrong_by: float
+    cli: StartCli, api: StartApi, tmp_path: Path, hold: Hold, wrong_by: float
 ) -> None:
     clock = Clock(tmp_path / "clock")
     clock.set(wrong_by)
-    last = Hold(asyncio.Event(), asyncio.Event())
-    served = await api(lambda path, number: last if (path, number) == (BATCH, 4) else "pass")
-    words = await killed_under_way(cli, served, clock, tmp_path, last)
+    served = await api(lambda path, number: hold if (path, number) == (BATCH, 4) else "pass")
+    words = await killed_under_way(cli, served, clock, tmp_path, hold)
     clock.set(0.0)
     ended = await (await cli(*words, url=served.url, clock=str(clock.path))).end()
 

@@ -23,7 +23,8 @@ from pubrio_async.models import (
     RedeemQueryReply,
 )
 from pubrio_async.scheduler.budget import Prices
-from pubrio_async.scheduler.journal import BatchKind, Journal, MemoryJournal
+from pubrio_async.scheduler.journal import BatchKind, Journal
+from pubrio_async.scheduler.journal_memory import MemoryJournal
 from pubrio_async.scheduler.logbook import Answer, LogEntry, LogPage, LogRow
 from pubrio_async.scheduler.options import RunOptions
 from pubrio_async.testing import VirtualClock

@@ -30,6 +30,7 @@ class Recording(MemoryJournal):
         self._events = events
         self._fails_at = fails_at
         self.fails = True
+        self.is_new = False
         self.closed = 0
 
     async def _step(self, name: str, about: Any) -> None:
@@ -38,6 +39,10 @@ class Recording(MemoryJournal):
             raise JournalError(msg)
         await asyncio.sleep(0.01)
         self._events.append((name, about))
+
+    async def open(self, contact_types: Sequence[str]) -> bool:
+        await super().open(contact_types)
+        return self.is_new
 
     async def lookup(self, keys: Sequence[str], newer_than: float | None = None) -> Any:
         await self._step("lookup", tuple(keys))
@@ -207,6 +212,29 @@ def test_what_could_not_be_written_down_is_told_to_later_rows_too(step: str, end
     run_virtual(main())
 
 
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_new_journal_is_asked_only_about_those_the_run_has_met(is_new: bool) -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(20)
+
+        async def some_twice() -> AsyncIterator[str]:
+            for row in rows:
+                yield row
+            await asyncio.sleep(300)
+            for row in rows[:3]:
+                yield row
+
+        journal = Recording(bench.api.events)
+        journal.is_new = is_new
+        outcomes = await collect(bench.run(some_twice(), journal=journal, batch_size=20))
+        assert Counter(o.status for o in outcomes.values()) == {"found": 23}
+        asked = [keys for name, keys in bench.api.events if name == "lookup"]
+        assert sum(map(len, asked)) == (3 if is_new else 23)
+        assert len(bench.api.submits) == 1
+
+    run_virtual(main())
+
+
 def test_a_journal_that_cannot_be_read_ends_the_run() -> None:
     async def main() -> None:
         bench = Bench()
@@ -224,7 +252,7 @@ def test_a_journal_that_cannot_be_read_ends_the_run() -> None:
 def test_a_journal_that_does_not_open_is_closed_and_raises() -> None:
     async def main() -> None:
         class Broken(Recording):
-            async def open(self, contact_types: Sequence[str]) -> None:
+            async def open(self, contact_types: Sequence[str]) -> bool:
                 msg = "in use"
                 raise JournalError(msg)
 
@@ -233,8 +261,8 @@ def test_a_journal_that_does_not_open_is_closed_and_raises() -> None:
                 raise JournalError(msg)
 
         class Corrupt(Broken):
-            async def open(self, contact_types: Sequence[str]) -> None:
-                return
+            async def open(self, contact_types: Sequence[str]) -> bool:
+                return True
 
         bench = Bench()
         with pytest.raises(JournalError, match="in use"):

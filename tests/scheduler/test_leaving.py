@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import anyio
@@ -182,6 +183,10 @@ def test_stop_leaves_an_input_alone_that_takes_too_long() -> None:
 
 def test_no_row_that_was_read_is_without_an_outcome_when_the_input_is_left() -> None:
     class Slow(MemoryJournal):
+        async def open(self, contact_types: Sequence[str]) -> bool:
+            await super().open(contact_types)
+            return False  # so that everyone is looked up
+
         async def lookup(self, keys: Any, newer_than: float | None = None) -> Any:
             await asyncio.sleep(0.03)
             return await super().lookup(keys, newer_than)

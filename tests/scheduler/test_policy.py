@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 
 from pubrio_async.models import RedeemJob
 from pubrio_async.scheduler.agenda import Agenda, Flow
+from pubrio_async.scheduler.board import Job
 from pubrio_async.scheduler.journal import Batch
 from pubrio_async.scheduler.policy import (
+    ORDERS,
+    Order,
     Patience,
     Scene,
     choose,
@@ -258,9 +261,9 @@ def test_jobs_that_hang_do_not_keep_back_what_comes_after_them() -> None:
 class _Counter:
     """As much of a limiter and of a reconciler as the agenda asks for."""
 
-    spare = 0
+    spare: int | None = 0
 
-    def available(self) -> int:
+    def available(self) -> int | None:
         return self.spare
 
     def window_size(self) -> int:
@@ -308,3 +311,32 @@ def choose_again(agenda: Agenda, now: float) -> str:
         return agenda.choose(now, 1)
     finally:
         agenda._flow = flow
+
+
+@given(
+    st.sampled_from(ORDERS),
+    st.integers(0, 3),
+    st.lists(st.floats(0.0, 20.0), max_size=3),
+    st.booleans(),
+    st.sampled_from([None, 0, 1, 300]),
+)
+def test_a_choice_that_needs_no_look_around_is_the_one_the_policy_makes(
+    order: Order, submits: int, due: list[float], patient: bool, spare: int | None
+) -> None:
+    counter: Any = _Counter()
+    counter.spare = spare
+    agenda = Agenda(
+        order=order,
+        max_open=5,
+        limiter=counter,
+        reconciler=counter,
+        busy=lambda: 1,
+        may_submit=lambda: True,
+        input_ended=lambda: False,
+    )
+    agenda._patience = Patience(1.0, patient)
+    agenda.ready.extend([Batch("batch", "batch", (ID,))] * submits)
+    for at in due:
+        agenda.due.push(at, Job(Batch("batch", "batch", (ID,)), "job", 5.0, 0.0))
+    for held in (0, 1):
+        assert agenda.choose(10.0, held) == choose(order, agenda._scene(10.0, held))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from pubrio_async import (
 )
 from pubrio_async.models import RedeemJob
 from pubrio_async.scheduler.journal import Batch
+from pubrio_async.scheduler.logbook import Search
 from pubrio_async.testing import VirtualClock, run_virtual
 from tests.scheduler.fake_api import AfterWorkError, Bench, UnsentError, collect, people
 
@@ -148,15 +150,23 @@ def _error(kind: type[Any], status: int, **rest: Any) -> PubrioError:
     return error
 
 
+def _logged(
+    bench: Bench, kind: type[Any], status: int, arrives: PubrioError | None = None
+) -> Callable[[Any], PubrioError]:
+    """The API logs this error for a batch, which arrives too, unless something else is named."""
+    error = _error(kind, status)
+
+    def answer(keys: Any) -> PubrioError:
+        bench.api.note("batch", keys, error, status=status)
+        return arrives or error
+
+    return answer
+
+
 def test_a_lost_refusal_is_taken_for_the_refusal_it_was() -> None:
     async def main() -> None:
         bench, rows = Bench(), people(2)
-
-        def lose(keys: Any) -> PubrioError:
-            bench.api.note("batch", keys, _error(BadRequestError, 400), status=400)
-            return LOST
-
-        bench.api.on_submit.append(lose)
+        bench.api.on_submit.append(_logged(bench, BadRequestError, 400, LOST))
         outcomes = await collect(bench.run(rows))
         # Halved, like any refused batch.
         assert statuses(outcomes) == {"found": 2}
@@ -173,12 +183,7 @@ def test_a_lost_refusal_of_the_key_or_the_balance_ends_the_run(
 ) -> None:
     async def main() -> None:
         bench = Bench()
-
-        def lose(keys: Any) -> PubrioError:
-            bench.api.note("batch", keys, _error(kind, status), status=status)
-            return LOST
-
-        bench.api.on_submit.append(lose)
+        bench.api.on_submit.append(_logged(bench, kind, status, LOST))
         run = bench.run(people(30), max_open_jobs=1)
         outcomes = await collect(run)
         assert isinstance(run.stopped_by, kind)
@@ -211,12 +216,7 @@ def test_a_refusal_of_an_earlier_run_is_asked_for_once_more(
 def test_refusals_that_are_always_lost_come_to_an_end() -> None:
     async def main() -> None:
         bench, rows = Bench(), people(10)
-
-        def lose(keys: Any) -> PubrioError:
-            bench.api.note("batch", keys, _error(RateLimitedError, 429), status=429)
-            return LOST
-
-        bench.api.on_submit.extend([lose] * 1_000)
+        bench.api.on_submit.extend([_logged(bench, RateLimitedError, 429, LOST)] * 1_000)
         assert statuses(await collect(bench.run(rows))) == {"failed": 10}
         assert len(submits(bench)) <= 20
 
@@ -226,17 +226,9 @@ def test_refusals_that_are_always_lost_come_to_an_end() -> None:
 def test_a_lost_429_is_told_from_those_that_were_answered() -> None:
     async def main() -> None:
         bench, rows = Bench(), people(10)
-        refusal = _error(RateLimitedError, 429)
-
-        def refuse(keys: Any) -> PubrioError:
-            bench.api.note("batch", keys, refusal, status=429)
-            return refusal
-
-        def lose_refusal(keys: Any) -> PubrioError:
-            bench.api.note("batch", keys, refusal, status=429)
-            return LOST
-
-        bench.api.on_submit.extend([refuse, lose_refusal])
+        refused = _logged(bench, RateLimitedError, 429)
+        refusal_lost = _logged(bench, RateLimitedError, 429, LOST)
+        bench.api.on_submit.extend([refused, refusal_lost])
         outcomes = await collect(bench.run(rows))
         assert statuses(outcomes) == {"found": 10}
         assert submits(bench) == [tuple(rows)] * 3
@@ -247,13 +239,7 @@ def test_a_lost_429_is_told_from_those_that_were_answered() -> None:
 def test_an_answered_429_says_nothing_of_a_later_loss() -> None:
     async def main() -> None:
         bench, rows = Bench(), people(10)
-        refusal = _error(RateLimitedError, 429)
-
-        def refuse(keys: Any) -> PubrioError:
-            bench.api.note("batch", keys, refusal, status=429)
-            return refusal
-
-        bench.api.on_submit.extend([refuse, LOST])
+        bench.api.on_submit.extend([_logged(bench, RateLimitedError, 429), LOST])
         outcomes = await collect(bench.run(rows))
         assert statuses(outcomes) == {"unsettled": 10}
         assert submits(bench) == [tuple(rows)] * 2
@@ -598,5 +584,46 @@ def test_those_who_are_unsettled_are_never_too_old() -> None:
             "unsettled": 10
         }
         assert len(submits(bench)) == 1
+
+    run_virtual(main())
+
+
+def test_a_search_is_asked_once_for_each_request_and_once_at_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[object] = []
+    ask = Search.ask
+
+    def counted(self: Search) -> object:
+        asked.append(ask(self))
+        return asked[-1]
+
+    monkeypatch.setattr(Search, "ask", counted)
+
+    async def main() -> None:
+        bench, rows = Bench(), people(10)
+        bench.api.on_submit.append(AfterWorkError(LOST))
+        bench.api.log_delay = 30.0
+        assert statuses(await collect(bench.run(rows))) == {"found": 10}
+        searches = asked.count(None)
+        assert searches > 1
+        assert len(asked) == len(looks(bench)) + searches
+
+    run_virtual(main())
+
+
+def test_what_is_kept_of_refusals_goes_with_their_batch() -> None:
+    async def main() -> None:
+        bench = Bench()
+        refused = _logged(bench, RateLimitedError, 429)
+        refusal_lost = _logged(bench, RateLimitedError, 429, LOST)
+        bench.api.on_submit.extend([refused, refusal_lost, None, refusal_lost])
+        run = bench.run(people(30))
+        assert statuses(await collect(run)) == {"found": 30}
+        engine = run._engine
+        assert engine is not None
+        assert run.report.rate_limited == 3
+        assert not engine._ends.refusals
+        assert not engine._ends.found_refusals
 
     run_virtual(main())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -28,7 +28,7 @@ from pubrio_async import (
     ResponseLostError,
     ServerError,
 )
-from pubrio_async.scheduler.journal import MemoryJournal
+from pubrio_async.scheduler.journal_memory import MemoryJournal
 from pubrio_async.testing import VirtualClock, run_virtual
 from tests.scheduler.fake_api import PRICE, Bench, UnsentError, collect, people
 
@@ -774,5 +774,36 @@ def test_an_intent_without_an_answer_is_reported_and_not_sent_again() -> None:
         run = bench.run([*rows, *people(11)[10:]], journal=journal)
         assert statuses(await collect(run)) == {"unsettled": 10, "found": 1}
         assert [kind for _, kind, _ in bench.api.submits] == ["single"]
+
+    run_virtual(main())
+
+
+def test_what_comes_back_refused_does_not_pile_up_on_what_was_read() -> None:
+    async def main() -> None:
+        bench, size, workers = Bench(), 10, 32
+        rows = [f"https://www.linkedin.com/in/person-{number}" for number in range(300)]
+        ready: list[int] = []
+
+        def refuse(keys: Sequence[str]) -> PubrioError | None:
+            ready.append(run.statistics().batches_ready)
+            return RateLimitedError("slow down", status=429) if 0.25 < bench.now() < 60 else None
+
+        bench.api.every_submit = refuse
+        run = bench.run(rows, batch_size=size, max_workers=workers)
+        assert statuses(await collect(run)) == {"found": 300}
+        assert run.report.rate_limited >= workers
+        assert workers < max(ready) <= workers + 4 + size
+
+    run_virtual(main())
+
+
+def test_everybody_sets_to_work_at_once_when_much_becomes_due() -> None:
+    async def main() -> None:
+        bench = Bench("6000/minute")
+        run = bench.run(people(400), max_open_jobs=40, order="makespan")
+        assert statuses(await collect(run)) == {"found": 400}
+        # One batch goes ahead; the others' jobs are due together, and there are 32 workers.
+        first = min(at for at, _ in bench.api.polls[1:])
+        assert sum(at == first for at, _ in bench.api.polls) >= 31
 
     run_virtual(main())

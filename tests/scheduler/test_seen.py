@@ -18,9 +18,18 @@ from tests.scheduler.fake_api import people
 def test_it_counts_like_a_set(texts: list[str]) -> None:
     counted, model = Seen(), set[str]()
     for text in texts:
-        assert counted.add(text) == (text not in model)
+        assert counted.add([text]) == [text] * (text in model)
         model.add(text)
         assert len(counted) == len(model)
+
+
+@given(st.lists(st.lists(st.text(max_size=3))))
+def test_many_at_once_count_like_one_after_the_other(slices: list[list[str]]) -> None:
+    at_once, one_by_one = Seen(), Seen()
+    for texts in slices:
+        met = at_once.add(texts)
+        assert met == [text for text in texts if one_by_one.add([text])]
+        assert len(at_once) == len(one_by_one)
 
 
 def test_many_in_one_bucket_are_told_apart() -> None:
@@ -45,10 +54,9 @@ def test_many_in_one_bucket_are_told_apart() -> None:
         int.from_bytes(bytes(rng.choices(b"\x00\x01", k=5)), "big") << seen._BITS for _ in range(60)
     }
     counted = Seen()
-    for number in numbers:
-        assert counted.add(Text(number))
-    for number in numbers:
-        assert not counted.add(Text(number))
+    texts = [Text(number) for number in numbers]
+    assert counted.add(texts) == []
+    assert counted.add(texts) == texts
     assert len(counted) == len(numbers)
 
 
@@ -58,8 +66,7 @@ def test_a_person_costs_a_few_bytes() -> None:
     try:
         before, _ = tracemalloc.get_traced_memory()
         counted = Seen()
-        for row in rows:
-            counted.add(row)
+        counted.add(rows)
         after, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

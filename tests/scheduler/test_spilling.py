@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from pubrio_async.models import Contact, RedeemJob
-from pubrio_async.scheduler.journal import Batch, MemoryJournal, Settled, Unsettled
+from pubrio_async.scheduler.journal import Batch, Settled, Unsettled
+from pubrio_async.scheduler.journal_memory import MemoryJournal
 from pubrio_async.scheduler.journal_spill import SpillingJournal
 from pubrio_async.testing import VirtualClock
 from tests.scheduler.fake_api import Bench, people

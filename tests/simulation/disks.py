@@ -226,8 +226,9 @@ class SteppedJournal(ABC):
                 return entry.batch.keys
         return self._batches.get(batch_id, ())
 
-    async def open(self, contact_types: Sequence[str]) -> None:
-        await self._step(Op("open", "", lambda journal: journal.open(contact_types)))
+    async def open(self, contact_types: Sequence[str]) -> bool:
+        is_new: bool = await self._step(Op("open", "", lambda journal: journal.open(contact_types)))
+        return is_new
 
     async def lookup(
         self, keys: Sequence[str], newer_than: float | None = None
@@ -305,6 +306,15 @@ class SteppedJournal(ABC):
                 keys=self._people_of(batch_id),
             )
         )
+
+    async def save_usage(self, usage: bytes) -> None:
+        await self._step(Op("save_usage", "", lambda journal: journal.save_usage(usage), keys=()))
+
+    async def load_usage(self) -> bytes | None:
+        usage: bytes | None = await self._step(
+            Op("load_usage", "", lambda journal: journal.load_usage())
+        )
+        return usage
 
     async def summary(self) -> JournalSummary:
         figures: JournalSummary = await self._step(

@@ -24,10 +24,10 @@ from msgspec import structs
 
 from pubrio_async import JournalError
 from pubrio_async.scheduler import journal_sqlite
-from pubrio_async.scheduler.journal import Journal, OpenBatch
+from pubrio_async.scheduler.journal import Journal, JournalSummary, OpenBatch
 from pubrio_async.scheduler.journal_file import JournalFile
 from pubrio_async.scheduler.journal_sqlite import SqliteJournal
-from tests.simulation.disks import Deed, Model, Op, SteppedJournal
+from tests.simulation.disks import Deed, Model, Op, SteppedJournal, at_once
 from tests.simulation.loop import CountingLoop, Fate, WallClock, check, never
 from tests.simulation.plan import LifePlan
 from tests.simulation.torn import LOG, Files, torn_closing, torn_group, torn_opening
@@ -58,7 +58,11 @@ class _Connection(sqlite3.Connection):
         if sql.startswith("BEGIN"):
             self._changes = self.total_changes
         thread = self.thread
-        if thread is not None and sql == "COMMIT" and self.total_changes != self._changes:
+        if self.in_transaction:
+            is_written = sql == "COMMIT" and self.total_changes != self._changes
+        else:
+            is_written = sql.lstrip().startswith(("INSERT", "UPDATE", "DELETE"))
+        if thread is not None and is_written:
             trouble = thread.trouble()
             if trouble is not None:
                 if trouble == "written":
@@ -135,10 +139,13 @@ class _Thread:
         if job.name == "open":
             self._disk.opened.append(job.func.__self__)  # type: ignore[attr-defined] # a method
             with mock.patch.object(sqlite3, "connect", self._connect):
-                job.func(*job.args)
+                is_new = job.func(*job.args)
             self.is_open = True
             model.carry_out(Op("open", "", lambda journal: journal.open(job.args[0])))
-            return None
+            held = at_once(model.summary())
+            nobody = JournalSummary(contact_types=held.contact_types)
+            check(not is_new or held == nobody, "the file does not know who is in it")
+            return is_new
         result = job.func(*job.args)
         if job.name == "close":
             self.is_open = False
@@ -318,7 +325,7 @@ class FileDisk:
             return value if keep else structs.replace(value, accepted_at=None, intended_at=None)
         if isinstance(value, Mapping):
             return dict(value)
-        if isinstance(value, Sequence) and not isinstance(value, str):
+        if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
             each = [self.comparable(one) for one in value]
             return sorted(each) if all(isinstance(one, str) for one in each) else each
         return value
@@ -360,6 +367,7 @@ class FileDisk:
             await journal.lookup(self._keys),
             await journal.unsettled_people(),
             await journal.summary(),
+            await journal.load_usage(),
         )
         await journal.close()
         return [self.comparable(part) for part in view]

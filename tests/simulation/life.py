@@ -192,7 +192,7 @@ class Life:
         )
         bound = plan.batch_size * (most_open + 6)
         check(
-            now.batches_ready <= 8 + 2 * (plan.batch_size + plan.concurrency),
+            now.batches_ready <= 8 + 2 * plan.batch_size + plan.concurrency,
             "too many batches ready",
         )
         check(now.rows_waiting <= bound + len(self.world.plan.rows) // 2, "too many rows waiting")

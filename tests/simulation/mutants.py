@@ -9,7 +9,8 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from pubrio_async._limiter import Limiter, _Window
+from pubrio_async._limiter import Limiter
+from pubrio_async._limiter.window import Window
 from pubrio_async._phase import Phase
 from pubrio_async.models import RedeemJob
 from pubrio_async.scheduler import ends, settling
@@ -75,8 +76,7 @@ def settle_after_the_handover() -> Changes:
 
     async def wrong(self: Ends, batch: Batch, peoples: Any, charged: Any, query_id: Any) -> None:
         ends = settling.settled_people(batch, peoples, query_id)
-        for key in batch.keys:
-            self._outbox.settle(self._intake.take(key), ends[key])
+        self._outbox.settle(self._intake.take(batch.keys), ends)
         await right(self, batch, peoples, charged, query_id)
 
     return [(Ends, "settle", wrong)]
@@ -89,13 +89,13 @@ def reserve_nothing() -> Changes:
 
 def give_the_permit_back_early() -> Changes:
     """A permit is free again a tenth of its period too early."""
-    right = _Window.__init__
+    right = Window.__init__
 
-    def wrong(self: _Window, rate: Any) -> None:
+    def wrong(self: Window, rate: Any) -> None:
         right(self, rate)
         self._hold *= 0.9
 
-    return [(_Window, "__init__", wrong)]
+    return [(Window, "__init__", wrong)]
 
 
 def keep_a_permit() -> Changes:
@@ -121,7 +121,7 @@ def drop_the_job_id() -> Changes:
     async def wrong(self: Ends, batch: Batch, job: RedeemJob, *_rest: Any) -> None:
         self._intended.discard(batch.batch_id)
         self._learn_size(batch)
-        watched = Job(batch, job, self._clock.now())
+        watched = Job.of(batch, job, self._clock.now())
         self._board.watch(watched, watched.accepted_at + first_wait(watched.estimate_s))
 
     return [(Ends, "accepted", wrong)]
@@ -146,8 +146,7 @@ def forget_who_was_given_up() -> Changes:
     """A row that names somebody whose job was given up is taken for new."""
 
     def wrong(self: Intake, keys: Any, *told: Any) -> None:
-        for key in keys:
-            self._outbox.fail(self.take(key), *told)
+        self._outbox.fail(self.take(keys), *told)
 
     return [(Intake, "give_up", wrong)]
 

@@ -14,14 +14,14 @@ Files = dict[str, bytes]
 
 LOG = "-wal"
 _SECTOR = 512
-_PAGE = 4096
+_BLOCK = 4096
 _LOG_HEADER = 32
 
 
 def torn_group(before: Files, after: Files, rng: random.Random) -> Files:
     """The files when the power went during a group of steps."""
     if before.get("") != after.get("") and rng.random() < 0.5:
-        return {**after, "": _mixed(before.get("", b""), after.get("", b""), _PAGE, rng)}
+        return {**after, "": _mixed(before.get("", b""), after.get("", b""), _BLOCK, rng)}
     return {"": before.get("", b""), LOG: _torn_log(before.get(LOG, b""), after.get(LOG, b""), rng)}
 
 
@@ -29,7 +29,9 @@ def torn_opening(before: Files, after: Files, rng: random.Random) -> Files:
     """The files when the power went while the journal was made, or opened again."""
     if before.get(""):
         return torn_group(before, after, rng) if LOG in after else before
-    if rng.random() < 0.3 or len(after.get("", b"")) > _PAGE:
+    file = after.get("", b"")
+    page = int.from_bytes(file[16:18], "big")  # as the header of the file has it
+    if rng.random() < 0.3 or len(file) > page:
         return {"": b""}
     return {"": after[""], LOG: _torn_log(b"", after.get(LOG, b""), rng)}
 
@@ -37,7 +39,7 @@ def torn_opening(before: Files, after: Files, rng: random.Random) -> Files:
 def torn_closing(before: Files, after: Files, rng: random.Random) -> Files:
     """The files when the power went while the log was folded into the database file."""
     if rng.random() < 0.5:
-        return {**before, "": _mixed(before.get("", b""), after.get("", b""), _PAGE, rng)}
+        return {**before, "": _mixed(before.get("", b""), after.get("", b""), _BLOCK, rng)}
     return {**before, "": after.get("", b"")}
 
 

@@ -72,6 +72,19 @@ def test_columns_keep_their_types_and_rows_their_order(
     assert table.column("email_work").to_pylist() == [None, None, None]
 
 
+def test_an_input_that_has_become_shorter_leaves_nulls_of_every_type(
+    source: Path, tmp_path: Path
+) -> None:
+    sink = open_sink(tmp_path / "out.parquet", open_rows(source))
+    for row in range(4):
+        sink.write(outcome(row))
+    sink.close()
+
+    table = parquet.read_table(tmp_path / "out.parquet")
+    assert table.column("born").to_pylist()[2:] == [date(2001, 2, 3), None]
+    assert table.column("phone").to_pylist()[3] == "=+1 555 0003"
+
+
 def test_csv_in_parquet_out_has_text_columns_with_names_of_their_own(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("a,a,a_2,people_search_id\n1,2,3,id\n")
     sink = open_sink(tmp_path / "out.parquet", open_rows(tmp_path / "in.csv"))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pubrio_async.models import Contact, ContactStatus, ContactType, Outcome
-from pubrio_async.tables._record import OUTCOME_COLUMNS, harmless, own_columns, record
+from pubrio_async.tables._record import OUTCOME_COLUMNS, harmless, own_columns, recorder
 
 VERIFIED = ContactStatus.VERIFIED
 
@@ -17,7 +17,7 @@ def outcome(*, emails: list[Contact] | None = None, phones: list[Contact] | None
 
 
 def cells(row: Outcome, *types: str) -> dict[str, str]:
-    filled = dict(zip(OUTCOME_COLUMNS, record(row, types), strict=True))
+    filled = dict(zip(OUTCOME_COLUMNS, recorder(types)(row), strict=True))
     return {column: cell for column, cell in filled.items() if cell and column != "status"}
 
 
@@ -32,7 +32,7 @@ def test_each_kind_has_its_column_and_several_are_joined() -> None:
         phones=[contact("+1 555 0100", "phone", VERIFIED), contact("+1 555 0101", "phone")],
     )
 
-    assert record(row)[0] == "found"
+    assert recorder()(row)[0] == "found"
     assert cells(row) == {
         "email_work": "a@x.example;c@x.example;d@x.example",
         "email_work_status": "Verified;;Verified",
@@ -73,7 +73,7 @@ def test_a_semicolon_in_a_value_does_not_make_two_of_it() -> None:
 
 
 def test_an_error_is_told() -> None:
-    assert record(Outcome(3, "x", None, "failed", error="no"))[-1] == "no"
+    assert recorder()(Outcome(3, "x", None, "failed", error="no"))[-1] == "no"
 
 
 @pytest.mark.parametrize(
@@ -94,8 +94,8 @@ def test_an_error_is_told() -> None:
     ],
 )
 def test_formulas_are_made_harmless(cell: str) -> None:
-    assert harmless([cell]) == [f"'{cell}"]
-    assert harmless([f"x;{cell}"]) == [f"x;'{cell}"]
+    assert harmless(cell) == f"'{cell}"
+    assert harmless(f"x;{cell}") == f"x;'{cell}"
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_formulas_are_made_harmless(cell: str) -> None:
     ],
 )
 def test_what_is_no_formula_stays_as_it_is(cell: str) -> None:
-    assert harmless([cell]) == [cell]
+    assert harmless(cell) == cell
 
 
 def test_columns_that_are_called_like_ours_are_renamed() -> None:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import random
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,9 @@ from pubrio_async import ConfigurationError
 from pubrio_async.models import Contact, ContactType, Outcome
 from pubrio_async.tables import OUTCOME_COLUMNS, PartFile, Sink, open_rows, open_sink
 from pubrio_async.tables import _part as part_module
+from pubrio_async.tables._record import harmless
 from pubrio_async.tables._reorder import ReorderBuffer
+from pubrio_async.tables._text import LineRows
 
 
 def found(row: int, person: str = "") -> Outcome:
@@ -72,6 +76,62 @@ def test_what_cannot_be_ordered_in_memory_is_ordered_on_disk(
     ]
 
 
+@pytest.mark.parametrize("limit", [0, 150, 20_000])
+def test_stretches_of_any_length_go_in_the_order_of_the_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    monkeypatch.setattr(ReorderBuffer.__init__, "__kwdefaults__", {"limit": limit})
+    rng = random.Random(limit)
+    stretches: list[range] = []
+    row = 0
+    while row < 3_000:
+        length = rng.choice([1, 2, 100, 450])
+        stretches.append(range(row, row + length))
+        row += length
+    rng.shuffle(stretches)
+    source = tmp_path / "in.txt"
+    source.write_text("".join(f"id-{number}\n" for number in range(row)))
+    sink = open_sink(tmp_path / "out.csv", open_rows(source))
+    for stretch in stretches:
+        for number in stretch:
+            sink.write(found(number))
+    sink.close()
+
+    assert [
+        (line["people_search_id"], line["email_work"]) for line in rows_of(tmp_path / "out.csv")
+    ] == [(f"id-{number}", f"row{number}@x.example") for number in range(row)]
+
+
+@pytest.mark.parametrize(("output", "delimiter"), [("out.csv", ","), ("out.tsv", "\t")])
+def test_lines_are_those_that_csv_writes(tmp_path: Path, output: str, delimiter: str) -> None:
+    rng = random.Random(2)
+    own = [
+        ["".join(rng.choices("ab,;\t\"\n\r' \u00e9\ud83d", k=rng.randrange(4))) for _ in range(2)]
+        for _ in range(500)
+    ]
+    errors = ["".join(rng.choices('ab,;\t"\n\r', k=rng.randrange(4))) for _ in own]
+
+    class Rows(LineRows):
+        columns = ("name", "people_search_id")
+
+        def cells(self) -> Iterator[list[str]]:  # type: ignore[override]  # it has only people
+            return iter(own)
+
+    source = tmp_path / "in.txt"
+    source.write_text("x\n")
+    sink = open_sink(tmp_path / output, Rows(str(source)))
+    for row, error in enumerate(errors):
+        sink.write(Outcome(row, "x", None, "failed", error=error))
+    sink.close()
+
+    expected = io.StringIO()
+    lines = csv.writer(expected, delimiter=delimiter, lineterminator="\n")
+    lines.writerow(["name", "people_search_id", *OUTCOME_COLUMNS])
+    for cells, error in zip(own, errors, strict=True):
+        lines.writerow([*cells, "failed", "", "", "", "", "", "", harmless(error)])
+    assert (tmp_path / output).read_bytes() == expected.getvalue().encode(errors="backslashreplace")
+
+
 def test_rows_without_an_outcome_are_told_apart_from_those_after_the_last(tmp_path: Path) -> None:
     sink, path = table(tmp_path, 5)
     sink.write(found(1))
@@ -104,6 +164,41 @@ def test_an_input_that_has_become_shorter_leaves_its_cells_empty(tmp_path: Path)
     sink.close()
 
     assert [row["name"] for row in rows_of(tmp_path / "out.csv")] == ["x", ""]
+
+
+def test_what_was_bought_is_written_even_if_the_input_was_changed_meanwhile(
+    tmp_path: Path,
+) -> None:
+    sink, path = table(tmp_path, 3)
+    (tmp_path / "in.csv").write_text("name,people_search_id\nsomebody else,x\n")
+    for row in range(3):
+        sink.write(found(row))
+    with pytest.raises(ConfigurationError, match="was changed"):
+        sink.close()
+    sink.discard(keep=True)
+
+    assert not path.exists()
+    rows = rows_of(tmp_path / "out.csv.part")
+    assert [row["email_work"] for row in rows] == [f"row{row}@x.example" for row in range(3)]
+    assert [row["name"] for row in rows] == ["", "", ""]
+
+
+def test_a_changed_input_is_told_while_the_run_goes_on(tmp_path: Path) -> None:
+    sink, _ = table(tmp_path, 1_000)
+    (tmp_path / "in.csv").write_text("name,people_search_id\nsomebody else,x\n")
+    given: list[int] = []
+
+    def write_all() -> None:
+        for row in range(1_000):
+            given.append(row)
+            sink.write(found(row))
+
+    with pytest.raises(ConfigurationError, match="was changed"):
+        write_all()
+    sink.discard(keep=True)
+    assert [row["email_work"] for row in rows_of(tmp_path / "out.csv.part")] == [
+        f"row{row}@x.example" for row in given
+    ]
 
 
 def test_only_our_cells_are_made_harmless(tmp_path: Path) -> None:

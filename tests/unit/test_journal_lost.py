@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 import re
 import sqlite3
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from pubrio_async.scheduler import journal_tables
-from pubrio_async.scheduler.journal import Journal, MemoryJournal, OpenBatch, Unsettled
-from pubrio_async.scheduler.journal_sqlite import SqliteJournal
+from pubrio_async.scheduler.journal import Journal, OpenBatch, Unsettled
 from tests.unit.journals import (
     ADA,
     BOB,
@@ -20,34 +18,11 @@ from tests.unit.journals import (
     EVE,
     FOUND,
     JOB,
-    TYPES,
     Moving,
     batch,
     figures,
     opened,
 )
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "run.journal"
-
-
-@pytest.fixture
-def clock() -> Moving:
-    return Moving()
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-async def journal(
-    request: pytest.FixtureRequest, path: Path, clock: Moving
-) -> AsyncIterator[Journal]:
-    made: Journal = (
-        MemoryJournal(clock) if request.param == "memory" else SqliteJournal(path, clock)
-    )
-    await made.open(TYPES)
-    yield made
-    await made.close()
 
 
 async def test_results_too_old_count_as_not_known_but_nobody_is_too_old_to_be_lost(

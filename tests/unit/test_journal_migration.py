@@ -54,8 +54,7 @@ KNOWN = {
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    path = tmp_path / "run.journal"
+def path(path: Path) -> Path:
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.executescript(FORMAT_1.read_text())
         db.execute("PRAGMA journal_mode = WAL")
@@ -124,7 +123,7 @@ async def test_it_ends_up_laid_out_like_a_new_one(path: Path, tmp_path: Path) ->
             return {name: re.sub(r"--.*|\s+", " ", sql).strip() for name, sql in rows}
 
     def plain(texts: dict[str, str]) -> dict[str, list[str]]:
-        return {name: text.split() for name, text in texts.items()}
+        return {name: re.findall(r"\w+|[^\w\s]", text) for name, text in texts.items()}
 
     assert plain(layout(path)) == plain(layout(tmp_path / "new"))
     with contextlib.closing(sqlite3.connect(path)) as db:

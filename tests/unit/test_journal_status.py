@@ -22,6 +22,7 @@ from pubrio_async.scheduler.journal_file import JournalFile
 from pubrio_async.scheduler.journal_schema import FORMAT
 from pubrio_async.scheduler.journal_sqlite import SqliteJournal
 from pubrio_async.scheduler.journal_status import JournalStatus, read_status
+from pubrio_async.scheduler.journal_values import seal
 from tests.unit.journals import (
     ADA,
     BOB,
@@ -376,7 +377,8 @@ async def test_damage_inside_a_value_is_told(path: Path) -> None:
     async with opened(path) as journal:
         await journal.intend(batch("b1", ADA))
     with contextlib.closing(sqlite3.connect(path)) as db:
-        db.execute("UPDATE open SET keys = x'c1'")
+        db.create_function("seal", 2, seal)  # as if it had been written like that
+        db.execute("UPDATE open SET keys = x'c1', seal = seal(x'c1', job)")
         db.commit()
     assert "a value cannot be stored or read" in refused(path)
 

@@ -194,7 +194,7 @@ def test_short_windows_are_not_written_down() -> None:
         before = limiter_of((5, 60.0))
         await passes(0, before)
         state = before.usage()
-        assert json.loads(state)["sent"] == []
+        assert state == b""
         after = limiter_of((5, 60.0), (7, HOUR))
         after.restore(state)
         assert room(after) == 5

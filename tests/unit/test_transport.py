@@ -417,6 +417,17 @@ async def test_a_reply_that_turns_out_too_large_is_cut_off(make: Make) -> None:
     assert len(reply.body) == 10_000
 
 
+async def test_a_reply_too_large_that_is_there_at_once_is_not_kept(make: Make) -> None:
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n"
+    async with BrokenServer(answering(chunked % (101, b"x" * 101))) as server:
+        error, _ = await fails(make(server.url, max_body=100))
+        assert lost_status(error) == 200
+        assert "larger than 100 bytes" in str(error)
+    async with BrokenServer(answering(chunked % (100, b"x" * 100))) as server:
+        reply = await make(server.url, max_body=100).send(FREE, timeout=5.0, phase=Phase())
+    assert reply.body == b"x" * 100
+
+
 async def test_a_gzip_bomb_does_not_fill_the_memory(make: Make) -> None:
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     bomb = b"".join(packer.compress(b"\0" * 1_000_000) for _ in range(300)) + packer.flush()
@@ -907,12 +918,18 @@ async def test_every_exception_of_aiohttp_is_mapped(
 
 
 @pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("at_once", [True, False])
 async def test_every_exception_of_aiohttp_is_mapped_while_the_reply_is_read(
-    make: Make, monkeypatch: pytest.MonkeyPatch, kind: type[BaseException]
+    make: Make, monkeypatch: pytest.MonkeyPatch, kind: type[BaseException], at_once: bool
 ) -> None:
+    def fail_at_once(self: Any) -> bytes:
+        raise _exception(kind)
+
     async def fail(self: Any) -> bytes:
         raise _exception(kind)
 
+    monkeypatch.setattr(aiohttp.StreamReader, "is_eof", lambda self: at_once)
+    monkeypatch.setattr(aiohttp.StreamReader, "read_nowait", fail_at_once)
     monkeypatch.setattr(aiohttp.ClientResponse, "read", fail)
     async with BrokenServer(answering(http_reply())) as server:
         error, phase = await fails(make(server.url))

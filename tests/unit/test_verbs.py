@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from pubrio_async import BadRequestError, DecodeError, PubrioError, RateLimitedError, ServerError
 from pubrio_async._clock import SystemClock
@@ -38,7 +39,7 @@ class DatedWire(MemoryWire):
 
     async def send(self, request: WireRequest, *, timeout: float, phase: Phase) -> WireReply:
         reply = await super().send(request, timeout=timeout, phase=phase)
-        phase.reply = reply = reply._replace(headers=self.headers)
+        phase.reply = reply = structs.replace(reply, headers=self.headers)
         return reply
 
 

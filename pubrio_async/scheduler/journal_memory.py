@@ -1,0 +1,235 @@
+"""The journal that is kept in memory, and may be moved into another one."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+
+from msgspec import Struct, structs
+
+from pubrio_async._clock import Clock, SystemClock
+from pubrio_async._errors import JournalError
+from pubrio_async.models import RedeemJob
+from pubrio_async.models.redeem import Number
+from pubrio_async.scheduler.journal import (
+    Batch,
+    Journal,
+    JournalSummary,
+    OpenBatch,
+    Settled,
+    Unsettled,
+)
+
+_AT_ONCE = 500
+
+
+class MemoryJournal:
+    """A journal as long-lived as the process: duplicates are served, no crash is survived.
+
+    Args:
+        clock: Where the times come from; None for the machine's clock.
+    """
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock: Clock = clock or SystemClock()
+        self._newest = 0.0
+        self._types: tuple[str, ...] = ()
+        self._ends: dict[str, _End] = {}
+        self._open: dict[str, OpenBatch] = {}
+        self._lost: dict[str, OpenBatch] = {}
+        self._reasons: dict[str, Unsettled] = {}
+        # Known people that an open batch asks for again: until it ends, their end is not known.
+        self._reopened: dict[str, str] = {}
+        self._charged: Number = 0
+        self._usage: bytes | None = None
+
+    async def open(self, contact_types: Sequence[str]) -> bool:
+        """Makes the journal ready. As several runs may share it, it never counts as new."""
+        if self._types and contact_types and set(contact_types) != set(self._types):
+            raise JournalError(
+                f"cannot use the journal: it was written for {','.join(self._types)} and not for "
+                f"{','.join(contact_types)}; ask for the same contact types, or use another journal"
+            )
+        self._types = self._types or tuple(contact_types)
+        return False
+
+    async def lookup(
+        self, keys: Sequence[str], newer_than: float | None = None
+    ) -> Mapping[str, Settled | Unsettled]:
+        """What is known of these people."""
+        ends: dict[str, Settled | Unsettled] = {}
+        for key in keys:
+            known = self._ends.get(key)
+            if known is None or key in self._reopened:
+                continue
+            if isinstance(known.end, Unsettled) or newer_than is None or known.at >= newer_than:
+                ends[key] = known.end
+        return ends
+
+    async def open_batches(self) -> Sequence[OpenBatch]:
+        """The batches without an end, oldest first."""
+        return list(self._open.values())
+
+    async def unsettled_people(self) -> Sequence[str]:
+        """Everyone whose answer is lost."""
+        unanswered = [entry for entry in self._open.values() if entry.job is None]
+        people = dict.fromkeys(key for entry in unanswered for key in entry.batch.keys)
+        for key, known in self._ends.items():
+            if isinstance(known.end, Unsettled) and key not in self._reopened:
+                people[key] = None
+        return list(people)
+
+    async def reopen_unsettled(self) -> None:
+        """Opens every batch that ended unsettled again, as long as someone in it is unsettled."""
+        for batch_id, entry in list(self._lost.items()):
+            still = [key for key in entry.batch.keys if self._is_unsettled(key)]
+            if still:
+                reason = self._reasons.pop(batch_id).reason
+                self._open[batch_id] = structs.replace(self._lost.pop(batch_id), reason=reason)
+                self._reopened.update(dict.fromkeys(still, batch_id))
+
+    async def intend(self, batch: Batch) -> None:
+        """Notes that the batch is about to be sent."""
+        if batch.batch_id in self._open:
+            raise JournalError(f"the journal holds the batch {batch.batch_id} already")
+        self._open[batch.batch_id] = OpenBatch(batch, None, None, self._time())
+        for key in batch.keys:
+            if key in self._ends:
+                self._reopened[key] = batch.batch_id
+
+    async def accepted(self, batch_id: str, job: RedeemJob) -> None:
+        """Notes the id of the job."""
+        entry = self._entry(batch_id)
+        self._open[batch_id] = structs.replace(entry, job=job, accepted_at=self._time())
+
+    async def withdraw(self, batch_id: str) -> None:
+        """Forgets a batch that was surely not carried out; one that is not open is left alone."""
+        if batch_id in self._open:
+            for key in self._close(batch_id).batch.keys:
+                if self._is_unsettled(key) and self._ends[key].by == batch_id:
+                    self._forget(key)
+
+    async def settle(self, batch_id: str, results: Mapping[str, Settled], charged: Number) -> None:
+        """Notes the end of the batch."""
+        self._entry(batch_id)
+        self._close(batch_id)
+        at = self._time()
+        for key, end in results.items():
+            self._ends[key] = _End(end, batch_id, at)
+            self._reopened.pop(key, None)
+        self._charged += charged
+
+    async def unsettle(self, batch_id: str, reason: str) -> None:
+        """Notes that the answer to the batch is lost; one that is not open is left alone."""
+        entry = self._open.get(batch_id)
+        if entry is None:
+            return
+        concerned = [
+            key
+            for key in entry.batch.keys
+            if key not in self._ends
+            or self._reopened.get(key) == batch_id
+            or self._is_unsettled(key)
+        ]
+        self._lost[batch_id] = self._close(batch_id)
+        end = Unsettled(reason, entry.job.redeem_query_id if entry.job else None)
+        self._reasons[batch_id] = end
+        for key in concerned:
+            self._ends[key] = _End(end, batch_id, self._time())
+
+    async def save_usage(self, usage: bytes) -> None:
+        """Notes what the rate limits have seen."""
+        self._usage = usage
+
+    async def load_usage(self) -> bytes | None:
+        """What was noted of the rate limits."""
+        return self._usage
+
+    async def summary(self) -> JournalSummary:
+        """The figures of the journal."""
+        counts = dict.fromkeys(("found", "empty", "rejected", "unsettled"), 0)
+        for key, known in self._ends.items():
+            if key not in self._reopened:
+                end = known.end
+                counts["unsettled" if isinstance(end, Unsettled) else end.status] += 1
+        sizes = {True: 0, False: 0}
+        for entry in self._open.values():
+            sizes[entry.job is None] += len(entry.batch.keys)
+        counts["unsettled"] += sizes[True]
+        return JournalSummary(
+            contact_types=self._types,
+            pending=sizes[False],
+            open_jobs=len(self._open),
+            credits_charged=self._charged,
+            **counts,
+        )
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+    async def copy_to(self, journal: Journal) -> None:
+        """Writes all it holds into another journal, which is open and empty."""
+        settled = {
+            key: known.end for key, known in self._ends.items() if isinstance(known.end, Settled)
+        }
+        if self._usage is not None:
+            await journal.save_usage(self._usage)
+        charged = self._charged
+        for keys in batched(settled, _AT_ONCE):
+            batch = Batch(str(uuid.uuid4()), "batch", keys)
+            await journal.intend(batch)
+            await journal.settle(batch.batch_id, {key: settled[key] for key in keys}, charged)
+            charged = 0
+        for batch_id, entry in (*self._lost.items(), *self._open.items()):
+            await journal.intend(entry.batch)
+            if entry.job is not None:
+                await journal.accepted(batch_id, entry.job)
+            if batch_id in self._lost:
+                await journal.unsettle(batch_id, self._reasons[batch_id].reason)
+
+    def _time(self) -> float:
+        # What comes later must not look older because somebody has set the clock back.
+        self._newest = max(self._newest, self._clock.wall())
+        return self._newest
+
+    def _entry(self, batch_id: str) -> OpenBatch:
+        if batch_id not in self._open:
+            raise JournalError(f"the journal holds no open batch {batch_id}")
+        return self._open[batch_id]
+
+    def _is_unsettled(self, key: str) -> bool:
+        known = self._ends.get(key)
+        return known is not None and isinstance(known.end, Unsettled)
+
+    def _forget(self, key: str) -> None:
+        """Makes a person unknown, unless the answer to yet another batch with them is lost."""
+        del self._ends[key]
+        for batch_id, entry in self._lost.items():
+            if key in entry.batch.keys:
+                self._ends[key] = _End(self._reasons[batch_id], batch_id, self._time())
+        if key not in self._ends:
+            self._reopened.pop(key, None)
+
+    def _close(self, batch_id: str) -> OpenBatch:
+        entry = self._open.pop(batch_id)
+        # Ends from before stand again, until new ones replace them.
+        for key in entry.batch.keys:
+            if self._reopened.get(key) == batch_id:
+                del self._reopened[key]
+        return entry
+
+
+def batched(keys: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
+    """Cuts a list of people into pieces; what itertools has from Python 3.12 on."""
+    rest = iter(keys)
+    while piece := tuple(islice(rest, size)):
+        yield piece
+
+
+class _End(Struct, frozen=True):
+    """What is known of a person, from which batch, and since when (Unix time)."""
+
+    end: Settled | Unsettled
+    by: str
+    at: float
