@@ -170,8 +170,8 @@ def _run(options: Options, one: Callable[[str, int, int], Measured]) -> Report:
             at_most=16,
             unit="MB",
             why=(
-                "some 10 bytes for each distinct person, who has to be known to the end, and what "
-                "is under way, which ten thousand rows do not fill"
+                "what is under way, what tells who is new, and what the journal keeps of its "
+                "newest batches, none of which ten thousand rows fill"
             ),
         )
     report.plots.append(

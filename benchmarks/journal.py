@@ -11,7 +11,7 @@ import uuid
 from pathlib import Path
 
 from benchmarks.harness import Options, Peer, Plot, Report, Sandbox, interleaved, people
-from pubrio_async import AsyncPubrio
+from pubrio_async import AsyncPubrio, MemoryJournal
 from pubrio_async.models import Contact, RedeemJob
 from pubrio_async.scheduler.journal import Batch, Settled
 from pubrio_async.scheduler.journal_sqlite import SqliteJournal
@@ -30,7 +30,7 @@ async def _redeem(url: str, rows: list[str], journal: Path | None, jobs: int) ->
             rows,
             people_contact_types=_TYPES,
             batch_size=_BATCH,
-            journal=journal,
+            journal=journal or MemoryJournal(),
             max_open_jobs=jobs,
         ) as run:
             async for outcome in run:

@@ -146,8 +146,8 @@ def run(options: Options) -> Report:
         )
         series[f"journal {name}"] = (found["rows"], sizes)
         kept = (
-            "who was there already has to be known to the end of the run, some 10 bytes for each "
-            "distinct person; the rest is rows under way, all there after the first of them"
+            "4 MB tell who is surely new, however many there are; the rest is rows under way, and "
+            "what the journal keeps of its newest batches, all there after the first of them"
         )
         report.goal(f"journal {name}, growth", max(sizes), at_most=16, unit="MB", why=kept)
         report.goal(

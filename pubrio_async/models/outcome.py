@@ -21,7 +21,7 @@ OutcomeStatus = Literal["found", "empty", "rejected", "failed", "pending", "unse
 """
 
 
-class Outcome(Struct, frozen=True):
+class Outcome(Struct, frozen=True, gc=False):
     """The end of one input row.
 
     Attributes:

@@ -13,6 +13,7 @@ from collections.abc import (
     Iterable,
     Iterator,
     Mapping,
+    Sequence,
 )
 from itertools import filterfalse, islice
 
@@ -21,7 +22,7 @@ from pubrio_async.models import Outcome, OutcomeStatus
 from pubrio_async.scheduler.journal import Batch, Journal, Settled, Unsettled
 from pubrio_async.scheduler.outbox import Outbox, Row, failed, settled
 from pubrio_async.scheduler.persons import NotAPersonError, is_url, person_key
-from pubrio_async.scheduler.seen import Seen
+from pubrio_async.scheduler.seen import ExactRegister, Register, SlimRegister
 
 People = Iterable[str] | AsyncIterable[str]
 """Ids or LinkedIn URLs, mixed as you like; endless is fine."""
@@ -165,15 +166,15 @@ class Intake:
         self._journal = journal
         self._outbox = outbox
         self._linger = linger
-        self._is_new = is_new
-        self._newer_than = newer_than
+        # All that is in a new journal is of this run, whatever the clock says.
+        self._newer_than = None if is_new else newer_than
         self._resend = resend
         self._has_room = has_room
         self._is_idle = is_idle
         self._on_batch = on_batch
         self._room = asyncio.Event()
         self._chunk: list[str] = []
-        self._seen = Seen()
+        self._register: Register = SlimRegister() if is_new else ExactRegister()
         self._waiting: dict[str, list[Row]] = {}
         self._more: Counter[str] = Counter()
         self._remembered: dict[str, Settled | Unsettled] = {}
@@ -190,7 +191,7 @@ class Intake:
     @property
     def unique(self) -> int:
         """Distinct well-formed people read so far."""
-        return len(self._seen)
+        return len(self._register)
 
     def expect(self, keys: Iterable[str]) -> None:
         """Marks people whose batch an earlier run left open: rows that name them wait for it."""
@@ -205,6 +206,8 @@ class Intake:
         pop = self._waiting.pop
         rows = {key: pop(key, []) for key in keys}
         self.rows_waiting -= sum(map(len, rows.values()))
+        if self.skipping is not None:
+            self._register.counted(rows)  # some were not sent
         if self._more:
             for key in filter(self._more.__contains__, rows):
                 # Another batch with this person is open, too.
@@ -280,9 +283,11 @@ class Intake:
         if not keys:
             return
         known: Mapping[str, Settled | Unsettled] = {}
+        perhaps = self._register.meet(keys)
         try:
-            known = await self._known(keys)
+            known = await self._known(keys, perhaps)
         except JournalError as trouble:
+            self._register.counted(perhaps)
             self._on_trouble(trouble)
             # Perhaps an earlier run has paid for them: who can tell without the journal?
             self.skipping = f"not sent by this run: {trouble}"
@@ -313,6 +318,8 @@ class Intake:
         """Puts rows where they belong: to those who wait, among the known, or into a batch."""
         waiting, remembered, given_up = self._waiting, self._remembered, self._given_up
         told: list[Outcome] = []
+        planned: list[str] = []
+        skipped: list[str] = []
         for row, key in zip(rows, keys, strict=True):
             others = waiting.get(key)
             if others is not None:
@@ -326,22 +333,26 @@ class Intake:
                 told.append(failed(row, *given_up[key]))
             elif self.skipping is not None:
                 told.append(failed(row, "skipped", self.skipping))
+                skipped.append(key)
             else:
                 waiting[key] = [row]
                 self.rows_waiting += 1
+                planned.append(key)
                 if is_url(key):
                     self._on_batch(new_batch((key,)))
                 else:
                     self._chunk.append(key)
+        self._register.plan(planned)
+        self._register.skip(skipped)
         self._outbox.put(told)
 
-    async def _known(self, keys: list[str]) -> dict[str, Settled | Unsettled]:
+    async def _known(
+        self, keys: list[str], perhaps: Sequence[str]
+    ) -> dict[str, Settled | Unsettled]:
         """What the journal knows of those among them that no batch is open for."""
         known: dict[str, Settled | Unsettled] = {}
-        met = self._seen.add(keys)
         waiting_for = dict.fromkeys(filter(self._waiting.__contains__, keys))
-        # A new journal has nothing of those whom the run meets for the first time.
-        ask = [*filterfalse(waiting_for.__contains__, met if self._is_new else keys)]
+        ask = [*filterfalse(waiting_for.__contains__, perhaps)]
         while ask:
             found = await self._journal.lookup(ask, self._newer_than)
             known.update(

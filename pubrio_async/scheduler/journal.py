@@ -21,7 +21,7 @@ from pubrio_async.models.redeem import Number
 BatchKind = Literal["batch", "single"]
 
 
-class Batch(Struct, frozen=True):
+class Batch(Struct, frozen=True, gc=False):
     """The people of one request.
 
     Attributes:
@@ -35,7 +35,7 @@ class Batch(Struct, frozen=True):
     keys: tuple[str, ...]
 
 
-class Settled(Struct, frozen=True):
+class Settled(Struct, frozen=True, gc=False):
     """The end of one person.
 
     Attributes:
@@ -55,7 +55,7 @@ class Settled(Struct, frozen=True):
     error: str | None = None
 
 
-class Unsettled(Struct, frozen=True):
+class Unsettled(Struct, frozen=True, gc=False):
     """A person whose request may have been charged while its answer was lost."""
 
     reason: str

@@ -29,6 +29,9 @@ Step = Callable[[Tables], Any]
 
 # The results of a batch are some 10 KB: twice the usual size saves a third of what a step costs.
 _PAGE_SIZE = 8_192
+# As long as the log gets before SQLite folds it into the file, which it does after 1,000 pages.
+_LOG_ROOM = 1_000 * (_PAGE_SIZE + 24) + 32
+_SPARE_ROOMS = 20
 
 CANNOT_OPEN = "it cannot be opened; check the permissions of the file and its folder"
 _DAMAGED = (
@@ -143,6 +146,17 @@ class JournalFile:
             self._connection.close()
         _in_use.pop(self, None)
 
+    def fold(self) -> None:
+        """Moves to the tables what is in the log; what cannot be moved stays where it is."""
+        if self._broken is not None:
+            return
+        try:
+            self._db.fold()
+        except sqlite3.Error as error:
+            self._db.rollback()
+            if not _is_full(error):
+                self._broken = _explain(error)
+
     def is_in_use_here(self) -> bool:
         """True while a journal of this process holds the file open."""
         return self._seen_inode() in tuple(_in_use.values())
@@ -158,14 +172,17 @@ class JournalFile:
         if self._broken is not None:
             return [self.error(self._broken) for _ in steps]
         try:
-            return self._transact(steps)
+            outcomes = self._transact(steps)
         except sqlite3.Error as error:
             trouble = _explain(error)
             # After a failed write nobody knows what is on the disk, and the next one may seem to
             # succeed without it. A full disk is different: it was noticed before the write.
-            if not _name_of(error).startswith("SQLITE_FULL"):
+            if not _is_full(error):
                 self._broken = trouble
             return [self.error(trouble) for _ in steps]
+        if self._db.is_long:
+            self.fold()
+        return outcomes
 
     def _transact(self, steps: Sequence[Step]) -> list[Any]:
         db = self._db
@@ -198,7 +215,7 @@ class JournalFile:
     def _undo(self) -> None:
         try:
             self._db.rollback()
-            rows.load(self._db)
+            self._db.load()
         except sqlite3.Error as error:
             self._broken = _explain(error)
         except msgspec.MsgspecError as error:
@@ -257,8 +274,10 @@ class JournalFile:
             schema.migrate(self._connection, version)
             if not rows.are_sealed(db):
                 raise self.error(_DAMAGED)
+        db.load()
         db.commit()
-        rows.load(db)
+        if self._is_durable:
+            _reserve(self._location + "-wal")
 
     def _seen_inode(self) -> tuple[int, int] | None:
         try:
@@ -271,6 +290,28 @@ class JournalFile:
 # The files in use, by device and inode: who opens one of them in this process and closes it again
 # drops the lock on it.
 _in_use: dict[JournalFile, tuple[int, int] | None] = {}
+
+
+def _reserve(log: str) -> None:
+    """Makes the log as long as it mostly gets; nothing depends on it.
+
+    Waiting for the disk costs half as much where a file does not grow. SQLite reads the log as far
+    as its frames are whole and of its present round, which zeros are not, and writes over them.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # no room, or no POSIX
+        disk = os.statvfs(log)
+        if disk.f_bavail * disk.f_frsize < _SPARE_ROOMS * _LOG_ROOM:
+            return
+        file = os.open(log, os.O_WRONLY)
+        try:
+            size = os.fstat(file).st_size
+            try:
+                os.pwrite(file, bytes(max(0, _LOG_ROOM - size)), size)
+                os.fsync(file)
+            except OSError:
+                os.ftruncate(file, size)
+        finally:
+            os.close(file)
 
 
 class _HalfDoneError(Exception):
@@ -290,6 +331,10 @@ def _unreadable(error: Exception) -> str:
 def _name_of(error: sqlite3.Error) -> str:
     # Errors of the Python module itself have no name.
     return getattr(error, "sqlite_errorname", "")
+
+
+def _is_full(error: sqlite3.Error) -> bool:
+    return _name_of(error).startswith("SQLITE_FULL")
 
 
 def _explain(error: sqlite3.Error) -> str:

@@ -227,7 +227,7 @@ def batched(keys: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
         yield piece
 
 
-class _End(Struct, frozen=True):
+class _End(Struct, frozen=True, gc=False):
     """What is known of a person, from which batch, and since when (Unix time)."""
 
     end: Settled | Unsettled

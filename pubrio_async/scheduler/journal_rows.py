@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -15,7 +16,8 @@ from pubrio_async._errors import JournalError
 from pubrio_async.models import RedeemJob
 from pubrio_async.models.redeem import Number
 from pubrio_async.scheduler.journal import Batch, OpenBatch, Settled, Unsettled
-from pubrio_async.scheduler.journal_tables import NEVER, OpenRow, Tables, one
+from pubrio_async.scheduler.journal_log import EndRow
+from pubrio_async.scheduler.journal_tables import NEVER, NOBODY, OpenRow, Tables, one
 from pubrio_async.scheduler.journal_values import (
     Key,
     People,
@@ -29,12 +31,6 @@ from pubrio_async.scheduler.journal_values import (
     unpack_key,
 )
 
-_END = """
-    INSERT INTO batches (id, state, batch_id, kind, created_at, accepted_at, ended_at,
-        redeem_query_id, charged, found, empty, rejected, reason, request, job, held, keys, results,
-        seal)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
 # The first condition is word for word that of the index, or SQLite does not see that it serves.
 _WAS_LOST = "state IN ('unsettled', 'reopened')"
 _LOST = f"""
@@ -58,11 +54,6 @@ def begin(db: Tables, contact_types: Sequence[str], origin: str | None, now: flo
     )
 
 
-def load(db: Tables) -> None:
-    """Reads what is kept in memory."""
-    db.load(lambda job: unpack_job(job).redeem_query_id)
-
-
 def are_sealed(db: Tables) -> bool:
     """Whether people, jobs and results are what was written."""
     db.connection.create_function("seal", 2, seal, deterministic=True)
@@ -70,7 +61,8 @@ def are_sealed(db: Tables) -> bool:
         "SELECT EXISTS (SELECT 1 FROM open WHERE seal IS NOT seal(keys, job)) OR EXISTS"
         " (SELECT 1 FROM batches WHERE seal IS NOT seal(keys, COALESCE(results, job)))"
     )
-    return not one(db, broken)
+    (is_broken,) = db.connection.execute(broken).fetchone()
+    return not is_broken and db.read_log()
 
 
 def check_types(db: Tables, contact_types: Sequence[str]) -> None:
@@ -115,20 +107,15 @@ def load_usage(db: Tables) -> bytes | None:
 
 def open_batches(db: Tables) -> list[OpenBatch]:
     """The batches without an end, oldest first."""
-    rows = {entry.row for entry in db.open.values()}
     return [
         OpenBatch(
-            Batch(batch_id, kind, tuple(map(unpack_key, split_keys(keys)))),
-            None if job is None else unpack_job(job),
-            accepted_at,
-            intended_at,
-            reason,
+            Batch(batch_id, entry.kind, entry.texts or tuple(map(unpack_key, entry.people.each))),
+            None if entry.job is None else unpack_job(entry.job),
+            entry.accepted_at,
+            entry.created_at,
+            entry.reason,
         )
-        for row, batch_id, kind, keys, job, accepted_at, intended_at, reason in db.execute(
-            "SELECT id, batch_id, kind, keys, job, accepted_at, created_at, reason FROM open"
-            " ORDER BY id"
-        )
-        if row in rows
+        for batch_id, entry in sorted(db.open.items(), key=lambda item: item[1].row)
     ]
 
 
@@ -148,33 +135,23 @@ def intend(db: Tables, batch: Batch, now: float) -> None:
     """Opens a batch."""
     if batch.batch_id in db.open:
         raise JournalError(f"it holds the batch {batch.batch_id} already")
-    people = pack_keys(batch.keys)
-    row = db.last_request + 1
-    db.write(
-        "INSERT INTO open (id, batch_id, kind, created_at, keys, seal) VALUES (?, ?, ?, ?, ?, ?)",
-        *(row, batch.batch_id, batch.kind, now, people.stored, seal(people.stored, None)),
-    )
-    db.last_request = row
-    db.open[batch.batch_id] = OpenRow(row, batch.kind, now, people, texts=batch.keys)
-    db.hold(people.each, row)
+    entry = db.intend(batch.batch_id, batch.kind, now, pack_keys(batch.keys))
+    entry.texts = batch.keys
 
 
 def accepted(db: Tables, batch_id: str, job: RedeemJob, now: float) -> None:
     """Adds the job to an open batch."""
-    entry = _entry(db, batch_id)
-    packed = pack_job(job)
-    db.write(
-        "UPDATE open SET job = ?, accepted_at = ?, seal = ? WHERE id = ?",
-        *(packed, now, seal(entry.people.stored, packed), entry.row),
-    )
-    entry.job, entry.query, entry.accepted_at = packed, job.redeem_query_id, now
+    _entry(db, batch_id)
+    db.accept(batch_id, pack_job(job), now)
 
 
 def withdraw(db: Tables, batch_id: str, now: float) -> None:
     """Closes a batch that was not carried out; one that is not open is left alone."""
     with contextlib.suppress(NotOpenError):
         entry = _entry(db, batch_id)
-        _end(db, batch_id, entry, "withdrawn", now)
+        if entry.lost is not None:
+            db.begin()
+        db.finish(_end("withdrawn", batch_id, entry, now), NOBODY, ())
         if entry.lost is not None:
             _forget(db, batch_id, entry.people.each)
 
@@ -190,9 +167,17 @@ def settle(
     entry = _entry(db, batch_id)
     texts = tuple(results)
     people = entry.people if texts == entry.texts else pack_keys(texts)
-    _end(db, batch_id, entry, "settled", now, charged=charged, keys=people.stored, results=results)
-    db.note_ends(people.stored, len(texts))
-    db.release(people.each)
+    found, empty, rejected = _counts(results)
+    end = _end(
+        *("settled", batch_id, entry, now),
+        charged=charged,
+        found=found,
+        empty=empty,
+        rejected=rejected,
+        keys=people.stored,
+        results=pack_results(results),
+    )
+    db.finish(end, people, people.each)
 
 
 def unsettle(db: Tables, batch_id: str, reason: str, now: float) -> None:
@@ -200,6 +185,7 @@ def unsettle(db: Tables, batch_id: str, reason: str, now: float) -> None:
     with contextlib.suppress(NotOpenError):
         entry = _entry(db, batch_id)
         keys = entry.people.each
+        db.begin()
         known = db.newest(keys)
         unsettled = _unsettled(db, keys)
         # Whoever got a result from another batch keeps it.
@@ -210,10 +196,16 @@ def unsettle(db: Tables, batch_id: str, reason: str, now: float) -> None:
         ]
         stored = join_keys(concerned)
         held = None if len(concerned) == len(keys) else stored
-        _end(db, batch_id, entry, "unsettled", now, reason=reason, held=held)
-        db.note_ends(stored, len(concerned))
+        end = _end(
+            *("unsettled", batch_id, entry, now),
+            reason=reason,
+            job=entry.job,  # it may still be looked for
+            held=held,
+            keys=entry.people.stored,
+        )
         # Another open batch with them was sent when nothing was known of them.
-        db.release([key for key in concerned if key not in known])
+        freed = [key for key in concerned if key not in known]
+        db.finish(end, People(stored, concerned), freed)
 
 
 def _entry(db: Tables, batch_id: str) -> OpenRow:
@@ -223,35 +215,9 @@ def _entry(db: Tables, batch_id: str) -> OpenRow:
     return entry
 
 
-def _end(
-    db: Tables,
-    batch_id: str,
-    entry: OpenRow,
-    state: str,
-    now: float,
-    *,
-    charged: Number | None = None,
-    reason: str | None = None,
-    held: Key | None = None,
-    keys: Key | None = None,
-    results: Mapping[str, Settled] | None = None,
-) -> None:
-    """Moves a batch to those with an end; ends from before stand again, until others are noted."""
-    row = db.last_end + 1
-    counts = (None, None, None) if results is None else _counts(results)
-    # The request of an unsettled one may still be looked for.
-    is_lost = state == "unsettled"
-    kept = entry.people.stored if is_lost else keys
-    job = entry.job if is_lost else None
-    packed = None if results is None else pack_results(results)
-    db.write(
-        _END,
-        *(row, state, batch_id, entry.kind, entry.created_at, entry.accepted_at, now),
-        *(entry.query, charged, *counts, reason, entry.row),
-        *(job, held, kept, packed, seal(kept, packed or job)),
-    )
-    db.last_end = row
-    db.drop(batch_id, at_once=is_lost)
+def _end(state: str, batch_id: str, entry: OpenRow, now: float, **known: Any) -> EndRow:
+    when = (entry.created_at, entry.accepted_at, now)
+    return EndRow(state, batch_id, entry.kind, *when, entry.query, entry.row, **known)
 
 
 def _counts(results: Mapping[str, Settled]) -> tuple[int, int, int]:
@@ -278,14 +244,14 @@ def _reopen(db: Tables, lost: int, batch_id: str, still: Sequence[Key]) -> None:
     )
     # It stays what its people are told, should it end without a word of them.
     db.write("UPDATE batches SET state = 'reopened' WHERE id = ?", lost)
-    row, kind, created_at, accepted_at, job, query, keys = db.execute(
-        "SELECT request, kind, created_at, accepted_at, job, redeem_query_id, keys FROM batches"
-        " WHERE id = ?",
+    row, kind, created_at, accepted_at, job, query, reason, keys = db.execute(
+        "SELECT request, kind, created_at, accepted_at, job, redeem_query_id, reason, keys"
+        " FROM batches WHERE id = ?",
         (lost,),
     ).fetchone()
     people = People(keys, split_keys(keys))
     db.open[batch_id] = OpenRow(
-        row, kind, created_at, people, accepted_at, job, query, lost, is_shared=True
+        *(row, kind, created_at, people, accepted_at, job, query, reason, lost), is_shared=True
     )
     db.hold(still, row)
 

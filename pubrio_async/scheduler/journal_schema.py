@@ -3,8 +3,7 @@
 What a step costs is the pages it touches, so people stand together: those of a batch in one row,
 and what was found of them in one value, written once when the batch ends. Batches without an end
 stand apart, in a table that stays small; those with one are only ever added, and their numbers
-tell which came later. A settled or withdrawn batch is taken out of `open` a little later, with
-others: until then its end, one of the newest, tells that it is dead there.
+tell which came later. Steps are first written into `log`, and move to the tables many at a time.
 
 Who wants to know in which batch a person ended looks into `people`. As people come in no order,
 each would touch a page of its own there, so they are added many at a time and sorted, when somebody
@@ -36,7 +35,7 @@ FORMAT = 3
 SCHEMA = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
     """CREATE TABLE open (
-        id INTEGER PRIMARY KEY,   -- counts the requests; if `batches` has it, it has ended
+        id INTEGER PRIMARY KEY,   -- counts the requests
         batch_id TEXT NOT NULL,
         kind TEXT NOT NULL,
         created_at REAL NOT NULL, -- Unix times
@@ -62,7 +61,7 @@ SCHEMA = (
         empty INTEGER,
         rejected INTEGER,
         reason TEXT,              -- why it is unsettled
-        request INTEGER,          -- its id among the open ones
+        request INTEGER,          -- its id when it was open
         job BLOB,                 -- if unsettled: the job
         held,                     -- if unsettled: those of whom this is the end; NULL: all
         keys,                     -- the people who have a result, or are unsettled
@@ -74,6 +73,10 @@ SCHEMA = (
         key PRIMARY KEY NOT NULL,
         batch INTEGER NOT NULL    -- the batch that brought the newest end
     ) WITHOUT ROWID""",
+    """CREATE TABLE log (
+        id INTEGER PRIMARY KEY,
+        entries BLOB NOT NULL     -- steps that are not in the tables yet: `journal_log`
+    )""",
 )
 
 
@@ -262,11 +265,11 @@ def _text_of_1(packed: bytes | str) -> str:
     return packed if isinstance(packed, str) else str(uuid.UUID(bytes=packed))
 
 
-# -- from format 2: no seals, and what had an end was out of `open` at once -----------------------
+# -- from format 2: no log, and no seals ---------------------------------------------------------
 
 
 def _from_2(db: sqlite3.Connection) -> None:
-    """Seals what is there."""
+    """Seals what is there, and adds the log."""
 
     def crc(*parts: bytes | str | None) -> int:
         value = 0
@@ -279,6 +282,7 @@ def _from_2(db: sqlite3.Connection) -> None:
         db.execute(f"ALTER TABLE {table} ADD COLUMN seal INTEGER")
         db.execute(f"UPDATE {table} SET seal = crc(keys, {content})")  # noqa: S608 - constants
     db.create_function("crc", 2, None)
+    db.execute("CREATE TABLE log (id INTEGER PRIMARY KEY, entries BLOB NOT NULL)")
 
 
 MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _from_1, 2: _from_2}

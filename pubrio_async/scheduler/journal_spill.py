@@ -25,7 +25,7 @@ from pubrio_async.scheduler.journal import (
 )
 from pubrio_async.scheduler.journal_memory import MemoryJournal
 
-_MOST_IN_MEMORY = 20_000
+_MOST_IN_MEMORY = 5_000
 
 
 class SpillingJournal:

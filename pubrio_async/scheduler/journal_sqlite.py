@@ -2,7 +2,10 @@
 
 A step costs one write to the disk, which takes milliseconds, so steps share it: while one group
 of steps is being committed, all steps asked for meanwhile gather, and the next commit carries all
-of them. Each caller goes on when its own step is on the disk, and never before.
+of them. Changing threads and waiting for the disk cost more than most steps, so groups also keep a
+distance: the first step after a pause goes at once, those that come thick and fast together; who
+only reads is not kept waiting. Each caller goes on when its own step is on the disk, and never
+before.
 """
 
 from __future__ import annotations
@@ -10,9 +13,11 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import threading
+import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any, TypeVar
 
 from pubrio_async._clock import Clock, SystemClock
@@ -32,8 +37,8 @@ from pubrio_async.scheduler.journal_tables import Tables
 
 _T = TypeVar("_T")
 
-_IDLE_S = 0.0001
-_GATHER_S = 0.01
+# Between the beginnings of two groups. A batch has three steps, and takes seconds.
+_SPACING_S = 0.01
 
 
 class SqliteJournal:
@@ -68,7 +73,11 @@ class SqliteJournal:
         self._origin = origin
         self._file = JournalFile(self._path, is_durable=is_durable)
         self._in_use = False
-        self._waiting: list[tuple[Step, asyncio.Future[Any]]] = []
+        # Filled by the loop and emptied by the thread.
+        self._waiting: deque[tuple[Step, asyncio.Future[Any]]] = deque()
+        self._began = -math.inf
+        self._hurry = threading.Event()
+        self._spacing = _SPACING_S if is_durable else 0.0
         self._busy = False
         self._closed: asyncio.Future[None] | None = None
 
@@ -127,12 +136,12 @@ class SqliteJournal:
     async def intend(self, batch: Batch) -> None:
         """Writes down that this batch is about to be sent."""
         now = self._now()
-        await self._carry_out(lambda db: rows.intend(db, batch, now))
+        await self._carry_out(lambda db: rows.intend(db, batch, now), can_wait=True)
 
     async def accepted(self, batch_id: str, job: RedeemJob) -> None:
         """Writes down the id of the job."""
         now = self._now()
-        await self._carry_out(lambda db: rows.accepted(db, batch_id, job, now))
+        await self._carry_out(lambda db: rows.accepted(db, batch_id, job, now), can_wait=True)
 
     async def withdraw(self, batch_id: str) -> None:
         """Writes down that the batch was surely not carried out."""
@@ -142,7 +151,9 @@ class SqliteJournal:
     async def settle(self, batch_id: str, results: Mapping[str, Settled], charged: Number) -> None:
         """Writes down the end of the batch."""
         now = self._now()
-        await self._carry_out(lambda db: rows.settle(db, batch_id, results, charged, now))
+        await self._carry_out(
+            lambda db: rows.settle(db, batch_id, results, charged, now), can_wait=True
+        )
 
     async def unsettle(self, batch_id: str, reason: str) -> None:
         """Writes down that the answer to the batch is lost."""
@@ -173,69 +184,64 @@ class SqliteJournal:
 
     # -- the thread's work, group by group -----------------------------------------------
 
-    async def _carry_out(self, step: Callable[[Tables], _T]) -> _T:
+    async def _carry_out(self, step: Callable[[Tables], _T], *, can_wait: bool = False) -> _T:
         if not self._in_use or self._closed is not None:
             raise self._file.error("it is not open")
         done: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
         self._waiting.append((step, done))
+        if not can_wait:
+            self._hurry.set()
         self._soon()
         return await done
 
     def _soon(self) -> None:
         if not self._busy:
             self._busy = True
-            self._gather()
-
-    def _gather(self) -> None:
-        # Not at once: everyone who is about to ask in this turn of the loop comes along.
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        loop.call_soon(self._look_around, now, now)
-
-    def _look_around(self, began: float, last: float) -> None:
-        """Lets steps gather as long as the loop is busy; handing a group over costs more than most.
-
-        Once a turn of the loop brings nothing else to do, nobody is kept waiting.
-        """
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        if now - last < _IDLE_S or now - began > _GATHER_S or not self._waiting:
             self._next()
-        else:
-            loop.call_soon(self._look_around, began, now)
 
     def _next(self) -> None:
         run_in_executor = asyncio.get_running_loop().run_in_executor
         if self._waiting:
-            group, self._waiting = self._waiting, []
-            job = run_in_executor(self._thread, self._file.carry_out, [step for step, _ in group])
-            job.add_done_callback(partial(self._carried_out, [done for _, done in group]))
+            job = run_in_executor(self._thread, self._carry_out_waiting)
+            job.add_done_callback(self._carried_out)
         elif self._closed is not None:
-            run_in_executor(self._thread, self._file.close).add_done_callback(self._let_go)
+            folding = run_in_executor(self._thread, self._file.fold)
+            folding.add_done_callback(self._close_file)
         else:
             self._busy = False
 
-    def _carried_out(
-        self, waiters: Sequence[asyncio.Future[Any]], job: asyncio.Future[list[Any]]
-    ) -> None:
-        failure = job.exception()
-        outcomes: list[Any] = [failure] * len(waiters) if failure else job.result()
-        for done, outcome in zip(waiters, outcomes, strict=True):
+    def _carry_out_waiting(self) -> list[tuple[asyncio.Future[Any], Any]]:
+        """Carries out, in the thread, whatever waits by the time it gets to it."""
+        early = self._began + self._spacing - time.monotonic()
+        if early > 0:
+            self._hurry.wait(early)
+        self._hurry.clear()
+        self._began = time.monotonic()
+        group = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        outcomes: list[Any]
+        try:
+            outcomes = self._file.carry_out([step for step, _ in group])
+        except Exception as error:  # noqa: BLE001 - a mistake of ours, for everyone to see
+            outcomes = [error] * len(group)
+        return [(done, outcome) for (_, done), outcome in zip(group, outcomes, strict=True)]
+
+    def _carried_out(self, job: asyncio.Future[list[tuple[asyncio.Future[Any], Any]]]) -> None:
+        for done, outcome in job.result():
             if done.done():  # its caller was cancelled
                 continue
             if isinstance(outcome, BaseException):
                 done.set_exception(outcome)
             else:
                 done.set_result(outcome)
-        self._gather()
+        self._next()
 
     def _opened(self, opening: asyncio.Future[bool]) -> None:
         failure = opening.exception()
         if failure is None:
             self._next()
             return
-        group, self._waiting = self._waiting, []
-        for _, done in group:
+        while self._waiting:
+            _, done = self._waiting.popleft()
             if not done.done():
                 done.set_exception(failure)
         self._let_go(opening)
@@ -243,8 +249,13 @@ class SqliteJournal:
     def _begin_to_close(self) -> asyncio.Future[None]:
         if self._closed is None:
             self._closed = asyncio.get_running_loop().create_future()
+            self._hurry.set()
             self._soon()
         return self._closed
+
+    def _close_file(self, _folding: asyncio.Future[None]) -> None:
+        closing = asyncio.get_running_loop().run_in_executor(self._thread, self._file.close)
+        closing.add_done_callback(self._let_go)
 
     def _let_go(self, _last: asyncio.Future[Any]) -> None:
         # Its last job is done and it has nothing left but to end, so this does not wait.

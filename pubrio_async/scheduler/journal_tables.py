@@ -4,11 +4,8 @@ Kept in memory: the open batches with their people, the people of the newest bat
 decoded batches. All of it can be read from the file again, which is done when the file is opened
 and after a write that failed.
 
-Each call of SQLite hands the interpreter from thread to thread, which costs more than most of what
-it does. So writes gather until something is read, or the group of steps is over: a single one is
-then a transaction by itself. For the same reason two things wait until they are worth a statement:
-an ended batch is taken out of `open` together with others, and people are added to `people` only
-when somebody has to be looked for there.
+What a step of the log changes in memory follows from what it writes, so it can be done over again.
+People are added to `people` only when somebody has to be looked for there.
 """
 
 from __future__ import annotations
@@ -16,7 +13,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import repeat
 from typing import Any
 
@@ -24,6 +21,14 @@ import msgspec
 from msgspec import Struct
 
 from pubrio_async.scheduler.journal import BatchKind, Unsettled
+from pubrio_async.scheduler.journal_log import (
+    ACCEPTED,
+    ENDED,
+    INTENDED,
+    EndRow,
+    Kind,
+    Log,
+)
 from pubrio_async.scheduler.journal_values import (
     MARKS,
     Ends,
@@ -31,19 +36,16 @@ from pubrio_async.scheduler.journal_values import (
     People,
     join_keys,
     portions,
+    seal,
     split_keys,
+    unpack_job,
     unpack_results,
 )
 
-_FEW = 50_000
+# People: in memory, and added to their table at once, sorted.
+_FEW = 5_000
+_MANY = 20_000
 _DECODED = 64
-_MOST_DEAD = 32
-# Whatever is in `open` though it has ended is among the newest ends.
-_DEAD = """
-    SELECT request FROM batches WHERE id > ? AND state IN ('settled', 'withdrawn')
-        AND request IS NOT NULL
-"""
-_BURY = f"DELETE FROM open WHERE id IN ({', '.join('?' * _MOST_DEAD)})"  # noqa: S608 - question marks only
 _IN_PEOPLE = f"SELECT key, batch FROM people WHERE key IN ({MARKS})"  # noqa: S608 - question marks only
 # Whose end a batch brought: all its people, but for an unsettled one that left some their result.
 _BROUGHT = "SELECT id, COALESCE(held, keys) FROM batches WHERE keys IS NOT NULL"
@@ -61,6 +63,7 @@ class OpenRow(Struct):
         accepted_at: Unix time.
         job: The job, as it is stored.
         query: The job's id.
+        reason: Why it was unsettled before.
         lost: The ended batch as which it was unsettled before.
         is_shared: Whether others may ask for some of them too.
         texts: Who is in it, as text; empty if it was read from the file.
@@ -73,34 +76,29 @@ class OpenRow(Struct):
     accepted_at: float | None = None
     job: bytes | None = None
     query: str | None = None
+    reason: str | None = None
     lost: int | None = None
     is_shared: bool = False
     texts: tuple[str, ...] = ()
 
 
-class Tables:
-    """The tables of a journal.
+class Tables(Log):
+    """The tables of a journal, with the log in front of them.
 
     Args:
-        db: The connection.
+        connection: The database.
 
     Attributes:
-        connection: The connection.
         open: The batches without an end, by their id.
         last_end: The id of the last batch that ended.
         last_request: The highest id an open batch has had.
-        writes: How many writes it was asked for so far.
     """
 
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self.connection = db
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        super().__init__(connection)
         self.open: dict[str, OpenRow] = {}
         self.last_end: int = 0
         self.last_request: int = 0
-        self.writes: int = 0
-        self._waiting: list[tuple[str, Sequence[object]]] = []
-        # In `open` still, though they have ended.
-        self._dead: list[int] = []
         self._indexed_to = 0
         # Which batch brought the newest end, for batches behind this mark. Most people are never
         # looked for, so the newest batches are added when somebody is.
@@ -113,81 +111,29 @@ class Tables:
         self._held: dict[Key, int | None] = {}
         self._decoded: dict[int, tuple[float, Ends | Unsettled]] = {}
 
-    # -- statements ------------------------------------------------------------------------
-
-    def execute(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
-        """Reads, after all that was to be written before."""
-        if self._waiting:
-            self._write_all()
-        return self.connection.execute(statement, values)
-
-    def write(self, statement: str, *values: object) -> None:
-        """Writes before the next read, and at the latest when `commit` is called."""
-        self.writes += 1
-        self._waiting.append((statement, values))
-
-    def write_many(self, statement: str, every: Iterable[Sequence[object]]) -> None:
-        """Writes many rows at once."""
-        self.writes += 1
-        self._write_all()
-        self.connection.executemany(statement, every)
-
-    def commit(self) -> None:
-        """Makes everything that was written last."""
-        if len(self._dead) >= _MOST_DEAD or (len(self._waiting) > 1 and self._dead):
-            self._bury()
-        if len(self._waiting) > 1 or self.connection.in_transaction:
-            self._write_all()
-            self.connection.execute("COMMIT")
-        elif self._waiting:
-            ((statement, values),) = self._waiting
-            self.connection.execute(statement, values)
-            self._waiting.clear()
-
-    def rollback(self) -> None:
-        """Forgets everything that was written since the last commit."""
-        self._waiting.clear()
-        self.connection.rollback()
-
-    def _write_all(self) -> None:
-        if not self.connection.in_transaction:
-            self.connection.execute("BEGIN")
-        waiting, self._waiting = self._waiting, []
-        for statement, values in waiting:
-            self.connection.execute(statement, values)
-
-    def _bury(self) -> None:
-        for start in range(0, len(self._dead), _MOST_DEAD):
-            rows = self._dead[start : start + _MOST_DEAD]
-            self.write(_BURY, *rows, *[None] * (_MOST_DEAD - len(rows)))
-        self._dead = []
-
     # -- what is in memory -----------------------------------------------------------------
 
-    def load(self, query_of: Callable[[bytes], str]) -> None:
-        """Reads from the file what is kept in memory.
-
-        Args:
-            query_of: The id of a job, from the job as it is stored.
-        """
+    def load(self) -> None:
+        """Reads from the file what is kept in memory, and writes nothing."""
         self._decoded.clear()
-        self.last_end = one(self, "SELECT COALESCE(MAX(id), 0) FROM batches")
-        self._indexed_to = one(self, "SELECT value FROM meta WHERE name = 'indexed_to'")
+        self.open.clear()
+        self._held.clear()
+        self.last_end = self._one("SELECT COALESCE(MAX(id), 0) FROM batches")
+        self._indexed_to = self._one("SELECT value FROM meta WHERE name = 'indexed_to'")
         self._load_recent()
-        ended = {row for (row,) in self.execute(_DEAD, (self.last_end - 2 * _MOST_DEAD,))}
-        self._load_open(query_of, ended)
-        requests = [*ended, *(entry.row for entry in self.open.values())]
-        lost: int = one(
-            self,
-            "SELECT COALESCE(MAX(request), 0) FROM batches"
-            " WHERE state IN ('unsettled', 'reopened')",
+        self._load_open()
+        requests = [entry.row for entry in self.open.values()]
+        lost: int = self._one(
+            "SELECT COALESCE(MAX(request), 0) FROM batches WHERE state IN ('unsettled', 'reopened')"
         )
         self.last_request = max([lost, *requests])
+        for kind, values in self.entries:
+            self._follow(kind, values)
 
     def _load_recent(self) -> None:
         self._forget_recent(self._indexed_to)
         newest_first = f"{_BROUGHT} AND id > ? ORDER BY id DESC"
-        for row, packed in self.execute(newest_first, (self._indexed_to,)):
+        for row, packed in self.connection.execute(newest_first, (self._indexed_to,)):
             self._newest.append((row, packed))
             self._few += len(split_keys(packed))
             if self._few >= _FEW:
@@ -195,24 +141,84 @@ class Tables:
                 break
         self._newest.reverse()
 
-    def _load_open(self, query_of: Callable[[bytes], str], ended: Collection[int]) -> None:
-        self.open.clear()
-        self._held.clear()
-        self._dead = []
-        for batch_id, held, *values in self.execute(
-            "SELECT batch_id, held, id, kind, created_at, keys, accepted_at, job, lost FROM open"
-            " ORDER BY id"
+    def _load_open(self) -> None:
+        for batch_id, held, *values in self.connection.execute(
+            "SELECT batch_id, held, id, kind, created_at, keys, accepted_at, job, reason, lost"
+            " FROM open ORDER BY id"
         ):
-            row, kind, created_at, keys, accepted_at, job, lost = values
-            if row in ended:
-                self._dead.append(row)
-                continue
+            row, kind, created_at, keys, accepted_at, job, reason, lost = values
             people = People(keys, split_keys(keys))
-            query = None if job is None else query_of(job)
+            query = None if job is None else unpack_job(job).redeem_query_id
             self.open[batch_id] = OpenRow(
-                row, kind, created_at, people, accepted_at, job, query, lost, held is not None
+                *(row, kind, created_at, people, accepted_at, job, query, reason, lost),
+                is_shared=held is not None,
             )
             self._held.update(dict.fromkeys(people.each if held is None else split_keys(held), row))
+
+    def _one(self, statement: str) -> Any:
+        return self.connection.execute(statement).fetchone()[0]
+
+    # -- steps -----------------------------------------------------------------------------
+
+    def intend(self, batch_id: str, kind: BatchKind, now: float, people: People) -> OpenRow:
+        """Opens a batch."""
+        row = self.last_request + 1
+        mark = seal(people.stored, None)
+        self.note(INTENDED, row, batch_id, kind, now, people.stored, mark)
+        return self._opened(row, batch_id, kind, now, people)
+
+    def accept(self, batch_id: str, job: bytes, now: float) -> None:
+        """Adds the job to an open batch."""
+        entry = self.open[batch_id]
+        mark = seal(entry.people.stored, job)
+        self.note(ACCEPTED, entry.row, batch_id, job, now, mark)
+        self._accepted(batch_id, job, now)
+
+    def finish(self, row: EndRow, people: People, freed: Collection[Key]) -> None:
+        """Closes a batch.
+
+        Args:
+            row: Its row among those with an end.
+            people: Who got an end by it.
+            freed: Whom no other open batch asks for any more, either.
+        """
+        self.note(ENDED, self.last_end + 1, *row, seal(row.keys, row.results or row.job))
+        self._ended(row.batch_id, people, freed)
+
+    def _follow(self, kind: Kind, values: Sequence[Any]) -> None:
+        """Changes in memory what a step of the log has changed."""
+        if kind == INTENDED:
+            row, batch_id, batch_kind, now, stored, _ = values
+            self._opened(row, batch_id, batch_kind, now, People(stored, split_keys(stored)))
+        elif kind == ACCEPTED:
+            _, batch_id, job, now, _ = values
+            self._accepted(batch_id, job, now)
+        else:
+            end = EndRow(*values[1:-1])
+            people = NOBODY if end.keys is None else People(end.keys, split_keys(end.keys))
+            self._ended(end.batch_id, people, people.each)
+
+    def _opened(
+        self, row: int, batch_id: str, kind: BatchKind, now: float, people: People
+    ) -> OpenRow:
+        self.last_request = row
+        entry = self.open[batch_id] = OpenRow(row, kind, now, people)
+        self.hold(people.each, row)
+        return entry
+
+    def _accepted(self, batch_id: str, job: bytes, now: float) -> None:
+        entry = self.open[batch_id]
+        entry.job, entry.accepted_at = job, now
+        entry.query = unpack_job(job).redeem_query_id
+
+    def _ended(self, batch_id: str, people: People, freed: Collection[Key]) -> None:
+        # Ends from before stand again, until others are noted.
+        self.last_end += 1
+        self._drop(self.open.pop(batch_id))
+        if people.each:
+            self._newest.append((self.last_end, people.stored))
+            self._few += len(people.each)
+            self._release(freed)
 
     # -- ends ------------------------------------------------------------------------------
 
@@ -263,11 +269,6 @@ class Tables:
                     counts[row] -= 1
         return {row: count for row, count in counts.items() if count}
 
-    def note_ends(self, stored: Key, count: int) -> None:
-        """Keeps in memory that the last batch brought the newest end of these people."""
-        self._newest.append((self.last_end, stored))
-        self._few += count
-
     def replace_ends(self, ends: dict[Key, int | None]) -> None:
         """Changes which batch the end of a person is told from; None: they are free again."""
         self._forget_recent(self.last_end)
@@ -305,7 +306,7 @@ class Tables:
         behind = (self._indexed_to, self._recent_from)
         for row, packed in self.execute(brought, behind):
             ends.update(zip(split_keys(packed), repeat(row)))
-            if len(ends) >= _FEW:
+            if len(ends) >= _MANY:
                 self._add_to_people(ends)
         self._add_to_people(ends)
         self.write(_MOVE_MARK, self._recent_from)
@@ -338,7 +339,7 @@ class Tables:
         if others:
             self._write_held(others)
 
-    def release(self, keys: Collection[Key]) -> None:
+    def _release(self, keys: Collection[Key]) -> None:
         """Nobody asks for these people any more."""
         others = self._others(keys)
         if others:
@@ -346,19 +347,7 @@ class Tables:
                 self._held.pop(key, None)
             self._write_held(others)
 
-    def drop(self, batch_id: str, *, at_once: bool) -> None:
-        """Takes out a batch that has ended, so that it does not ask for its people any more.
-
-        Args:
-            batch_id: Its id.
-            at_once: Whether it must not be found in the file either. Otherwise the end that was
-                written tells as much.
-        """
-        entry = self.open.pop(batch_id)
-        if at_once:
-            self.write("DELETE FROM open WHERE id = ?", entry.row)
-        else:
-            self._dead.append(entry.row)
+    def _drop(self, entry: OpenRow) -> None:
         held = self._held
         keys: Iterable[Key] = entry.people.each
         if entry.is_shared:
@@ -379,9 +368,10 @@ class Tables:
                 self.write("UPDATE open SET held = ? WHERE id = ?", join_keys(keys), entry.row)
 
 
-def one(tables: Tables, statement: str, *values: object) -> Any:
+def one(tables: Log, statement: str, *values: object) -> Any:
     """The first value of the first row."""
     return tables.execute(statement, values).fetchone()[0]
 
 
 NEVER = -math.inf
+NOBODY = People(b"", ())

@@ -76,6 +76,7 @@ class Outbox:
     def __init__(self, tally: Tally, high_water: int, on_room: Callable[[], None]) -> None:
         self._tally = tally
         self._high_water = high_water
+        self._low_water = high_water // 2
         self._on_room = on_room
         self._queue: deque[Outcome] = deque()
         self._reader: asyncio.Future[None] | None = None
@@ -131,6 +132,16 @@ class Outbox:
         self._closed = True
         self._wake()
 
+    def take(self) -> Outcome | None:
+        """The next outcome; None if there is none at the moment."""
+        queue = self._queue
+        if not queue:
+            return None
+        outcome = queue.popleft()
+        if len(queue) == self._low_water:
+            self._on_room()
+        return outcome
+
     async def get(self) -> Outcome | None:
         """The next outcome; None once there will be no more."""
         while not self._queue:
@@ -141,10 +152,7 @@ class Outbox:
                 await self._reader
             finally:
                 self._reader = None
-        outcome = self._queue.popleft()
-        if len(self._queue) == self._high_water // 2:
-            self._on_room()
-        return outcome
+        return self.take()
 
     def _wake(self) -> None:
         if self._reader is not None and not self._reader.done():

@@ -168,7 +168,7 @@ class Run:
 
     async def __anext__(self) -> Outcome:
         engine = self._running()
-        outcome = await engine.outbox.get()
+        outcome = engine.outbox.take() or await engine.outbox.get()
         if outcome is not None:
             return outcome
         if engine.crash is not None:

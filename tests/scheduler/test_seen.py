@@ -1,16 +1,18 @@
-"""Counting distinct people without keeping them."""
+"""Counting distinct people without keeping them, and telling strangers in memory that is flat."""
 
 from __future__ import annotations
 
 import random
 import tracemalloc
+from collections.abc import Callable
 from typing import Self
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pubrio_async.scheduler import seen
-from pubrio_async.scheduler.seen import Seen
+from pubrio_async.scheduler.seen import ExactRegister, Register, Seen, Sieve, SlimRegister
 from tests.scheduler.fake_api import people
 
 
@@ -73,3 +75,74 @@ def test_a_person_costs_a_few_bytes() -> None:
     assert len(counted) == len(set(rows))
     fixed = (1 << seen._BITS) * (8 + 64 + 16)
     assert after - before < fixed + 16 * len(rows)
+
+
+@given(st.lists(st.lists(st.text(max_size=3))))
+def test_a_sieve_lets_nobody_pass_who_was_added(slices: list[list[str]]) -> None:
+    sieve, model = Sieve(), set[str]()
+    for texts in slices:
+        assert model & set(texts) <= set(sieve.perhaps(texts))
+        sieve.add(texts)
+        model.update(texts)
+        assert sieve.perhaps(texts) == texts
+
+
+def test_a_sieve_hardly_holds_a_stranger_for_somebody_else() -> None:
+    sieve = Sieve()
+    rows = people(200_000)
+    sieve.add(rows[:100_000])
+    assert sieve.perhaps(rows[:100_000]) == rows[:100_000]
+    assert len(sieve.perhaps(rows[100_000:])) <= 3
+
+
+def test_the_hashes_of_a_crowd_fill_the_sieve_evenly() -> None:
+    masks = seen._masks()
+    assert len(set(masks)) == len(masks) == 1 << seen._MASK_BITS
+    assert all(mask.bit_count() in {3, 4, 5} and mask < 1 << 64 for mask in masks)
+    for bit in range(64):
+        share = sum(mask >> bit & 1 for mask in masks) / len(masks)
+        assert 3.5 / 64 < share < 6.5 / 64
+
+
+def test_a_new_journal_is_asked_for_those_alone_who_were_planned() -> None:
+    register, rows = SlimRegister(), people(30)
+    assert register.meet(rows) == []
+    register.plan(rows[:10])
+    assert len(register) == 10
+    register.skip([*rows[10:20], *rows[10:20]])
+    assert len(register) == 20
+    register.counted(rows[:10])
+    register.skip(rows)
+    assert len(register) == 30
+    assert register.meet(rows) == rows[:10]
+
+
+def test_an_old_journal_is_asked_for_everyone() -> None:
+    register, rows = ExactRegister(), people(30)
+    assert register.meet([*rows, *rows]) == [*rows, *rows]
+    for tell in (register.plan, register.skip, register.counted):
+        tell(rows)
+        assert len(register) == 30
+
+
+@pytest.mark.parametrize(
+    ("make", "bytes_each"), [(SlimRegister, 0), (ExactRegister, 16)], ids=["slim", "exact"]
+)
+def test_memory_is_flat_with_a_new_journal(make: Callable[[], Register], bytes_each: int) -> None:
+    rows = people(200_000)
+    seen._masks()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        register = make()
+        for start in range(0, len(rows), 100):
+            some = rows[start : start + 100]
+            known = set(register.meet(some))
+            register.plan([key for key in some if key not in known])
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(register) >= len(rows) - 3
+    assert Sieve()._words.nbytes == 4 << 20
+    fixed = (1 << seen._BITS) * (8 + 64 + 16) if bytes_each else 100_000
+    assert after - before < fixed + bytes_each * len(rows)

@@ -75,6 +75,20 @@ async def test_few_people_need_no_file(folder: Path) -> None:
     await journal.close()
 
 
+async def test_many_people_move_to_a_file_unasked(folder: Path) -> None:
+    journal, keys = SpillingJournal(VirtualClock()), people(5_001)
+    await journal.open(("email-work",))
+    for start in range(0, 5_001, 1_000):
+        assert not list(folder.iterdir())
+        batch = Batch(f"b{start}", "batch", tuple(keys[start : start + 1_000]))
+        await journal.intend(batch)
+        await journal.settle(batch.batch_id, dict.fromkeys(batch.keys, FOUND), 1)
+    assert list(folder.glob("pubrio-*/journal"))
+    assert await journal.lookup(keys[:3]) == dict.fromkeys(keys[:3], FOUND)
+    await journal.close()
+    assert not list(folder.iterdir())
+
+
 async def test_where_there_is_no_room_it_stays_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
     journal = SpillingJournal(VirtualClock(), most_in_memory=1)

@@ -23,7 +23,7 @@ from unittest import mock
 from msgspec import structs
 
 from pubrio_async import JournalError
-from pubrio_async.scheduler import journal_sqlite
+from pubrio_async.scheduler import journal_log, journal_sqlite
 from pubrio_async.scheduler.journal import Journal, JournalSummary, OpenBatch
 from pubrio_async.scheduler.journal_file import JournalFile
 from pubrio_async.scheduler.journal_sqlite import SqliteJournal
@@ -36,6 +36,7 @@ _T = TypeVar("_T")
 
 _IN_MEMORY = Path("/dev/shm")
 _NAME = "run.journal"
+_STEPS = SqliteJournal._carry_out_waiting.__name__
 
 LOST = "what was being written is lost"
 KEPT = "what was being written is there"
@@ -149,9 +150,9 @@ class _Thread:
         result = job.func(*job.args)
         if job.name == "close":
             self.is_open = False
-        elif job.name == "carry_out":
-            ops = [self.pending.popleft() for _ in job.args[0]]
-            self._reflect(ops, result, model)
+        elif job.name == _STEPS:
+            ops = [self.pending.popleft() for _ in result]
+            self._reflect(ops, [outcome for _, outcome in result], model)
         return result
 
     def _reflect(self, ops: Sequence[Op], results: Sequence[Any], model: Model) -> None:
@@ -253,6 +254,8 @@ class FileDisk:
         self._compare_times = compare_times
         # Small, so that the log is folded into the file now and then.
         self._log_pages = rng.choice([4, 20, 60, 1_000])
+        # As small, so that steps move from the log of the journal to its tables.
+        self._log_entries = rng.choice([1, 5, 20, 200])
         self._lives = 0
         self._thread: _Thread | _AtOnce = _AtOnce()
         self._folder = Path()
@@ -265,6 +268,8 @@ class FileDisk:
         with (
             tempfile.TemporaryDirectory(prefix="simulation-", dir=place) as folder,
             mock.patch.object(journal_sqlite, "ThreadPoolExecutor", self._new_thread),
+            mock.patch.object(journal_sqlite, "_SPACING_S", 0.0),
+            mock.patch.object(journal_log, "_MOST", self._log_entries),
         ):
             self._folder = Path(folder)
             self._new_path()
@@ -338,13 +343,18 @@ class FileDisk:
             return before, [self.model]
         after_model = self.model.twin()
         try:
-            thread.carry_out(job, after_model)
+            with mock.patch.object(JournalFile, "fold", _leave_it):
+                thread.carry_out(job, after_model)
         except JournalError:
             return before, [self.model]  # it would have come to nothing
         after = _read(self.path)
+        if job.name == _STEPS and self._rng.random() < 0.3:
+            # The steps are done, and it died while they moved from the log to the tables.
+            job.func.__self__._file.fold()  # type: ignore[attr-defined] # a method
+            return torn_group(after, _read(self.path), self._rng), [after_model]
         if outcome == "all":
             return after, [after_model]
-        if job.name == "carry_out":
+        if job.name == _STEPS:
             files = torn_group(before, after, self._rng)
         elif job.name == "close":
             files = torn_closing(before, after, self._rng)
@@ -376,6 +386,10 @@ class FileDisk:
         self._lives += 1
         self.path = self._folder / str(self._lives) / _NAME
         self.path.parent.mkdir()
+
+
+def _leave_it(_file: JournalFile) -> None:
+    """Does nothing, later if ever."""
 
 
 def _read(path: Path) -> Files:

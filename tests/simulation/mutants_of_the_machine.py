@@ -46,6 +46,9 @@ def write_without_a_transaction() -> Changes:
                 outcomes.append(step(self._db))
             except JournalError as error:
                 outcomes.append(error)
+            for statement, values in self._db._waiting:
+                self._db.connection.execute(statement, values)
+            self._db._waiting.clear()
         return outcomes
 
     return [(JournalFile, "_transact", wrong)]
