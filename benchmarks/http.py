@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import json
-import subprocess
-import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from benchmarks.harness import ROOT, Options, Peer, Plot, Report, Samples, Sandbox, interleaved
+from benchmarks.bare_server import bare
+from benchmarks.harness import Options, Peer, Plot, Report, Samples, Sandbox, interleaved
 from benchmarks.harness import people as made_up
 
 _NAMES = {
@@ -22,17 +20,6 @@ _NAMES = {
     "httpx": "httpx as users write it, json()",
 }
 _MUST = ("ours", "raw", "tuned", "naive")
-
-
-@contextlib.contextmanager
-def _server(sizes: list[int]) -> Generator[list[str]]:
-    command = [sys.executable, "-m", "benchmarks.bare_server", *map(str, sizes)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
-        assert process.stdout is not None
-        try:
-            yield json.loads(process.stdout.readline())
-        finally:
-            process.terminate()
 
 
 def _figures(options: Options, url: str, size: int, uvloop: bool, concurrency: int) -> Samples:
@@ -78,7 +65,7 @@ def run(options: Options) -> Report:
     loops = [False] + ([True] if importlib.util.find_spec("uvloop") else [])
     sizes = options.pick([100], [2, 100, 1_000])
     plotted: dict[str, tuple[list[Any], list[float]]] = {}
-    with _server(sizes) as urls:
+    with bare(*map(str, sizes)) as urls:
         for size, url in zip(sizes, urls, strict=True):
             for concurrency in options.pick((32,), (1, 32, 256)):
                 for uvloop in loops:

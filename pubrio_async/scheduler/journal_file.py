@@ -29,9 +29,10 @@ Step = Callable[[Tables], Any]
 
 # The results of a batch are some 10 KB: twice the usual size saves a third of what a step costs.
 _PAGE_SIZE = 8_192
-# As long as the log gets before SQLite folds it into the file, which it does after 1,000 pages.
-_LOG_ROOM = 1_000 * (_PAGE_SIZE + 24) + 32
-_SPARE_ROOMS = 20
+# Of SQLite's own log, which it folds into the file when it is so long; and how many bytes that is.
+_LOG_PAGES = 250
+_LOG_ROOM = _LOG_PAGES * (_PAGE_SIZE + 24) + 32
+_SPARE_ROOMS = 50
 
 CANNOT_OPEN = "it cannot be opened; check the permissions of the file and its folder"
 _DAMAGED = (
@@ -258,6 +259,7 @@ class JournalFile:
             )
         run(f"PRAGMA synchronous = {'FULL' if self._is_durable else 'OFF'}")
         run("PRAGMA journal_mode = WAL")
+        run(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
         # Also takes the lock, and finds out whether the file can be written at all.
         run("BEGIN EXCLUSIVE")
         if is_new:

@@ -23,7 +23,7 @@ from unittest import mock
 from msgspec import structs
 
 from pubrio_async import JournalError
-from pubrio_async.scheduler import journal_log, journal_sqlite
+from pubrio_async.scheduler import journal_file, journal_log, journal_sqlite
 from pubrio_async.scheduler.journal import Journal, JournalSummary, OpenBatch
 from pubrio_async.scheduler.journal_file import JournalFile
 from pubrio_async.scheduler.journal_sqlite import SqliteJournal
@@ -174,7 +174,6 @@ class _Thread:
     def _connect(self, *args: Any, **kwargs: Any) -> sqlite3.Connection:
         db = sqlite3.dbapi2.connect(*args, factory=_Connection, **kwargs)
         db.thread = self
-        self._disk.connected(db)
         return db
 
 
@@ -270,6 +269,8 @@ class FileDisk:
             mock.patch.object(journal_sqlite, "ThreadPoolExecutor", self._new_thread),
             mock.patch.object(journal_sqlite, "_SPACING_S", 0.0),
             mock.patch.object(journal_log, "_MOST", self._log_entries),
+            mock.patch.object(journal_file, "_LOG_PAGES", self._log_pages),
+            mock.patch.object(journal_file, "_LOG_ROOM", 10_000 * min(self._log_pages, 60)),
         ):
             self._folder = Path(folder)
             self._new_path()
@@ -281,10 +282,6 @@ class FileDisk:
 
     def _new_thread(self, *_args: object, **_rest: object) -> _Thread | _AtOnce:
         return self._thread
-
-    def connected(self, db: sqlite3.Connection) -> None:
-        """A journal has opened a file."""
-        db.execute(f"PRAGMA wal_autocheckpoint = {self._log_pages}")
 
     def begin(self, fate: Fate, plan: LifePlan, clock: WallClock) -> SteppedJournal:
         """The journal of a new life."""

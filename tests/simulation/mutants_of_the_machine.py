@@ -16,7 +16,9 @@ from pubrio_async.scheduler.engine import Engine
 from pubrio_async.scheduler.intake import Source
 from pubrio_async.scheduler.journal import Batch
 from pubrio_async.scheduler.journal_file import JournalFile, Step
+from pubrio_async.scheduler.journal_log import ENDED, Entry, Log
 from pubrio_async.scheduler.journal_sqlite import SqliteJournal
+from pubrio_async.scheduler.seen import SlimRegister
 from pubrio_async.scheduler.settling import settled_people
 from pubrio_async.scheduler.steps import Steps
 
@@ -190,6 +192,25 @@ def go_on_without_credits() -> Changes:
     return [(Steps, "_submit_failed", wrong)]
 
 
+def forget_whom_it_planned() -> Changes:
+    """The journal is not asked about people whom the run has sent before."""
+
+    def wrong(self: SlimRegister, keys: Sequence[str]) -> None:
+        self._count += len(keys)
+
+    return [(SlimRegister, "plan", wrong)]
+
+
+def lose_ends_on_the_way_to_the_tables() -> Changes:
+    """Ends are thrown away with the log in which they stood."""
+    right = Log._apply
+
+    def wrong(self: Log, entries: Sequence[Entry]) -> None:
+        right(self, [entry for entry in entries if entry[0] != ENDED])
+
+    return [(Log, "_apply", wrong)]
+
+
 MUTANTS: tuple[Callable[[], Changes], ...] = (
     acknowledge_before_the_commit,
     write_without_a_transaction,
@@ -202,4 +223,6 @@ MUTANTS: tuple[Callable[[], Changes], ...] = (
     drop_the_rows_before_an_error,
     take_an_error_for_the_end,
     go_on_without_credits,
+    forget_whom_it_planned,
+    lose_ends_on_the_way_to_the_tables,
 )
