@@ -120,9 +120,9 @@ def run(options: Options) -> Report:
             "process of its own, with the journal in memory and in a file, taking turns. First "
             f"{counts[0]} to the stand-in, whose jobs take a while: there each step is a write of "
             f"its own. Then {counts[1]} to a bare server that is faster than the client, and has "
-            "its jobs done in a second: there steps share writes. CPU of the client's process, its threads "
-            f"included. Last the journal alone: {many:,} batches, {_AT_ONCE} at a time, from "
-            "intent to result, each step on the disk before the next."
+            "its jobs done in a second: there steps share writes. CPU of the client's process, "
+            f"its threads included. Last the journal alone: {many:,} batches, {_AT_ONCE} at a "
+            "time, from intent to result, each step on the disk before the next."
         ),
         columns=("load", "journal", "µs a batch", "÷ in memory"),
     )
