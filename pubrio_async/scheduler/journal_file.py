@@ -154,9 +154,9 @@ class JournalFile:
         try:
             self._db.fold()
         except sqlite3.Error as error:
-            self._db.rollback()
             if not _is_full(error):
                 self._broken = _explain(error)
+            self._undo()
 
     def is_in_use_here(self) -> bool:
         """True while a journal of this process holds the file open."""
@@ -216,6 +216,8 @@ class JournalFile:
     def _undo(self) -> None:
         try:
             self._db.rollback()
+            # A commit that failed may have been carried out all the same: the file tells.
+            self._db.read_log()
             self._db.load()
         except sqlite3.Error as error:
             self._broken = _explain(error)

@@ -514,6 +514,46 @@ async def test_after_a_failed_write_nothing_more_is_written(path: Path) -> None:
         ]
 
 
+class Untrue(sqlite3.Connection):
+    """Says that the disk was full when it was not."""
+
+    says: str | None = None
+
+    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+        done = super().execute(sql, *values)
+        if self.says is not None and sql.lstrip().startswith(self.says):
+            Untrue.says = None
+            error = sqlite3.OperationalError("planted")
+            error.sqlite_errorname = "SQLITE_FULL"
+            raise error
+        return done
+
+
+@pytest.mark.parametrize("says", ["COMMIT", "INSERT INTO log", "DELETE FROM log"])
+async def test_what_was_written_though_it_seemed_to_fail_is_there_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch, says: str
+) -> None:
+    connect = sqlite3.connect
+    monkeypatch.setattr(
+        sqlite3, "connect", lambda *args, **rest: connect(*args, factory=Untrue, **rest)
+    )
+    async with opened(path) as journal:
+        await journal.intend(batch("b1", ADA))
+        await journal.accepted("b1", JOB)
+        monkeypatch.setattr(Untrue, "says", says)
+        is_step = says.startswith("INSERT")
+        with pytest.raises(JournalError, match="the disk is full"):
+            # The latter moves what is in the log to the tables.
+            await (journal.intend(batch("b2", BOB)) if is_step else journal.load_usage())
+        found = {entry.batch.batch_id: entry.job for entry in await journal.open_batches()}
+        assert found == ({"b1": JOB, "b2": None} if is_step else {"b1": JOB})
+        await journal.settle("b1", {ADA: FOUND}, 5)
+        assert await journal.lookup([ADA]) == {ADA: FOUND}
+    async with opened(path) as journal:
+        assert await journal.lookup([ADA]) == {ADA: FOUND}
+        assert (await journal.summary()).credits_charged == 5
+
+
 async def test_a_file_that_is_moved_away_is_noticed(path: Path) -> None:
     journal = SqliteJournal(path)
     await journal.open(TYPES)
@@ -564,16 +604,22 @@ async def test_an_error_that_sqlite_has_no_name_for_is_told_as_it_is(path: Path)
     await journal.close()
 
 
-async def test_a_mistake_of_ours_is_not_called_trouble_with_the_file(path: Path) -> None:
+async def test_a_mistake_of_ours_is_not_called_trouble_with_the_file(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_sqlite, "_SPACING_S", 3_600.0)
     async with opened(path) as journal:
         await journal.summary()  # so that the next group waits, and both are in it
         writing = asyncio.create_task(journal.intend(batch("b1", ADA)))
+        await asyncio.sleep(0)
         with pytest.raises(ZeroDivisionError):
             await journal._carry_out(lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):  # its transaction is gone too, and it is told
             await writing
-        await journal.intend(batch("b1", ADA))
+        again = asyncio.create_task(journal.intend(batch("b1", ADA)))
+        await asyncio.sleep(0)
         assert len(await journal.open_batches()) == 1
+        await again
 
 
 # -- the thread ------------------------------------------------------------------------------
