@@ -188,6 +188,7 @@ class JournalFile:
     def _transact(self, steps: Sequence[Step]) -> list[Any]:
         db = self._db
         outcomes: list[Any] = []
+        asked = db.writes
         try:
             for step in steps:
                 before = db.writes
@@ -201,7 +202,14 @@ class JournalFile:
                 # Steps fail before they change anything; should one not, nothing of it stays.
                 _check(db.writes == before, outcomes[-1])
             db.tidy()
-            db.commit()
+            try:
+                db.commit()
+            except sqlite3.Error as error:
+                if db.writes != asked:
+                    raise
+                # They have only read; what failed to move to the tables is in the log still.
+                self._broken = None if _is_full(error) else _explain(error)
+                self._undo()
         except (OverflowError, UnicodeError) as error:
             # A value that SQLite does not take shows only when it is written.
             self._undo()
