@@ -111,7 +111,9 @@ def read_status(path: str | os.PathLike[str]) -> JournalStatus:
             copy = Path(folder) / "copy"
             # SQLite keeps the log where the file itself is, not where a link to it is.
             in_use = _copy_whole(original, Path(path).resolve(), copy)
-            return _read(os.fspath(path), in_use, JournalFile(str(copy), os.fspath(path)))
+            # Nobody needs the copy for longer than this: nothing is to wait for its disk.
+            opened = JournalFile(str(copy), os.fspath(path), is_durable=False)
+            return _read(os.fspath(path), in_use, opened)
     except PermissionError as error:
         raise original.error(CANNOT_OPEN) from error
     except OSError as error:
