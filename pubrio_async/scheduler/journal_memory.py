@@ -1,10 +1,9 @@
-"""The journal that is kept in memory, and may be moved into another one."""
+"""The journal that is kept in memory."""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 
 from msgspec import Struct, structs
 
@@ -14,14 +13,11 @@ from pubrio_async.models import RedeemJob
 from pubrio_async.models.redeem import Number
 from pubrio_async.scheduler.journal import (
     Batch,
-    Journal,
     JournalSummary,
     OpenBatch,
     Settled,
     Unsettled,
 )
-
-_AT_ONCE = 500
 
 
 class MemoryJournal:
@@ -168,25 +164,21 @@ class MemoryJournal:
     async def close(self) -> None:
         """Nothing to let go of."""
 
-    async def copy_to(self, journal: Journal) -> None:
-        """Writes all it holds into another journal, which is open and empty."""
-        settled = {
-            key: known.end for key, known in self._ends.items() if isinstance(known.end, Settled)
-        }
-        if self._usage is not None:
-            await journal.save_usage(self._usage)
-        charged = self._charged
-        for keys in batched(settled, _AT_ONCE):
-            batch = Batch(str(uuid.uuid4()), "batch", keys)
-            await journal.intend(batch)
-            await journal.settle(batch.batch_id, {key: settled[key] for key in keys}, charged)
-            charged = 0
-        for batch_id, entry in (*self._lost.items(), *self._open.items()):
-            await journal.intend(entry.batch)
-            if entry.job is not None:
-                await journal.accepted(batch_id, entry.job)
-            if batch_id in self._lost:
-                await journal.unsettle(batch_id, self._reasons[batch_id].reason)
+    def _lacks(self, key: str) -> bool:
+        return key not in self._ends
+
+    def _put_away(self) -> Iterator[tuple[float, dict[str, Settled]]]:
+        """Lets go of people with a result: those of each batch, and since when it is known."""
+        ends, self._ends = self._ends, {}
+        for (_, at), people in groupby(ends.items(), lambda item: (item[1].by, item[1].at)):
+            settled: dict[str, Settled] = {}
+            for key, known in people:
+                if isinstance(known.end, Unsettled) or key in self._reopened:
+                    self._ends[key] = known
+                else:
+                    settled[key] = known.end
+            if settled:
+                yield at, settled
 
     def _time(self) -> float:
         # What comes later must not look older because somebody has set the clock back.
@@ -218,13 +210,6 @@ class MemoryJournal:
             if self._reopened.get(key) == batch_id:
                 del self._reopened[key]
         return entry
-
-
-def batched(keys: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
-    """Cuts a list of people into pieces; what itertools has from Python 3.12 on."""
-    rest = iter(keys)
-    while piece := tuple(islice(rest, size)):
-        yield piece
 
 
 class _End(Struct, frozen=True, gc=False):

@@ -53,8 +53,6 @@ class SqliteJournal:
         clock: Where the times in the journal come from; None for the machine's clock.
         origin: Which API the people are bought at, such as its base URL. A journal written for
             another one is refused: made-up contacts of a sandbox must not pass for bought ones.
-        is_durable: Whether a step is on the disk when it returns; without it the file need not
-            survive a crash, and is not waited for.
     """
 
     _thread: ThreadPoolExecutor
@@ -65,19 +63,17 @@ class SqliteJournal:
         clock: Clock | None = None,
         *,
         origin: str | None = None,
-        is_durable: bool = True,
     ) -> None:
         self._path = os.fspath(path)
         self._clock: Clock = clock or SystemClock()
         self._last = -math.inf
         self._origin = origin
-        self._file = JournalFile(self._path, is_durable=is_durable)
+        self._file = JournalFile(self._path)
         self._in_use = False
         # Filled by the loop and emptied by the thread.
         self._waiting: deque[tuple[Step, asyncio.Future[Any]]] = deque()
         self._began = -math.inf
         self._hurry = threading.Event()
-        self._spacing = _SPACING_S if is_durable else 0.0
         self._busy = False
         self._closed: asyncio.Future[None] | None = None
 
@@ -212,7 +208,7 @@ class SqliteJournal:
 
     def _carry_out_waiting(self) -> list[tuple[asyncio.Future[Any], Any]]:
         """Carries out, in the thread, whatever waits by the time it gets to it."""
-        early = self._began + self._spacing - time.monotonic()
+        early = self._began + _SPACING_S - time.monotonic()
         if early > 0:
             self._hurry.wait(early)
         self._hurry.clear()

@@ -1,19 +1,27 @@
-"""The journal of a run that keeps none moves to a file when it grows, and nobody notices."""
+"""The journal of a run that keeps none puts results on a file when it grows; nobody notices."""
 
 from __future__ import annotations
 
 import asyncio
+import errno
+import sys
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pubrio_async.models import Contact, RedeemJob
+from pubrio_async.scheduler import shelf
 from pubrio_async.scheduler.journal import Batch, Settled, Unsettled
 from pubrio_async.scheduler.journal_memory import MemoryJournal
 from pubrio_async.scheduler.journal_spill import SpillingJournal
+from pubrio_async.scheduler.shelf import Places
 from pubrio_async.testing import VirtualClock
 from tests.scheduler.fake_api import Bench, people
 
@@ -52,72 +60,155 @@ async def look(journal: MemoryJournal | SpillingJournal, keys: list[str]) -> obj
     )
 
 
-async def test_moved_to_a_file_it_knows_what_it_knew(folder: Path) -> None:
+async def settle(journal: SpillingJournal, batch_id: str, keys: list[str]) -> None:
+    await journal.intend(Batch(batch_id, "batch", tuple(keys)))
+    await journal.settle(batch_id, dict.fromkeys(keys, FOUND), len(keys))
+
+
+class Disk:
+    """Temporary files, made by the real thing, that may be held up or refuse to be written."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.files: list[IO[bytes]] = []
+        self.written = 0
+        self.room = sys.maxsize
+        self.open = threading.Event()
+        self.open.set()
+        self._make = tempfile.TemporaryFile
+        monkeypatch.setattr(tempfile, "TemporaryFile", self.make)
+        monkeypatch.setattr(shelf, "_WRITE_BYTES", 1)
+
+    def make(self, *args: Any, **kwargs: Any) -> Any:
+        disk, file = self, self._make(*args, **kwargs)
+        write = file.write
+
+        class Watched:
+            def write(self, data: bytes) -> int:
+                assert disk.open.wait(30)
+                if disk.written + len(data) > disk.room:
+                    raise OSError(errno.ENOSPC, "No space left on device")
+                disk.written += len(data)
+                return write(data)
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(file, name)
+
+        self.files.append(file)
+        return Watched()
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    return Disk(monkeypatch)
+
+
+async def test_on_the_shelf_it_knows_what_it_knew(folder: Path, disk: Disk) -> None:
     memory, spilling = MemoryJournal(), SpillingJournal(VirtualClock(), most_in_memory=1)
     keys = await fill(memory)
     assert keys == await fill(spilling)
-    assert list(folder.glob("pubrio-*/journal"))
     assert await look(spilling, keys) == await look(memory, keys)
     ends = await spilling.lookup(keys)
     assert isinstance(ends[keys[2]], Unsettled)
     await spilling.reopen_unsettled()
     await memory.reopen_unsettled()
     assert await look(spilling, keys) == await look(memory, keys)
+    assert disk.written > 0
+    assert not list(folder.iterdir()), "a kill would leave it behind"
     await spilling.close()
     await spilling.close()
-    assert not list(folder.iterdir())
+    assert all(file.closed for file in disk.files)
 
 
-async def test_few_people_need_no_file(folder: Path) -> None:
+async def test_few_people_need_no_file(disk: Disk) -> None:
     journal = SpillingJournal(VirtualClock())
     await fill(journal)
-    assert not list(folder.iterdir())
     await journal.close()
+    assert not disk.files
 
 
-async def test_many_people_move_to_a_file_unasked(folder: Path) -> None:
-    journal, keys = SpillingJournal(VirtualClock()), people(5_001)
+async def test_people_are_found_however_many_and_mixed(disk: Disk) -> None:
+    journal = SpillingJournal(VirtualClock(), most_in_memory=20)
     await journal.open(("email-work",))
-    for start in range(0, 5_001, 1_000):
-        assert not list(folder.iterdir())
-        batch = Batch(f"b{start}", "batch", tuple(keys[start : start + 1_000]))
-        await journal.intend(batch)
-        await journal.settle(batch.batch_id, dict.fromkeys(batch.keys, FOUND), 1)
-    assert list(folder.glob("pubrio-*/journal"))
-    assert await journal.lookup(keys[:3]) == dict.fromkeys(keys[:3], FOUND)
+    keys = people(300)
+    keys[7::13] = [f"https://www.linkedin.com/in/somebody-{n}" for n in range(len(keys[7::13]))]
+    for start in range(0, 300, 7):
+        await settle(journal, f"b{start}", keys[start : start + 7])
+        assert await journal.lookup([keys[start], keys[start // 2], "nobody"]) == dict.fromkeys(
+            {keys[start], keys[start // 2]}, FOUND
+        )
+    assert await journal.lookup(keys) == dict.fromkeys(keys, FOUND)
+    assert await journal.lookup(keys, newer_than=journal._clock.wall() + 1) == {}
+    assert (await journal.summary()).found == 300
     await journal.close()
-    assert not list(folder.iterdir())
 
 
-async def test_where_there_is_no_room_it_stays_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_where_there_is_no_folder_it_stays_in_memory(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
-    journal = SpillingJournal(VirtualClock(), most_in_memory=1)
-    memory = MemoryJournal()
+    monkeypatch.setattr(shelf, "_WRITE_BYTES", 1)
+    journal, memory = SpillingJournal(VirtualClock(), most_in_memory=1), MemoryJournal()
     keys = await fill(journal)
     await fill(memory)
     assert await look(journal, keys) == await look(memory, keys)
+    await settle(journal, "more", people(20, seed=2))
+    assert len(await journal.lookup(people(20, seed=2))) == 20
+    await journal.close()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+async def test_on_a_full_disk_the_rest_stays_in_memory(
+    disk: Disk, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal, keys = SpillingJournal(VirtualClock(), most_in_memory=5), people(200)
+    disk.room = 3_000
+    await journal.open(("email-work",))
+    for start in range(0, 200, 10):
+        await settle(journal, f"b{start}", keys[start : start + 10])
+        await journal.lookup(keys[:1])  # lets what is being written end
+    assert 0 < disk.written <= disk.room
+    assert await journal.lookup(keys) == dict.fromkeys(keys, FOUND)
+    await journal.close()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "ada@" not in caplog.text
+
+
+async def test_a_slow_disk_slows_the_run_and_loses_nothing(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shelf, "_MOST_WAITING_BYTES", 400)
+    journal, keys = SpillingJournal(VirtualClock(), most_in_memory=5), people(100)
+    await journal.open(("email-work",))
+    disk.open.clear()
+    for start in range(0, 40, 10):
+        last = asyncio.ensure_future(settle(journal, f"b{start}", keys[start : start + 10]))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        if not last.done():
+            break
+    else:
+        pytest.fail("nobody waits for the disk")
+    disk.open.set()
+    await last
+    assert await journal.lookup(keys[: start + 10]) == dict.fromkeys(keys[: start + 10], FOUND)
     await journal.close()
 
 
-async def test_steps_that_come_while_it_moves_wait_and_are_not_lost(folder: Path) -> None:
+async def test_closed_while_it_writes_it_leaves_nothing_open(disk: Disk) -> None:
     journal = SpillingJournal(VirtualClock(), most_in_memory=5)
     await journal.open(("email-work",))
-    keys = people(40)
-
-    async def redeem(number: int) -> None:
-        batch = Batch(f"b{number}", "single", (keys[number],))
-        await journal.intend(batch)
+    disk.open.clear()
+    await settle(journal, "b", people(10))
+    closing = asyncio.ensure_future(journal.close())
+    for _ in range(20):
         await asyncio.sleep(0)
-        await journal.settle(batch.batch_id, {keys[number]: FOUND}, 1)
-
-    await asyncio.gather(*map(redeem, range(40)))
-    assert len(await journal.lookup(keys)) == 40
-    assert (await journal.summary()).credits_charged == 40
-    await journal.close()
-    assert not list(folder.iterdir())
+    assert not closing.done()
+    disk.open.set()
+    await closing
+    assert [file.closed for file in disk.files] == [True]
 
 
-async def test_a_run_without_a_journal_serves_duplicates_from_the_file(folder: Path) -> None:
+async def test_a_run_without_a_journal_serves_duplicates_from_the_file(disk: Disk) -> None:
     bench, rows = Bench("unlimited"), people(100)
     bench.api.latency = 0.0
     bench.api.duration = lambda size: 0.0
@@ -136,8 +227,24 @@ async def test_a_run_without_a_journal_serves_duplicates_from_the_file(folder: P
         async for outcome in run:
             statuses[outcome.status] += 1
             if statuses.total() == len(rows):
-                assert list(folder.glob("pubrio-*/journal"))
                 all_settled.set()
+    assert disk.written > 0
     assert statuses == {"found": 200}
     assert set(bench.api.charged.values()) == {1}
-    assert not list(folder.iterdir())
+    assert all(file.closed for file in disk.files)
+
+
+@given(st.lists(st.tuples(st.sampled_from(range(300)), st.integers(0, 2**32 - 1))))
+def test_places_are_those_of_a_dictionary(entries: list[tuple[int, int]]) -> None:
+    class Hashed(bytes):
+        def __hash__(self) -> int:  # all in one bucket, and the parts that are kept look alike
+            return (int.from_bytes(self, "big") * 0x0101) << 13
+
+    places, known = Places(), dict[Hashed, int]()
+    for person, number in entries:
+        key = Hashed(person.to_bytes(2, "big"))
+        places.put([key], number)
+        known[key] = number
+    for person in range(300):
+        key = Hashed(person.to_bytes(2, "big"))
+        assert places.get(key) == known.get(key)
