@@ -38,7 +38,7 @@ from pubrio_async.scheduler.journal_tables import Tables
 _T = TypeVar("_T")
 
 # Between the beginnings of two groups. A batch has three steps, and takes seconds.
-_SPACING_S = 0.01
+_SPACING_S = 0.03
 
 
 class SqliteJournal:
