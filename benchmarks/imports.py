@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Mapping
 from functools import partial
 
-from benchmarks.harness import ROOT, Options, Plot, Report, interleaved
+from benchmarks.harness import ROOT, Options, Plot, Report, compiling_into, interleaved
 
 _OURS, _FLOOR = "import pubrio_async", "import aiohttp, msgspec"
 _EXTRAS = ("typer", "rich", "pyarrow", "uvloop", "procrastinate", "opentelemetry")
@@ -22,12 +22,6 @@ _CODE = {
     "import pubrio_async.cli": "import pubrio_async.cli",
 }
 _PEERS = {"import httpx": "import httpx", "import requests": "import requests"}
-
-
-def _compiling_into(cache: str) -> dict[str, str]:
-    """An environment in which modules are compiled once, as those of an installed package are."""
-    kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    return kept | {"PYTHONPYCACHEPREFIX": cache}
 
 
 def _cpu(command: list[str], environment: Mapping[str, str]) -> float:
@@ -59,7 +53,7 @@ def _exists(code: str) -> bool:
 
 def run(options: Options) -> Report:
     with tempfile.TemporaryDirectory() as cache:
-        return _run(options, _compiling_into(cache))
+        return _run(options, compiling_into(cache))
 
 
 def _run(options: Options, environment: Mapping[str, str]) -> Report:
