@@ -1,0 +1,1 @@
+"""Many machines, one key: queue, journal, limits and budget in one PostgreSQL."""

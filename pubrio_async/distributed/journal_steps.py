@@ -1,0 +1,392 @@
+"""The steps of `PostgresJournal`: what each writes into the tables, and reads from them.
+
+Every function is a part of a transaction that may be done twice: when a connection is lost while
+it commits, nobody knows whether it has. A step that raises `RefusedError` has changed nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct, field
+
+from pubrio_async._errors import JournalError
+from pubrio_async.distributed.store import Connection, Cursor
+from pubrio_async.distributed.values import (
+    pack_person,
+    pack_stored,
+    unpack_person,
+    unpack_stored,
+)
+from pubrio_async.models import RedeemJob
+from pubrio_async.models.redeem import Number
+from pubrio_async.scheduler.journal import (
+    Batch,
+    JournalSummary,
+    OpenBatch,
+    Settled,
+    Unsettled,
+)
+from pubrio_async.scheduler.journal_values import (
+    Key,
+    pack_job,
+    pack_key,
+    pack_keys,
+    pack_results,
+    seal,
+    split_keys,
+    unpack_job,
+    unpack_key,
+    unpack_results,
+)
+
+
+class RefusedError(Exception):
+    """A step that cannot be carried out, and has changed nothing."""
+
+
+class Chunk(Struct):
+    """The chunk a journal is about.
+
+    Attributes:
+        chunk_id: Its number.
+        token: What proves that it belongs to this worker.
+        scope_id: In which scope its people are bought; known once the journal is open.
+        contact_types: What is asked for; likewise.
+        open: The batches without an end.
+    """
+
+    chunk_id: int
+    token: UUID
+    scope_id: int = 0
+    contact_types: tuple[str, ...] = ()
+    open: set[str] = field(default_factory=set[str])
+
+
+async def fence(db: Connection, chunk: Chunk) -> None:
+    """Sees to it that nobody else takes the chunk before this transaction ends.
+
+    Raises:
+        JournalError: Somebody else has it already.
+    """
+    found = await db.execute(
+        "SELECT FROM chunks WHERE id = %s AND token = %s AND state = 'doing' FOR SHARE",
+        (chunk.chunk_id, chunk.token),
+    )
+    if found.rowcount == 0:
+        raise JournalError(
+            f"the chunk {chunk.chunk_id} belongs to another worker by now: this one was not heard "
+            "of for too long. Nothing more is sent for it from here"
+        )
+
+
+async def begin(db: Connection, chunk: Chunk, contact_types: Sequence[str]) -> bool:
+    """Reads what the chunk is for; tells whether nothing was ever sent for it."""
+    found = await db.execute(
+        "SELECT s.id, s.contact_types, b.state, b.batch_id FROM chunks c"
+        " JOIN runs r ON r.id = c.run_id JOIN scopes s ON s.id = r.scope_id"
+        " LEFT JOIN batches b ON b.chunk_id = c.id WHERE c.id = %s",
+        (chunk.chunk_id,),
+    )
+    rows = await found.fetchall()  # at least one: the fence has found the chunk
+    chunk.scope_id, types, state, _ = rows[0]
+    if contact_types and set(contact_types) != set(types):
+        raise RefusedError(
+            f"it was written for {','.join(types)} and not for {','.join(contact_types)}; "
+            "ask for the same contact types"
+        )
+    chunk.contact_types = tuple(types)
+    chunk.open = {batch_id for *_, state, batch_id in rows if state == "open"}
+    return state is None
+
+
+async def lookup(
+    db: Connection, chunk: Chunk, texts: Sequence[str], newer_than: float | None
+) -> dict[str, Settled | Unsettled]:
+    """What is known of people; of those in an open batch nothing is, for now."""
+    wanted = {pack_person(pack_key(text)): text for text in texts}
+    found = await db.execute(
+        "SELECT array_agg(p.key), b.state, b.keys, b.results, b.job, b.seal, b.reason,"
+        " b.redeem_query_id FROM people p JOIN batches b ON b.id = p.batch_id"
+        " WHERE p.scope_id = %s AND p.key = ANY(%s) AND b.state <> 'open'"
+        " AND (b.state = 'unsettled' OR %s::float8 IS NULL OR b.ended_at >= to_timestamp(%s))"
+        " GROUP BY b.id",
+        (chunk.scope_id, list(wanted), newer_than, newer_than),
+    )
+    rows = await found.fetchall()
+    under_way = await _under_way(db, chunk) if rows else set[bytes]()
+    ends: dict[str, Settled | Unsettled] = {}
+    for packed, state, stored, results, job, mark, reason, query_id in rows:
+        keys = _checked(stored, results or job, mark)
+        people = [key for key in packed if key not in under_way]
+        if state == "unsettled":
+            ends |= {wanted[key]: Unsettled(reason, query_id) for key in people}
+            continue
+        known = unpack_results(keys, results)
+        for key in people:
+            ends[wanted[key]] = known.of(unpack_person(key), wanted[key])
+    return {text: ends[text] for text in texts if text in ends}
+
+
+async def open_batches(db: Connection, chunk: Chunk) -> list[OpenBatch]:
+    """The batches without an end, oldest first."""
+    found = await db.execute(
+        "SELECT batch_id, kind, keys, job, seal, extract(epoch FROM accepted_at)::float8,"
+        " extract(epoch FROM intended_at)::float8, reason"
+        " FROM batches WHERE chunk_id = %s AND state = 'open' ORDER BY id",
+        (chunk.chunk_id,),
+    )
+    return [
+        OpenBatch(
+            Batch(str(batch_id), kind, _texts(_checked(stored, job, mark))),
+            None if job is None else unpack_job(job),
+            accepted_at,
+            intended_at,
+            reason,
+        )
+        for batch_id, kind, stored, job, mark, accepted_at, intended_at, reason in (
+            await found.fetchall()
+        )
+    ]
+
+
+async def unsettled_people(db: Connection, chunk: Chunk) -> list[str]:
+    """Everyone whose answer is lost."""
+    found = await db.execute(
+        "SELECT keys FROM batches WHERE chunk_id = %s AND state = 'open' AND job IS NULL"
+        " ORDER BY id",
+        (chunk.chunk_id,),
+    )
+    people = dict.fromkeys(
+        text for (stored,) in await found.fetchall() for text in _texts(unpack_stored(stored))
+    )
+    found = await db.execute(
+        "SELECT p.key FROM people p JOIN batches b ON b.id = p.batch_id"
+        " WHERE b.chunk_id = %s AND b.state = 'unsettled' ORDER BY b.id",
+        (chunk.chunk_id,),
+    )
+    under_way = await _under_way(db, chunk)
+    for (key,) in await found.fetchall():
+        if key not in under_way:
+            people[unpack_key(unpack_person(key))] = None
+    return list(people)
+
+
+async def reopen_unsettled(db: Connection, chunk: Chunk) -> None:
+    """Opens batches again that ended unsettled, as long as someone in them still is."""
+    found = await db.execute(
+        "UPDATE batches b SET state = 'open', ended_at = NULL"
+        " WHERE b.chunk_id = %s AND b.state = 'unsettled'"
+        " AND EXISTS (SELECT FROM people p WHERE p.batch_id = b.id) RETURNING b.batch_id",
+        (chunk.chunk_id,),
+    )
+    chunk.open.update(batch_id for (batch_id,) in await found.fetchall())
+
+
+async def intend(db: Connection, chunk: Chunk, batch: Batch) -> None:
+    """Opens a batch."""
+    people = pack_keys(batch.keys)
+    made = None
+    if batch.batch_id not in chunk.open:
+        made = await db.execute(
+            "INSERT INTO batches (batch_id, chunk_id, kind, keys, people, seal)"
+            " VALUES (%s, %s, %s, %s, %s, %s)"
+            # Written by a transaction that was thought to be lost.
+            " ON CONFLICT (batch_id) DO UPDATE SET intended_at = EXCLUDED.intended_at"
+            " WHERE batches.chunk_id = EXCLUDED.chunk_id AND batches.state = 'open'",
+            (
+                *(batch.batch_id, chunk.chunk_id, batch.kind, pack_stored(people.stored)),
+                *(len(batch.keys), seal(people.stored, None)),
+            ),
+        )
+    if made is None or made.rowcount == 0:
+        raise RefusedError(f"it holds the batch {batch.batch_id} already")
+    chunk.open.add(batch.batch_id)
+
+
+async def accepted(db: Connection, chunk: Chunk, batch_id: str, job: RedeemJob) -> None:
+    """Adds the job to an open batch."""
+    _check_open(chunk, batch_id)
+    packed = pack_job(job)
+    found = await db.execute("SELECT keys FROM batches WHERE batch_id = %s", (batch_id,))
+    (stored,) = await _one(found)
+    await db.execute(
+        "UPDATE batches SET job = %s, redeem_query_id = %s, seal = %s,"
+        " accepted_at = clock_timestamp() WHERE batch_id = %s",
+        (packed, job.redeem_query_id, seal(unpack_stored(stored), packed), batch_id),
+    )
+
+
+async def withdraw(db: Connection, chunk: Chunk, batch_id: str) -> None:
+    """Forgets a batch that was not carried out; one that is not open is left alone."""
+    if batch_id not in chunk.open:
+        return
+    chunk.open.discard(batch_id)
+    found = await db.execute("DELETE FROM batches WHERE batch_id = %s RETURNING keys", (batch_id,))
+    row = await found.fetchone()
+    if row is not None:
+        await _point_back(db, chunk, split_keys(unpack_stored(row[0])))
+
+
+async def settle(
+    db: Connection,
+    chunk: Chunk,
+    batch_id: str,
+    results: Mapping[str, Settled],
+    charged: Number,
+) -> None:
+    """Closes a batch with a result for each person."""
+    _check_open(chunk, batch_id)
+    people, packed = pack_keys(tuple(results)), pack_results(results)
+    found = await db.execute(
+        "UPDATE batches SET state = 'settled', keys = %s, people = %s, results = %s, seal = %s,"
+        " charged = %s, ended_at = clock_timestamp() WHERE batch_id = %s RETURNING id",
+        (
+            *(pack_stored(people.stored), len(results), packed, seal(people.stored, packed)),
+            *(charged, batch_id),
+        ),
+    )
+    (row,) = await _one(found)
+    # People the reply names beyond the batch were paid for, too.
+    await db.execute(
+        "INSERT INTO people (scope_id, key, chunk_id, batch_id) SELECT %s, key, %s, %s"
+        " FROM unnest(%s::bytea[]) AS key ON CONFLICT (scope_id, key)"
+        " DO UPDATE SET batch_id = EXCLUDED.batch_id, failure = NULL",
+        (chunk.scope_id, chunk.chunk_id, row, _packed(people.each)),
+    )
+    chunk.open.discard(batch_id)
+
+
+async def unsettle(db: Connection, chunk: Chunk, batch_id: str, reason: str) -> None:
+    """Closes a batch whose fate is unknown; one that is not open is left alone."""
+    if batch_id not in chunk.open:
+        return
+    chunk.open.discard(batch_id)
+    found = await db.execute(
+        "UPDATE batches SET state = 'unsettled', reason = %s, ended_at = clock_timestamp()"
+        " WHERE batch_id = %s RETURNING id, keys",
+        (reason, batch_id),
+    )
+    row, stored = await _one(found)
+    # Whoever got a result from another batch keeps it.
+    await db.execute(
+        "INSERT INTO people AS p (scope_id, key, chunk_id, batch_id) SELECT %s, key, %s, %s"
+        " FROM unnest(%s::bytea[]) AS key ON CONFLICT (scope_id, key)"
+        " DO UPDATE SET batch_id = EXCLUDED.batch_id, failure = NULL WHERE NOT EXISTS"
+        " (SELECT FROM batches b WHERE b.id = p.batch_id AND b.state = 'settled')",
+        (chunk.scope_id, chunk.chunk_id, row, _packed(split_keys(unpack_stored(stored)))),
+    )
+
+
+async def save_usage(db: Connection, chunk: Chunk, usage: bytes) -> None:
+    """Writes down what the rate limits have seen."""
+    await db.execute("UPDATE chunks SET usage = %s WHERE id = %s", (usage, chunk.chunk_id))
+
+
+async def load_usage(db: Connection, chunk: Chunk) -> bytes | None:
+    """What was written down of the rate limits."""
+    found = await db.execute("SELECT usage FROM chunks WHERE id = %s", (chunk.chunk_id,))
+    row = await found.fetchone()
+    return None if row is None else row[0]
+
+
+async def summary(db: Connection, chunk: Chunk) -> JournalSummary:
+    """The figures of the chunk."""
+    found = await db.execute(
+        "SELECT COALESCE(sum(people) FILTER (WHERE state = 'open' AND job IS NOT NULL), 0),"
+        " COALESCE(sum(people) FILTER (WHERE state = 'open' AND job IS NULL), 0),"
+        " count(*) FILTER (WHERE state = 'open'), COALESCE(sum(charged), 0)"
+        " FROM batches WHERE chunk_id = %s",
+        (chunk.chunk_id,),
+    )
+    pending, unanswered, jobs, charged = await _one(found)
+    found = await db.execute(
+        "SELECT array_agg(p.key), b.state, b.keys, b.results FROM people p"
+        " JOIN batches b ON b.id = p.batch_id"
+        " WHERE b.chunk_id = %s AND b.state <> 'open' GROUP BY b.id",
+        (chunk.chunk_id,),
+    )
+    under_way = await _under_way(db, chunk)
+    counts: Counter[str] = Counter(unsettled=unanswered)
+    for packed, state, stored, results in await found.fetchall():
+        people = [unpack_person(key) for key in packed if key not in under_way]
+        if state == "unsettled":
+            counts["unsettled"] += len(people)
+        else:
+            counts.update(map(unpack_results(unpack_stored(stored), results).status, people))
+    return JournalSummary(
+        contact_types=chunk.contact_types,
+        found=counts["found"],
+        empty=counts["empty"],
+        rejected=counts["rejected"],
+        pending=pending,
+        unsettled=counts["unsettled"],
+        open_jobs=jobs,
+        credits_charged=int(charged) if charged == int(charged) else float(charged),
+    )
+
+
+def _check_open(chunk: Chunk, batch_id: str) -> None:
+    if batch_id not in chunk.open:
+        raise RefusedError(f"it holds no open batch {batch_id}")
+
+
+async def _one(found: Cursor) -> Any:
+    row = await found.fetchone()
+    if row is None:
+        raise JournalError("rows of the database were deleted while they were in use")
+    return row
+
+
+async def _under_way(db: Connection, chunk: Chunk) -> set[bytes]:
+    """The people of open batches."""
+    if not chunk.open:
+        return set()
+    found = await db.execute(
+        "SELECT keys FROM batches WHERE chunk_id = %s AND state = 'open'", (chunk.chunk_id,)
+    )
+    return {
+        pack_person(key)
+        for (stored,) in await found.fetchall()
+        for key in split_keys(unpack_stored(stored))
+    }
+
+
+async def _point_back(db: Connection, chunk: Chunk, keys: Sequence[Key]) -> None:
+    """People of a withdrawn batch are free, unless the answer to another with them is lost."""
+    found = await db.execute(
+        "SELECT id, keys FROM batches WHERE chunk_id = %s AND state = 'unsettled' ORDER BY id",
+        (chunk.chunk_id,),
+    )
+    for row, stored in await found.fetchall():
+        lost = set(split_keys(unpack_stored(stored))).intersection(keys)
+        await db.execute(
+            "UPDATE people SET batch_id = %s WHERE scope_id = %s AND key = ANY(%s)"
+            " AND batch_id IS NULL",
+            (row, chunk.scope_id, _packed(lost)),
+        )
+
+
+def _checked(stored: bytes, content: bytes | None, mark: int) -> Key:
+    keys = unpack_stored(stored)
+    if seal(keys, content) != mark:
+        raise JournalError(
+            "the database holds a batch that is not what was written: it is damaged; restore it "
+            "from a copy, knowing that people in it would otherwise be paid for again"
+        )
+    return keys
+
+
+def _packed(keys: Iterable[Key]) -> list[bytes]:
+    return [pack_person(key) for key in keys]
+
+
+def _texts(keys: Key) -> tuple[str, ...]:
+    try:
+        return tuple(unpack_key(key) for key in split_keys(keys))
+    except msgspec.MsgspecError:
+        raise JournalError("the database holds people that cannot be read") from None

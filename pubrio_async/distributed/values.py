@@ -1,0 +1,39 @@
+"""How people stand in the columns of the database."""
+
+from __future__ import annotations
+
+import msgspec
+
+from pubrio_async.scheduler.journal_values import Key
+
+_UUIDS = b"\x00"
+_TEXTS = b"\x01"
+_UUID_SIZE = 16
+
+
+def pack_stored(keys: Key) -> bytes:
+    """A list of people, as `journal_values` gives it, for a column of bytes."""
+    return _UUIDS + keys if isinstance(keys, bytes) else _TEXTS + keys.encode()
+
+
+def unpack_stored(packed: bytes) -> Key:
+    """What `pack_stored` was given.
+
+    Raises:
+        ValidationError: It is something else.
+    """
+    if packed[:1] == _UUIDS:
+        return packed[1:]
+    if packed[:1] == _TEXTS:
+        return packed[1:].decode()
+    raise msgspec.ValidationError("the people of a batch are unreadable")
+
+
+def pack_person(key: Key) -> bytes:
+    """One person: the 16 bytes of a UUID, or a URL, which is longer."""
+    return key if isinstance(key, bytes) else key.encode()
+
+
+def unpack_person(packed: bytes) -> Key:
+    """What `pack_person` was given."""
+    return packed if len(packed) == _UUID_SIZE else packed.decode()

@@ -1,0 +1,108 @@
+"""A PostgreSQL of our own: made from the installed programs, gone with the tests."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+_SETTINGS = {
+    "listen_addresses": "",
+    "max_connections": "200",
+    "shared_buffers": "64MB",
+    "log_min_messages": "warning",
+}
+# A crash of the machine is not what these tests are about, and waiting for its disk takes long.
+_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+def programs() -> Path | None:
+    """The folder with `initdb` and `postgres`; None where PostgreSQL is not installed."""
+    homes = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda home: home.parent.name)
+    found = shutil.which("initdb")
+    if found is not None:
+        homes.append(Path(found).resolve().parent)
+    for home in reversed(homes):
+        if (home / "initdb").exists() and (home / "postgres").exists():
+            return home
+    return None
+
+
+class Cluster:
+    """A server that listens on a socket in a folder of its own."""
+
+    def __init__(self, home: Path, folder: Path, settings: Mapping[str, str]) -> None:
+        self._home = home
+        self._folder = folder
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+        # It refuses to run as root.
+        self._user = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
+        if self._user is not None:
+            os.chown(folder, self._user.pw_uid, self._user.pw_gid)
+        self._run("initdb", "-D", str(folder / "data"), "-U", "tests", "-A", "trust", "-E", "UTF8")
+
+    def url(self, database: str = "postgres", user: str = "tests") -> str:
+        return f"postgresql://{user}@/{database}?host={self._folder}"
+
+    def start(self) -> None:
+        options = [text for item in self._settings.items() for text in ("-c", "=".join(item))]
+        command = [self._home / "postgres", "-D", self._folder / "data", "-k", self._folder]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, *options], stdout=subprocess.DEVNULL, stderr=log, **self._identity()
+            )
+        for _ in range(600):
+            if self._asks("SELECT 1"):
+                return
+            time.sleep(0.05)
+        raise AssertionError((self._folder / "log").read_text())
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stops the server: SIGINT breaks off connections, SIGQUIT is like a crash."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(how)
+            process.wait(30)
+
+    def make_database(self, name: str) -> str:
+        self._run("createdb", "-h", str(self._folder), "-U", "tests", name)
+        return self.url(name)
+
+    def drop_database(self, name: str) -> None:
+        self._run("dropdb", "-h", str(self._folder), "-U", "tests", "--force", name)
+
+    def _asks(self, statement: str) -> bool:
+        command = [self._home / "psql", "-qAt", self.url(), "-c", statement]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+    def _run(self, name: str, *arguments: str) -> None:
+        command: Sequence[str | Path] = [self._home / name, *arguments]
+        done = subprocess.run(command, capture_output=True, check=False, **self._identity())
+        assert done.returncode == 0, done.stderr.decode()
+
+    def _identity(self) -> dict[str, object]:
+        if self._user is None:
+            return {"cwd": self._folder}
+        return {"user": self._user.pw_uid, "group": self._user.pw_gid, "cwd": self._folder}
+
+
+@contextmanager
+def running(home: Path, *, durable: bool = False) -> Iterator[Cluster]:
+    """A running server with nothing in it."""
+    # A short path: that of a socket may have a hundred letters.
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))
+    cluster = Cluster(home, folder, _SETTINGS | ({} if durable else _FAST))
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop(signal.SIGQUIT)
+        shutil.rmtree(folder)
