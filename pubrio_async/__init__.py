@@ -19,6 +19,7 @@ from pubrio_async._errors import (
     ServerError,
     TransportError,
 )
+from pubrio_async._observe import BatchEvent, Observer, RequestEvent
 from pubrio_async._version import __version__
 from pubrio_async.client import AsyncPubrio
 from pubrio_async.models import Contact, Outcome, OutcomeStatus, RunReport, RunStatistics
@@ -28,6 +29,7 @@ __all__ = [
     "AsyncPubrio",
     "AuthenticationError",
     "BadRequestError",
+    "BatchEvent",
     "BudgetExhaustedError",
     "ConfigurationError",
     "Contact",
@@ -39,11 +41,13 @@ __all__ = [
     "MemoryJournal",
     "NotFoundError",
     "NotSentError",
+    "Observer",
     "Outcome",
     "OutcomeStatus",
     "PermissionDeniedError",
     "PubrioError",
     "RateLimitedError",
+    "RequestEvent",
     "ResponseError",
     "ResponseLostError",
     "Run",

@@ -23,6 +23,9 @@ class ResponseInfo(Struct, frozen=True, kw_only=True):
         elapsed_s: Seconds from the call to its end, waiting included.
         attempts: How many requests were sent for it.
         body: The body of the reply as it came. May hold personal data.
+        head_s: Seconds the last request took from its start, connecting included, until the head
+            of its reply was there; None where no reply came or the transport does not tell.
+        version: The version of HTTP of the reply, such as (1, 1); None likewise.
     """
 
     name: str
@@ -31,6 +34,8 @@ class ResponseInfo(Struct, frozen=True, kw_only=True):
     elapsed_s: float
     attempts: int
     body: bytes
+    head_s: float | None = None
+    version: tuple[int, int] | None = None
 
     def __repr__(self) -> str:
         return (
@@ -52,8 +57,13 @@ class ResponseInfo(Struct, frozen=True, kw_only=True):
         return {
             name.lower(): value
             for name, value in self.headers.items()
-            if "ratelimit" in name.lower().replace("-", "") or name.lower() == "retry-after"
+            if is_rate_limit_header(name)
         }
+
+
+def is_rate_limit_header(name: str) -> bool:
+    """Whether a header speaks of rate limits, by its name."""
+    return "ratelimit" in name.lower().replace("-", "") or name.lower() == "retry-after"
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from functools import partial
+from logging import DEBUG
 from typing import Any, TypeVar
 
 from msgspec import Struct, field
@@ -21,6 +22,8 @@ from pubrio_async._errors import (
     ResponseLostError,
 )
 from pubrio_async._limiter import RateLimiter
+from pubrio_async._log import REQUESTS, note_pause, note_retry
+from pubrio_async._observe import Asked, Observers, observed
 from pubrio_async._phase import Phase
 from pubrio_async._quota import told_limits
 from pubrio_async._retry import RetryPolicy, next_wait
@@ -80,6 +83,7 @@ class Dispatcher:
         max_wait: Most seconds one call waits for rate limits and pauses.
         policy: How often to send again.
         rng: Source of jitter.
+        observers: Who is told of each request; None for nobody.
     """
 
     def __init__(
@@ -92,6 +96,7 @@ class Dispatcher:
         max_wait: float,
         policy: RetryPolicy | None = None,
         rng: random.Random | None = None,
+        observers: Observers | None = None,
     ) -> None:
         self._transport = transport
         self._limiter = limiter
@@ -101,6 +106,7 @@ class Dispatcher:
         self._max_wait = max_wait
         self._policy = policy or RetryPolicy()
         self._rng = rng or random.Random()
+        self._observers = observers
         self._owned: set[asyncio.Task[Any]] = set()
         self._closed = False
         self._held: str | None = None
@@ -154,7 +160,9 @@ class Dispatcher:
         flight = Flight()
         return self.own(self._run(route, self._body(fields), flight)), flight
 
-    async def attempt(self, route: Route[T], body: bytes | None, ticket: int, phase: Phase) -> T:
+    def attempt(
+        self, route: Route[T], body: bytes | None, ticket: int, phase: Phase
+    ) -> Coroutine[Any, Any, T]:
         """Sends one request, once, on a permit the caller holds; the permit is given back.
 
         Args:
@@ -164,11 +172,18 @@ class Dispatcher:
             phase: Tells afterwards whether anything was sent.
 
         Returns:
-            The decoded reply.
+            What gives the decoded reply when it is awaited.
 
         Raises:
             PubrioError: The request failed, or was refused.
         """
+        sending = self._attempt(route, body, ticket, phase)
+        if self._observers is None and not REQUESTS.isEnabledFor(DEBUG):
+            return sending
+        asked = Asked(route.name, route.method, route.path, route.paid, len(body or b""))
+        return observed(sending, asked, phase, observers=self._observers, clock=self._clock)
+
+    async def _attempt(self, route: Route[T], body: bytes | None, ticket: int, phase: Phase) -> T:
         request = WireRequest(route.method, route.path, body, route.paid)
         timeout = self._timeout
         if route.timeout is not None and route.timeout > timeout:
@@ -179,23 +194,18 @@ class Dispatcher:
             phase.reply = reply
             if told := told_limits(reply):
                 self._limiter.note(
-                    self._now() - left,
-                    limit=told.limit,
-                    remaining=told.remaining,
-                    reset=told.reset,
+                    self._now() - left, limit=told.limit, remaining=told.remaining, reset=told.reset
                 )
             decode = route.decode
             if route.in_pieces is not None and len(reply.body) > _LARGE:
                 decode = await _with_turns(decode, route.in_pieces(reply.body))
             return interpret(
-                reply,
-                decode,
-                method_path=route.what,
-                paid=route.paid,
-                wall=self._clock.wall(),
+                reply, decode, method_path=route.what, paid=route.paid, wall=self._clock.wall()
             )
         except RateLimitedError as error:
+            before = self._limiter.statistics().paused_s
             self._limiter.pause(ticket, error.retry_after, self._now() - left)
+            note_pause(route.name, before, self._limiter.statistics().paused_s)
             raise
         finally:
             self._limiter.release(ticket, phase.sent, answered=phase.reply is not None)
@@ -264,6 +274,8 @@ class Dispatcher:
                     elapsed_s=self._now() - started,
                     attempts=flight.attempts,
                     body=reply.body if reply else b"",
+                    head_s=reply.head_s if reply else None,
+                    version=reply.version if reply else None,
                 )
             )
 
@@ -288,6 +300,7 @@ class Dispatcher:
                 blocked = self._limiter.statistics().next_permit_s
                 if self._now() + max(wait, blocked) > deadline:
                     raise
+                note_retry(route.name, error, wait)
             finally:
                 flight.attempts += phase.sent
                 flight.reply = phase.reply

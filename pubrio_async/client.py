@@ -18,6 +18,7 @@ from pubrio_async._config import load_settings
 from pubrio_async._dispatch import AbandonedCall, Dispatcher
 from pubrio_async._errors import ConfigurationError
 from pubrio_async._limiter import Limiter, LimiterStatistics
+from pubrio_async._observe import Observer, Observers
 from pubrio_async._quota import account_quotas
 from pubrio_async._redeem import ClientRedeem
 from pubrio_async._routes import PROFILE_USAGE
@@ -89,6 +90,7 @@ class AsyncPubrio:
             carries paid calls, so give its connector `force_close=True`: a kept-alive connection
             that has gone stale loses the answer to a call that may have been charged.
         max_wait: Most seconds a call waits for rate limits and pauses before it fails unsent.
+        observers: What is told of every request and every batch, for metrics and traces.
         transport: Something else to send through, for tests.
         clock: Another clock, for tests.
 
@@ -121,6 +123,7 @@ class AsyncPubrio:
         session: Session | None = None,
         *,
         max_wait: float = 90.0,
+        observers: Sequence[Observer] = (),
         transport: Transport | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -131,6 +134,7 @@ class AsyncPubrio:
         self._base_url = settings.base_url
         self._clock: Clock = clock or SystemClock()
         self._limiter = Limiter(settings.rates, settings.max_concurrency, self._clock)
+        self._observers = Observers(observers) if observers else None
         self._transport = transport or AiohttpTransport(settings, session=session)
         self._dispatcher = Dispatcher(
             self._transport,
@@ -138,6 +142,7 @@ class AsyncPubrio:
             self._clock,
             timeout=settings.timeout,
             max_wait=max_wait,
+            observers=self._observers,
         )
         self._must_ask = settings.account
         if self._must_ask:
@@ -251,6 +256,7 @@ class AsyncPubrio:
             deadline=deadline,
             prices=self._prices,
             open_runs=self._runs,
+            observers=self._observers,
         )
 
     async def _prices(self) -> Prices:

@@ -8,6 +8,7 @@ exception that ended it: the same TimeoutError means "not sent" before the conne
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import AsyncExitStack
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
@@ -104,6 +105,7 @@ class AiohttpTransport:
             phase.sent += 1
         # Left set: a reset would fail where a forgotten coroutine is closed by the collector.
         current_phase.set(phase)
+        began = time.perf_counter()
         status: int | None = None
         failure: BaseException
         try:
@@ -121,6 +123,7 @@ class AiohttpTransport:
                     timeout=TIMEOUT,
                 )
                 status = response.status
+                head_s = time.perf_counter() - began
                 body = await self._read(response)
         except FAILURES as error:
             if given and status is None and isinstance(error, BEFORE_CONNECTED):
@@ -133,7 +136,8 @@ class AiohttpTransport:
             failure = error
         else:
             if body is not None:
-                return WireReply(status, response.headers, self._struck_out(status, body))
+                body = self._struck_out(status, body)
+                return WireReply(status, response.headers, body, head_s, response.version)
             failure = TooLargeError(self._max_body)
         # Raised out here so that no __context__ leads to aiohttp's exception: some of them
         # hold the request's headers, and with them the key.

@@ -35,11 +35,16 @@ class WireReply(Struct, frozen=True, gc=False):
         status: The HTTP status.
         headers: The headers; `get` ignores case.
         body: The body, decompressed.
+        head_s: Seconds from the start of the request, connecting included, until its head was
+            there; None where the transport does not tell.
+        version: The version of HTTP it came in, such as (1, 1); None likewise.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    head_s: float | None = None
+    version: tuple[int, int] | None = None
 
     def __repr__(self) -> str:
         return f"<WireReply {self.status}, {len(self.body)} bytes>"

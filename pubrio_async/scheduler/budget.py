@@ -11,6 +11,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from pubrio_async._errors import BudgetExhaustedError
 from pubrio_async.models.redeem import Number
 
 FALLBACK_EMAIL_CREDIT = 5
@@ -129,3 +130,11 @@ class CreditBudget:
         self._charged += charged
         if people:
             self._worst_case = max(self._worst_case, charged / people)
+
+
+def no_room() -> BudgetExhaustedError:
+    """What ends a run that may not spend any more."""
+    return BudgetExhaustedError(
+        "max_credits leaves no room for the worst case of another person; "
+        "raise it and run again with the same journal to go on"
+    )

@@ -10,6 +10,7 @@ next one when it has found something to do.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
@@ -68,6 +69,8 @@ class Crew:
         self._parked: deque[asyncio.Future[None]] = deque()
         self._at_limiter = 0
         self._calling = False
+        # Whoever wakes it: a step belongs to the one who opened the run.
+        self._context = contextvars.copy_context()
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0.0
 
@@ -94,7 +97,9 @@ class Crew:
                 return
         if len(self._workers) < self._size:
             self._calling = True
-            task = asyncio.get_running_loop().create_task(self._work())
+            task = asyncio.get_running_loop().create_task(
+                self._work(), context=self._context.copy()
+            )
             self._workers.add(task)
             task.add_done_callback(self._left)
 
@@ -114,6 +119,8 @@ class Crew:
             for task in workers:
                 task.cancel()
             await asyncio.wait(workers, timeout=_PATIENCE_S)
+        # A run may be kept for its report; what its opener had in mind is not.
+        self._context = contextvars.Context()
 
     async def _work(self) -> None:
         this = asyncio.current_task()

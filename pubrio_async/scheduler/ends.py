@@ -13,6 +13,7 @@ from typing import Any
 
 from pubrio_async._clock import Clock
 from pubrio_async._errors import JournalError, PubrioError
+from pubrio_async._observe import BatchEventKind
 from pubrio_async.models import RedeemedPerson, RedeemJob
 from pubrio_async.models.redeem import Number
 from pubrio_async.scheduler.board import Board, Job
@@ -20,9 +21,11 @@ from pubrio_async.scheduler.budget import Budget
 from pubrio_async.scheduler.halving import Halving
 from pubrio_async.scheduler.intake import Intake
 from pubrio_async.scheduler.journal import Batch, Journal, Settled, Unsettled
+from pubrio_async.scheduler.notes import unsettled
 from pubrio_async.scheduler.outbox import Outbox, Tally
 from pubrio_async.scheduler.policy import first_wait
 from pubrio_async.scheduler.settling import settled_people
+from pubrio_async.scheduler.witness import Witness
 
 
 class Ends:
@@ -45,6 +48,7 @@ class Ends:
         tally: Tally,
         board: Board,
         clock: Clock,
+        witness: Witness | None = None,
     ) -> None:
         self._journal = journal
         self._budget = budget
@@ -53,6 +57,7 @@ class Ends:
         self._tally = tally
         self._board = board
         self._clock = clock
+        self._witness = witness
         self._intended: set[str] = set()
         self.halving: Halving = Halving()
         self.refusals: Counter[str] = Counter()
@@ -118,6 +123,8 @@ class Ends:
         self._learn_size(batch)
         now = self._clock.now()
         watched = Job.of(batch, job, now)
+        if self._witness is not None:
+            self._witness.accepted(watched)
         wait = 0.0 if job.is_completed else first_wait(watched.estimate_s)
         self._board.watch(watched, now + max(0.0, wait - age_s))
 
@@ -135,6 +142,8 @@ class Ends:
         self._closed(batch)
         self._learn_size(batch)
         self._budget.settle(len(batch.keys), charged)
+        if self._witness is not None:
+            self._witness.settled(batch, ends, charged)
         self._outbox.settle(self._intake.take(batch.keys), ends)
 
     async def unsettle(self, batch: Batch, reason: str) -> None:
@@ -144,6 +153,8 @@ class Ends:
         self._closed(batch)
         self.halving.ended(batch)
         self._budget.settle(len(batch.keys), None)
+        self.tell("unsettled", batch)
+        unsettled(batch)
         self._outbox.fail(self._intake.take(batch.keys), "unsettled", reason)
 
     async def reject(self, batch: Batch, error: PubrioError) -> None:
@@ -154,6 +165,7 @@ class Ends:
         ends = {batch.keys[0]: Settled("rejected", error=str(error))}
         if not await self._note(self._journal.settle(batch.batch_id, ends, 0)):
             self._intake.remember(ends)
+        self.tell("rejected", batch)
         self._outbox.settle(self._intake.take(batch.keys), ends)
 
     async def fail(self, batch: Batch, reason: str) -> None:
@@ -161,7 +173,13 @@ class Ends:
         await self.withdraw(batch)
         self.halving.ended(batch)
         self._budget.release(len(batch.keys))
+        self.tell("failed", batch)
         self._intake.give_up(batch.keys, "failed", reason, None)
+
+    def tell(self, end: BatchEventKind, batch: Batch) -> None:
+        """Tells observers, if there are any, how a batch ended."""
+        if self._witness is not None:
+            self._witness.ended(end, batch)
 
     def _learn_size(self, batch: Batch) -> None:
         self.accepted_any = True

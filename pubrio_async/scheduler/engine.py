@@ -8,23 +8,25 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from pubrio_async._clock import Clock
-from pubrio_async._errors import BudgetExhaustedError, PubrioError, RateLimitedError
+from pubrio_async._errors import PubrioError, RateLimitedError
 from pubrio_async._limiter import RateLimiter
 from pubrio_async.models import RunStatistics
 from pubrio_async.scheduler.agenda import Agenda
 from pubrio_async.scheduler.board import Job, Verbs
-from pubrio_async.scheduler.budget import Budget
+from pubrio_async.scheduler.budget import Budget, no_room
 from pubrio_async.scheduler.crew import Crew
 from pubrio_async.scheduler.ends import Ends
 from pubrio_async.scheduler.intake import Intake, Source, new_batch
 from pubrio_async.scheduler.journal import Batch, Journal
 from pubrio_async.scheduler.logbook import Lost
+from pubrio_async.scheduler.notes import halted
 from pubrio_async.scheduler.options import RunOptions
 from pubrio_async.scheduler.outage import Outage
 from pubrio_async.scheduler.outbox import Outbox, Tally
 from pubrio_async.scheduler.policy import Choice, first_wait, open_jobs_bound
 from pubrio_async.scheduler.reconcile import Reconciler, lost_earlier, why_left, why_unsettled
 from pubrio_async.scheduler.steps import Steps
+from pubrio_async.scheduler.witness import Witness
 
 _SPARE_BATCHES = 4
 _LEAST_HIGH_WATER = 1_000
@@ -45,6 +47,7 @@ class Engine:
         options: RunOptions,
         clock: Clock,
         rng: random.Random,
+        witness: Witness | None = None,
     ) -> None:
         self._limiter = limiter
         self._journal = journal
@@ -52,6 +55,7 @@ class Engine:
         self._options = options
         self._clock = clock
         self._source = source
+        self._witness = witness
         self.tally: Tally = Tally(clock)
         self.outbox: Outbox = Outbox(
             self.tally, max(_LEAST_HIGH_WATER, 2 * options.batch_size), self._room_made
@@ -79,6 +83,7 @@ class Engine:
             tally=self.tally,
             board=self,
             clock=clock,
+            witness=witness,
         )
         self._steps = Steps(
             verbs=verbs,
@@ -90,6 +95,7 @@ class Engine:
             clock=clock,
             job_timeout=options.job_timeout,
             rng=rng,
+            witness=witness,
         )
         max_open = options.max_open_jobs or open_jobs_bound(options.order, limiter.window_size())
         self._max_rows = options.batch_size * (max_open + _SPARE_BATCHES)
@@ -103,7 +109,7 @@ class Engine:
             input_ended=lambda: self._intake.ended,
         )
         self._crew = Crew(self, limiter, clock, options.max_workers)
-        self._outage = Outage(options.unreachable_after)
+        self._outage = Outage(options.unreachable_after, "unreachable")
         self._refusal = Outage(options.refused_after)
         self._reader: asyncio.Task[None] | None = None
         self._input_is_over = False
@@ -126,6 +132,8 @@ class Engine:
         for entry in await self._journal.open_batches():
             self._intake.expect(entry.batch.keys)
             self._budget.reserve(len(entry.batch.keys))
+            if self._witness is not None:
+                self._witness.taken_over(entry)
             if entry.job is None:
                 self._ends.take_up(entry.batch)
                 self.lost(lost_earlier(entry, self._clock))
@@ -168,6 +176,8 @@ class Engine:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            if self._witness is not None:
+                self._witness.close()
             await self._source.close()
 
     def statistics(self) -> RunStatistics:
@@ -216,6 +226,7 @@ class Engine:
             f"accepted as job {job.query_id}, not fetched: {why}; it may have been charged. "
             "Run again with the same journal, or ask redeem.query for this job"
         )
+        self._ends.tell("given_up", job.batch)
         self._intake.give_up(job.batch.keys, "pending", error, job.query_id)
 
     def lost(self, request: Lost) -> None:
@@ -230,6 +241,7 @@ class Engine:
 
     def halt(self, error: PubrioError, *, keep_polling: bool) -> None:
         """Nothing more is submitted."""
+        halted(error, self.stopped_by)
         if self.stopped_by is None:
             self.stopped_by = error
         self._shut(str(error), keep_polling=keep_polling)
@@ -309,6 +321,7 @@ class Engine:
         """Sends as much of a batch as the budget, or the API's bound on its size, allows."""
         self._agenda.ready.appendleft(new_batch(batch.keys[size:]))
         await self._ends.withdraw(batch)
+        self._ends.tell("split", batch)
         await self._steps.submit(new_batch(batch.keys[:size]), ticket)
 
     # -- input and end -----------------------------------------------------------------------
@@ -355,12 +368,14 @@ class Engine:
         self._check_end()
 
     def _skip(self, batch: Batch) -> None:
+        self._ends.tell("withdrawn", batch)
         self.outbox.fail(self._intake.take(batch.keys), "skipped", f"never sent: {self._why}")
         if self._ends.intends(batch):
             self._odd_jobs.add(self._spawn(self._ends.withdraw(batch)))
 
     def _leave_lost(self, request: Lost) -> None:
         reason = why_left(request, self._why)
+        self._ends.tell("given_up", request.batch)
         self._intake.give_up(request.batch.keys, "unsettled", reason, None)
 
     def _leave_input(self) -> None:
@@ -376,16 +391,9 @@ class Engine:
         if self.done.is_set() or self._odd_jobs or self._agenda.open_jobs:
             return
         if self._agenda.ready and self._budget.room() == 0:
-            self.halt(_no_room(), keep_polling=True)
+            self.halt(no_room(), keep_polling=True)
         elif not self._agenda.ready and self._input_is_over:
             self.tally.figures.unique = self._intake.unique
             self.tally.end()
             self.outbox.close()
             self.done.set()
-
-
-def _no_room() -> BudgetExhaustedError:
-    return BudgetExhaustedError(
-        "max_credits leaves no room for the worst case of another person; "
-        "raise it and run again with the same journal to go on"
-    )

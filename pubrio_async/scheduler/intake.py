@@ -16,16 +16,21 @@ from collections.abc import (
     Sequence,
 )
 from itertools import filterfalse, islice
+from typing import cast
 
 from pubrio_async._errors import ConfigurationError, JournalError
 from pubrio_async.models import Outcome, OutcomeStatus
+from pubrio_async.scheduler.columns import ArrowData, as_text, is_table, people_of
 from pubrio_async.scheduler.journal import Batch, Journal, Settled, Unsettled
 from pubrio_async.scheduler.outbox import Outbox, Row, failed, settled
 from pubrio_async.scheduler.persons import NotAPersonError, is_url, person_key
 from pubrio_async.scheduler.seen import ExactRegister, Register, SlimRegister
 
-People = Iterable[str] | AsyncIterable[str]
-"""Ids or LinkedIn URLs, mixed as you like; endless is fine."""
+People = Iterable[str | None] | AsyncIterable[str | None] | ArrowData
+"""Ids or LinkedIn URLs, mixed as you like; endless is fine.
+
+A column or a table of polars, pandas, pyarrow or DuckDB will do too; see `docs/tables.md`.
+"""
 
 
 class Source:
@@ -43,13 +48,15 @@ class Source:
         if isinstance(people, str | bytes):
             msg = f"people takes a list of ids or LinkedIn URLs, not one {type(people).__name__}"
             raise ConfigurationError(msg)
+        if is_table(people):
+            people = people_of(cast("ArrowData", people))
         if isinstance(people, AsyncIterable):
             self._async = aiter(people)
             if isinstance(people, AsyncGenerator):
                 self._generator = people
         else:
             try:
-                self._sync = iter(people)
+                self._sync = iter(cast("Iterable[object]", people))
             except TypeError as error:
                 msg = (
                     "people takes an iterable or async iterable of ids or LinkedIn URLs, "
@@ -299,8 +306,8 @@ class Intake:
         keys: list[str] = []
         nobody: list[Outcome] = []
         for number, given in enumerate(people, self.rows_read):
-            # Columns of real tables hold None and UUID objects beside text.
-            text = given if type(given) is str else "" if given is None else str(given)
+            # Columns of real tables hold None, NaN and UUID objects beside text.
+            text = given if type(given) is str else as_text(given)
             try:
                 keys.append(person_key(text))
             except NotAPersonError as reason:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from logging import WARNING
+
+from pubrio_async._log import RUNS, note
+
 _FIRST_S = 1.0
 _LONGEST_S = 30.0
 
@@ -11,9 +15,11 @@ class Outage:
 
     Args:
         patience: Seconds without any answer after which it is hopeless.
+        event: What the log calls the beginning of an outage; None if it is not told.
     """
 
-    def __init__(self, patience: float) -> None:
+    def __init__(self, patience: float, event: str | None = None) -> None:
+        self._event = event
         self._patience = patience
         self._since: float | None = None
         self._wait = 0.0
@@ -32,6 +38,8 @@ class Outage:
         """
         if self._since is None:
             self._since = now
+            if self._event is not None:
+                note(RUNS, WARNING, self._event, patience_s=self._patience)
         if now - self._since >= self._patience:
             return True
         if now >= self.until:  # several requests may fail at once; together they are one failure

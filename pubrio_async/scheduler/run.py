@@ -27,7 +27,9 @@ from msgspec import structs
 from pubrio_async._clock import Clock
 from pubrio_async._errors import ConfigurationError, PubrioError
 from pubrio_async._limiter import RateLimiter
+from pubrio_async._observe import Observers
 from pubrio_async.models import Outcome, RunReport, RunStatistics
+from pubrio_async.scheduler import notes
 from pubrio_async.scheduler.board import Verbs
 from pubrio_async.scheduler.budget import Budget, CreditBudget, NoBudget, Prices
 from pubrio_async.scheduler.engine import Engine
@@ -35,6 +37,7 @@ from pubrio_async.scheduler.intake import People, Source
 from pubrio_async.scheduler.journal import Journal
 from pubrio_async.scheduler.options import RunOptions
 from pubrio_async.scheduler.usage import UsageKeeper
+from pubrio_async.scheduler.witness import Witness
 
 _GRACE_S = 1.5
 
@@ -66,6 +69,7 @@ class Run:
         prices: Callable[[], Awaitable[Prices]],
         open_runs: set[Run],
         rng: random.Random | None = None,
+        observers: Observers | None = None,
     ) -> None:
         self._people = people
         self._verbs = verbs
@@ -78,6 +82,7 @@ class Run:
         self._prices = prices
         self._open_runs = open_runs
         self._rng = rng or random.Random()
+        self._observers = observers
         self._engine: Engine | None = None
         self._usage: UsageKeeper | None = None
         self._closed = False
@@ -136,12 +141,14 @@ class Run:
                 options=options,
                 clock=self._clock,
                 rng=self._rng,
+                witness=self._witness(),
             )
             self._usage = UsageKeeper(
                 self._limiter, self._journal, partial(self._engine.halt, keep_polling=True)
             )
             await self._usage.start()
             await self._engine.start()
+            notes.began(options)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await self._close_journal()
@@ -194,6 +201,7 @@ class Run:
                     await self._close_journal()
         finally:
             self._open_runs.discard(self)
+            notes.ended(self.report, self.stopped_by)
 
     async def _close_journal(self) -> None:
         try:
@@ -201,6 +209,9 @@ class Run:
                 await self._usage.stop()
         finally:
             await self._journal.close()
+
+    def _witness(self) -> Witness | None:
+        return None if self._observers is None else Witness(self._observers, self._clock)
 
     def _running(self) -> Engine:
         if self._engine is None:

@@ -20,6 +20,7 @@ from typing import IO, Any
 
 import msgspec
 
+from pubrio_async._log import JOURNAL, note
 from pubrio_async.scheduler.journal import Settled
 from pubrio_async.scheduler.journal_values import (
     Key,
@@ -29,8 +30,6 @@ from pubrio_async.scheduler.journal_values import (
     split_keys,
     unpack_results,
 )
-
-_logger = logging.getLogger("pubrio_async")
 
 # Written at once; and what may wait for the disk before those who bring more have to.
 _WRITE_BYTES = 256 * 1024
@@ -150,10 +149,7 @@ class Shelf:
                     self._write()
                 return
             self._is_broken = True
-            _logger.warning(
-                "results of this run stay in memory: the temporary file cannot be written (%s)",
-                type(error).__name__,
-            )
+            note(JOURNAL, logging.WARNING, "journal_kept_in_memory", error=type(error).__name__)
 
         self._writing = job
         job.add_done_callback(written)
@@ -163,6 +159,7 @@ class Shelf:
             if self._file is None:
                 # Not buffered: what failed to be written would come up again when it is closed.
                 self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - see `close`
+                note(JOURNAL, logging.INFO, "journal_spilled")
             self._file.seek(start)
             rest = memoryview(blocks)
             while rest:

@@ -23,6 +23,7 @@ from pubrio_async._errors import (
 )
 from pubrio_async._phase import Phase
 from pubrio_async.models import RedeemJob, RedeemPeopleReply
+from pubrio_async.scheduler import notes
 from pubrio_async.scheduler.board import Board, Job, Verbs
 from pubrio_async.scheduler.budget import Budget
 from pubrio_async.scheduler.ends import Ends
@@ -31,6 +32,7 @@ from pubrio_async.scheduler.logbook import Finding, Lost
 from pubrio_async.scheduler.outbox import Tally
 from pubrio_async.scheduler.policy import estimated_seconds, next_wait
 from pubrio_async.scheduler.reconcile import Reconciler, why_unsettled
+from pubrio_async.scheduler.witness import Witness
 
 _UNKNOWN_ID_GRACE_S = 60.0
 _POLL_FAILURES = 10
@@ -56,6 +58,7 @@ class Steps:
         clock: Clock,
         job_timeout: float,
         rng: random.Random,
+        witness: Witness | None = None,
     ) -> None:
         self._verbs = verbs
         self._ends = ends
@@ -66,6 +69,7 @@ class Steps:
         self._clock = clock
         self._job_timeout = job_timeout
         self._rng = rng
+        self._witness = witness
         self._worked = False
         self._log_refusals = 0
         self._refused_alone = 0
@@ -104,10 +108,14 @@ class Steps:
         try:
             if not await self._ends.intend(batch, ticket):
                 return
+            if self._witness is not None:
+                self._witness.submitted(batch)
             sent_at = self._clock.now()
             self._reconciler.sent(batch, sent_at)
             reply = await self._verbs.submit(batch.kind, batch.keys, ticket, phase)
         except asyncio.CancelledError:
+            if phase.sent:
+                notes.lost(batch, asyncio.CancelledError())
             await self._interrupted(batch, phase, sent_at)
             raise
         except PubrioError as error:
@@ -115,6 +123,7 @@ class Steps:
             if _may_have_worked(error):
                 if isinstance(error, ResponseError):
                     self._board.reached()
+                notes.lost(batch, error)
                 self._lost(batch, str(error), sent_at)
             else:
                 await self._submit_failed(batch, error)
@@ -145,6 +154,7 @@ class Steps:
         try:
             reply = await self._verbs.query(job.query_id, ticket, phase)
         except asyncio.CancelledError:
+            self._count(phase, poll=True)
             self._board.watch(job, self._clock.now())
             raise
         except PubrioError as error:
@@ -158,6 +168,8 @@ class Steps:
         if not reply.is_completed:
             self._missed(job, reply.query)
             return
+        if self._witness is not None:
+            self._witness.polled(job)
         charged = reply.profile.charged if reply.profile else None
         self._tally.charge(reply.profile)
         await self._ends.settle(job.batch, reply.peoples or (), charged, job.query_id)
@@ -170,12 +182,14 @@ class Steps:
     def _missed(self, job: Job, state: RedeemJob) -> None:
         job.misses += 1
         now = self._clock.now()
-        if now - job.accepted_at > self._job_timeout:
-            self._board.give_up(job, f"not finished after {self._job_timeout:g} s")
-            return
         estimate = estimated_seconds(state)
         if estimate is not None:
             job.estimate_s = estimate
+        if self._witness is not None:
+            self._witness.polled(job)
+        if now - job.accepted_at > self._job_timeout:
+            self._board.give_up(job, f"not finished after {self._job_timeout:g} s")
+            return
         wait = next_wait(estimate, job.misses, self._board.scarce(), self._rng.random())
         self._board.watch(job, now + wait)
 
@@ -224,6 +238,7 @@ class Steps:
         if len(batch.keys) > 1:
             self._budget.release(len(batch.keys))
             await self._ends.withdraw(batch)
+            self._ends.tell("split", batch)
             self._tally.figures.retries += 1
             first, second = self._ends.halving.halve(batch)
             self._board.again(second)
@@ -339,6 +354,7 @@ class Steps:
     async def _found(self, lost: Lost, finding: Finding) -> None:
         """What the log shows is taken for the answer that was lost."""
         batch, answer = lost.batch, finding.answer
+        notes.found(batch, answer, finding.age_s)
         if not isinstance(answer, PubrioError):
             await self._answered(batch, answer, finding.age_s)
         elif _may_have_worked(answer) and not _cost_nothing(batch, answer, finding):

@@ -13,6 +13,7 @@ from pubrio_async import Outcome, PubrioError, RateLimitedError, Run
 from pubrio_async._clock import Clock
 from pubrio_async._config import parse_rates
 from pubrio_async._limiter import Limiter
+from pubrio_async._observe import Observers
 from pubrio_async._phase import Phase
 from pubrio_async.models import (
     Contact,
@@ -235,6 +236,7 @@ class Bench:
         self.limiter = Limiter(parse_rates(rate), concurrency, self.clock, random.Random(3))
         self.api = FakeApi(self.limiter)
         self.open_runs: set[Run] = set()
+        self.observers: Observers | None = None
 
     def run(
         self,
@@ -262,6 +264,7 @@ class Bench:
             prices=prices,
             open_runs=self.open_runs,
             rng=random.Random(5),
+            observers=self.observers,
         )
 
     def now(self) -> float:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pubrio_async import AsyncPubrio, JournalError, Outcome, PubrioError, Run
 from pubrio_async.sandbox import SandboxTransport
 from pubrio_async.scheduler.journal import Settled, Unsettled
+from tests.ledger import Ledger
 from tests.simulation.disks import at_once
 from tests.simulation.loop import Fate, check
 from tests.simulation.plan import LifePlan
@@ -51,6 +52,8 @@ class Life:
         self.inherited_rows = sum(key in waited_for for key in simulation.keys)
         self.journal = simulation.disk.begin(self.fate, plan, simulation.clock)
         self.unwritten = self.journal.unwritten
+        # Half of the lives go unobserved.
+        self.ledger = Ledger() if plan.seed % 2 else None
         transport = SandboxTransport(
             simulation.sandbox, latency=simulation.plan.latency, connect_refused=plan.refused
         )
@@ -67,6 +70,7 @@ class Life:
             max_concurrency=plan.concurrency,
             transport=self.wire,
             clock=world.clock,
+            observers=() if self.ledger is None else (self.ledger,),
         )
         # What is random inside must follow from the seed, too.
         pubrio._limiter._rng = random.Random(plan.seed + 1)
@@ -97,6 +101,29 @@ class Life:
         check(statistics.limiter.in_flight == 0, "a permit was not given back")
         check(statistics.limiter.waiting == 0, "somebody still waits for a permit")
         check(statistics.runs == 0, "a run is still open")
+        if self.ledger is not None:
+            self._watch_ledger(self.ledger)
+
+    def _watch_ledger(self, ledger: Ledger) -> None:
+        check(not ledger.broken, f"observers were told: {ledger.broken[:1]}")
+        check(not ledger.open, "a batch was submitted and came to no end")
+        if self.run is None:
+            return
+        report = self.run.report
+        asked = [event for event in ledger.requests if event.name != "profile.get"]
+        check(
+            sum(event.sent for event in asked) == report.requests,
+            "observers were told of other requests than the report",
+        )
+        if not self.unwritten.steps:
+            left = {entry.batch.batch_id for entry in self.world.model.opened}
+            given_up = ledger.ended_by("given_up")
+            check(not left - given_up, "open in the journal, and observers were not told")
+            check(not given_up - left, "given up, and not open in the journal")
+            check(
+                sum(event.credits or 0 for event in ledger.batches) == report.credits_charged,
+                "observers were told of other charges than the report",
+            )
 
     async def _iterate(self, run: Run) -> None:
         plan = self.plan

@@ -11,6 +11,7 @@ from typing import Any
 
 from pubrio_async._limiter import Limiter
 from pubrio_async._limiter.window import Window
+from pubrio_async._observe import BatchEventKind
 from pubrio_async._phase import Phase
 from pubrio_async.models import RedeemJob
 from pubrio_async.scheduler import ends, settling
@@ -175,6 +176,17 @@ def never_unsettle_at_the_start() -> Changes:
     return [(Engine, "start", wrong)]
 
 
+def keep_an_end_to_itself() -> Changes:
+    """Observers are not told that somebody was rejected."""
+    right = Ends.tell
+
+    def wrong(self: Ends, end: BatchEventKind, batch: Batch) -> None:
+        if end != "rejected":
+            right(self, end, batch)
+
+    return [(Ends, "tell", wrong)]
+
+
 MUTANTS: tuple[Callable[[], Changes], ...] = (
     resend_what_was_lost,
     write_no_intent,
@@ -189,6 +201,7 @@ MUTANTS: tuple[Callable[[], Changes], ...] = (
     forget_who_was_given_up,
     match_by_position,
     never_unsettle_at_the_start,
+    keep_an_end_to_itself,
     *mutants_of_the_machine.MUTANTS,
 )
 
