@@ -96,6 +96,16 @@ class People:
         absent: dict[str, tuple[ContactRow, ...] | UnsetType | None]
         absent = {"empty": (), "null": None, "missing": UNSET}
         self._absent = absent[config.absent_contacts]
+        self._told: dict[bytes, tuple[ContactRow, ...]] = {}
+        self._profiles: dict[str, bytes | None] = {}
+
+    def tell(self, raw: bytes, contacts: tuple[ContactRow, ...]) -> None:
+        """Give a person just these contacts, one of a type, whatever the seed says."""
+        self._told[self.digest(raw)] = contacts
+
+    def tell_profile(self, profile: str, raw: bytes | None) -> None:
+        """Say who is behind a profile, in the form of `normalise_linkedin`; None for nobody."""
+        self._profiles[profile] = raw
 
     def digest(self, raw: bytes) -> bytes:
         """32 bytes from which everything about a person is read."""
@@ -112,6 +122,9 @@ class People:
 
     def known(self, digest: bytes) -> int:
         """The types of contacts there are of a person, as bits."""
+        told = self._told.get(digest)
+        if told is not None:
+            return sum(TYPE_BITS[row.type] for row in told)
         work, personal, phone = (
             int.from_bytes(digest[8:10], "big") < self._work,
             int.from_bytes(digest[10:12], "big") < self._personal,
@@ -124,6 +137,12 @@ class People:
         bits &= self.known(digest)
         emails: list[ContactRow] = []
         phones: list[ContactRow] = []
+        told = self._told.get(digest)
+        if told is not None:
+            for row in told:
+                if TYPE_BITS[row.type] & bits:
+                    (phones if row.type == TYPE_NAMES[PHONE] else emails).append(row)
+            return emails, phones
         marks = digest[14]
         if bits & (EMAIL_WORK | EMAIL_PERSONAL):
             first, last = self.name(digest)
@@ -156,6 +175,8 @@ class People:
     def at_linkedin(self, url: str) -> bytes | None:
         """Who is behind a profile URL; None if nobody is found. The URL must be well-formed."""
         profile = normalise_linkedin(url)
+        if profile is not None and profile in self._profiles:
+            return self._profiles[profile]
         if profile is None or self.fraction("nobody", profile) < self._unresolvable:
             return None
         return self.make_id("linkedin", profile)

@@ -114,7 +114,8 @@ class RedeemDesk:
         self._ledger = ledger
         self._jobs = jobs
         self._faults = faults
-        self._unknown = frozenset(map(parse_id, config.unknown_ids))
+        #: Ids that belong to nobody: a request that holds one is refused.
+        self.unknown: set[bytes | None] = set(map(parse_id, config.unknown_ids))
         self.malformed_ids: int = 0
 
     def single(self, body: bytes, now: float) -> Answer:
@@ -281,7 +282,7 @@ class RedeemDesk:
 
     def _refuse_unknown(self, path: str, people: list[bytes]) -> None:
         # Whom the refusal is about is left open, as it is not documented that the API says so.
-        if not self._unknown.isdisjoint(people) or self._faults.unknown(path, people):
+        if not self.unknown.isdisjoint(people) or self._faults.unknown(path, people):
             raise bad_request("A people_search_id is unknown.")
 
     def _refuse_poor(self, worst: int) -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-import threading
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from pubrio_async.cli import main
-from pubrio_async.sandbox import Sandbox, SandboxConfig, SandboxServer
+from pubrio_async.testing import PubrioSandbox
 
 
 class Result(NamedTuple):
@@ -24,7 +22,7 @@ class Result(NamedTuple):
 
 
 Cli = Callable[..., Result]
-Api = Callable[..., Sandbox]
+Api = Callable[..., PubrioSandbox]
 
 
 def ids(count: int, start: int = 0) -> list[str]:
@@ -69,46 +67,16 @@ def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pubrio_async.scheduler.logbook._LATER_LOOKS_S", (0.02, 0.02))
 
 
-class Served:
-    """A server in a thread of its own."""
-
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
-        self._url: Future[str] = Future()
-        self._loop = asyncio.new_event_loop()
-        self._end = asyncio.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def start(self) -> str:
-        self._thread.start()
-        return self._url.result(10)
-
-    def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._end.set)
-        self._thread.join(10)
-
-    def _run(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._serve())
-
-    async def _serve(self) -> None:
-        async with SandboxServer(self._sandbox) as server:
-            self._url.set_result(server.url)
-            await self._end.wait()
-
-
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     """Starts a stand-in whose jobs take no time, and points the environment to it."""
-    servers: list[Served] = []
+    with ExitStack() as running:
 
-    def start(**settings: Any) -> Sandbox:
-        sandbox = Sandbox(SandboxConfig(**{"time_scale": 0.0, "seed": 7, **settings}))
-        servers.append(Served(sandbox))
-        monkeypatch.setenv("PUBRIO_BASE_URL", servers[-1].start())
-        monkeypatch.setenv("PUBRIO_API_KEY", "key-of-the-test")
-        return sandbox
+        def start(**settings: Any) -> PubrioSandbox:
+            given = {"limits": "300/minute", "seed": 7, **settings}
+            sandbox = running.enter_context(PubrioSandbox(**given))
+            monkeypatch.setenv("PUBRIO_BASE_URL", sandbox.url)
+            monkeypatch.setenv("PUBRIO_API_KEY", "key-of-the-test")
+            return sandbox
 
-    yield start
-    for server in servers:
-        server.stop()
+        yield start
