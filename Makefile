@@ -1,11 +1,14 @@
 # Everything here needs Python 3.11 or newer with pip, and nothing else.
 #
 #   make demo       redeem the example people against the local stand-in: no key, no credits
+#   make webapp     a web page to redeem contacts with, on the local stand-in (PORT=8000)
 #   make test       the tests, with coverage
 #   make check      tests, lint, types and contracts
 #   make simulate   ten thousand made-up disasters (SEEDS=10000), each replayed by its number
 #   make bench      measure everything again: benchmarks/results, docs/performance.md, plots in build/
 #   make docs       write the API reference in docs/api from the docstrings
+#   make site       build the documentation as a site in build/site, strictly
+#   make dist       build sdist and wheel, and try them in empty environments of each Python there is
 #
 # Each sets up .venv the first time; later calls only look at a stamp file.
 
@@ -22,7 +25,7 @@ DEMO_OUT := build/people.redeemed.csv
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types contracts check simulate bench docs clean
+.PHONY: help demo webapp test lint types contracts check simulate bench docs site dist clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -40,7 +43,7 @@ $(VENV)/.stamp-demo: pyproject.toml | $(RUN)/python
 
 $(VENV)/.stamp-dev: pyproject.toml | $(RUN)/python
 	@$(RUN)/python -m pip install --quiet --disable-pip-version-check -e '.[all,dev]'
-	@touch $@ $(VENV)/.stamp-demo
+	@touch $@ $(VENV)/.stamp-demo $(VENV)/.stamp-examples
 
 define SHOW
 import collections, csv, sys
@@ -62,6 +65,15 @@ demo: $(VENV)/.stamp-demo
 	@rm -f $(DEMO_OUT) $(DEMO_OUT).journal*
 	$(RUN)/pubrio-async redeem $(DEMO_IN) -o $(DEMO_OUT) --types email-work,phone --sandbox
 	@$(RUN)/python -c "$$SHOW" $(DEMO_OUT)
+
+PORT ?= 8000
+
+$(VENV)/.stamp-examples: pyproject.toml | $(RUN)/python
+	@$(RUN)/python -m pip install --quiet --disable-pip-version-check -e '.[cli,examples]'
+	@touch $@ $(VENV)/.stamp-demo
+
+webapp: $(VENV)/.stamp-examples
+	$(RUN)/python -m examples.webapp --sandbox --port $(PORT)
 
 # Hundreds of processes are started: what Python compiles is kept, whatever the environment says.
 test: $(VENV)/.stamp-dev
@@ -102,5 +114,15 @@ bench: $(VENV)/.stamp-bench
 docs: $(VENV)/.stamp-dev
 	$(RUN)/python docs/generate.py
 
+# On the PATH for ruff, which formats the signatures.
+site: docs
+	PATH="$(CURDIR)/$(RUN):$$PATH" zensical build --strict --clean --config-file mkdocs.yml
+
+# PYTHONS="python3.12" tries only this one.
+PYTHONS ?=
+
+dist: $(VENV)/.stamp-dev
+	$(RUN)/python -m tests.packaging.dist $(PYTHONS)
+
 clean:
-	rm -rf $(VENV) build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist .cache .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
