@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.util import find_spec
 
@@ -12,6 +13,7 @@ def main() -> None:
     Raises:
         SystemExit: Always; what the code says is in the contract of the command line.
     """
+    _open_standard_files()
     if any(find_spec(module) is None for module in ("typer", "rich")):
         print(
             'pubrio-async: the command line needs the extra "cli": pip install "pubrio-async[cli]"',
@@ -21,3 +23,25 @@ def main() -> None:
     from pubrio_async.cli._app import app  # noqa: PLC0415 - typer may be missing
 
     app(prog_name="pubrio-async")
+
+
+def _open_standard_files() -> None:
+    """Opens what the process was started without, such as stdin by `<&-`.
+
+    Else the next socket would be taken for it, which the event loop of the extra `speed` does not
+    survive. Nothing can be read there; what is written to stderr is dropped, but results are not:
+    writing to a stdout that is not there fails.
+    """
+    for descriptor, name, flags, mode in (
+        (0, "stdin", os.O_RDONLY, "r"),
+        (1, "stdout", os.O_RDONLY, "w"),
+        (2, "stderr", os.O_WRONLY, "w"),
+    ):
+        if getattr(sys, name) is not None:
+            continue
+        opened = os.open(os.devnull, flags)
+        if opened != descriptor:
+            os.dup2(opened, descriptor)
+            os.close(opened)
+        # Not closed before the process ends.
+        setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115

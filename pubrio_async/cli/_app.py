@@ -1,4 +1,4 @@
-"""The commands and their options."""
+"""The commands; their options are in `_params`, and the rest of their help in `_help`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ from typing import Annotated
 
 import typer
 
+from pubrio_async._version import __version__
+from pubrio_async.cli import _params as params
+from pubrio_async.cli._chosen import Chosen
+from pubrio_async.cli._dashboard import RedeemCommand
+from pubrio_async.cli._help import HelpfulCommand, SafeGroup
 from pubrio_async.cli._options import (
+    DEFAULT_ASK_ABOVE,
     DEFAULT_BATCH_SIZE,
     DEFAULT_MAX_CONCURRENCY,
     EstimateOptions,
@@ -17,306 +23,235 @@ from pubrio_async.cli._options import (
 )
 
 app = typer.Typer(
-    add_completion=False,
+    cls=SafeGroup,
     no_args_is_help=True,
     # A traceback with local variables would show people and contacts.
     pretty_exceptions_enable=False,
+    # Plain text: no name of a file is taken for markup, and rich need not be loaded.
     rich_markup_mode=None,
-    help="Redeem contacts of the Pubrio API in bulk. The key is read from PUBRIO_API_KEY.",
 )
 
 
-# What several commands take.
-
-_Input = Annotated[
-    str,
-    typer.Argument(
-        metavar="INPUT",
-        help=".csv, .tsv, .jsonl, .txt (one id or LinkedIn URL a line), .parquet, or - for stdin.",
-        show_default=False,
-    ),
-]
-_Types = Annotated[
-    str,
-    typer.Option(
-        "--types",
-        help="What to look for: email-work, email-personal, phone, joined by commas.",
-        show_default=False,
-    ),
-]
-_Column = Annotated[
-    str | None,
-    typer.Option(
-        "--column",
-        help="The column with the people. Default: people_search_id, else linkedin_url.",
-        show_default=False,
-    ),
-]
-_BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="People in one request.")]
-_Rate = Annotated[
-    str | None,
-    typer.Option(
-        "--rate",
-        help='Rate limits, such as "300/minute; 2400/hour"; or free, growth, business: the quotas '
-        "of the plan for one licence; or account: those of your workspace, which takes one free "
-        "request. Default: PUBRIO_RATE_LIMIT, else 300/minute.",
-        show_default=False,
-    ),
-]
-_MaxAge = Annotated[
-    str | None,
-    typer.Option(
-        "--max-age",
-        metavar="AGE",
-        help="Such as 30d, 12h, 90m or a number of seconds: results in the journal that are older "
-        "are bought again. Default: never.",
-        show_default=False,
-    ),
-]
-_MaxCredits = Annotated[
-    int | None,
-    typer.Option(
-        "--max-credits",
-        min=0,
-        help="Most credits the run may cost; the worst case counts.",
-        show_default=False,
-    ),
-]
-_Deadline = Annotated[
-    float | None,
-    typer.Option("--deadline", help="Seconds after which the run ends.", show_default=False),
-]
-_Report = Annotated[
-    str | None,
-    typer.Option("--report", help="Where the figures of the run go, as JSON.", show_default=False),
-]
-_Progress = Annotated[
-    ProgressStyle,
-    typer.Option("--progress", help="On stderr. auto: a bar on a terminal, a log elsewhere."),
-]
-_Journal = Annotated[str, typer.Argument(metavar="JOURNAL", help="The file.", show_default=False)]
-_AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON object.")]
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"pubrio-async {__version__}")
+        raise typer.Exit
 
 
-@app.command()
+@app.callback()
+def common(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Redeem contacts of the Pubrio API in bulk. The key is read from PUBRIO_API_KEY.
+
+    Each command tells more with --help.
+    """
+    del version
+
+
+@app.command(cls=RedeemCommand)
 def redeem(  # noqa: PLR0917 - typer calls it by name
-    source: _Input,
-    types: _Types,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "-o",
-            "--output",
-            help=".csv, .tsv or .parquet (the input's columns and the outcome's, in input order), "
-            "or .jsonl (an outcome a line). Without it: JSONL to stdout.",
-            show_default=False,
-        ),
-    ] = None,
-    column: _Column = None,
-    batch_size: _BatchSize = DEFAULT_BATCH_SIZE,
-    rate: _Rate = None,
-    max_concurrency: Annotated[
-        int, typer.Option("--max-concurrency", min=1, help="Most requests in flight at once.")
-    ] = DEFAULT_MAX_CONCURRENCY,
-    journal: Annotated[
-        str | None,
-        typer.Option(
-            "--journal",
-            help="Where the run is written down, so that it can be continued. Default: OUTPUT "
-            "with .journal after it; none without -o.",
-            show_default=False,
-        ),
-    ] = None,
-    no_journal: Annotated[
-        bool,
-        typer.Option("--no-journal", help="Keep no journal: what a crash loses is paid for again."),
-    ] = False,
-    max_age: _MaxAge = None,
-    max_credits: _MaxCredits = None,
-    deadline: _Deadline = None,
-    report: _Report = None,
-    order: Annotated[
-        Order,
-        typer.Option("--order", help="Early results, or the whole list soonest."),
-    ] = Order.RESULTS,
-    progress: _Progress = ProgressStyle.AUTO,
-    sandbox: Annotated[
-        bool,
-        typer.Option(
-            "--sandbox",
-            help="Redeem from the local stand-in: made-up contacts, no key, no charge.",
-        ),
-    ] = False,
+    context: typer.Context,
+    source: params.Input,
+    types: params.Types = None,
+    output: params.Output = None,
+    column: params.Column = None,
+    batch_size: params.BatchSize = DEFAULT_BATCH_SIZE,
+    rate: params.Rate = None,
+    max_concurrency: params.MaxConcurrency = DEFAULT_MAX_CONCURRENCY,
+    journal: params.Journal = None,
+    no_journal: params.NoJournal = False,
+    max_age: params.MaxAge = None,
+    max_credits: params.MaxCredits = None,
+    ask_above: params.AskAbove = DEFAULT_ASK_ABOVE,
+    yes: params.Yes = False,
+    deadline: params.Deadline = None,
+    report: params.Report = None,
+    order: params.RunOrder = Order.RESULTS,
+    progress: params.Progress = ProgressStyle.AUTO,
+    verbose: params.Verbose = False,
+    dashboard: params.Dashboard = None,
+    dashboard_host: params.DashboardHost = None,
+    sandbox: params.RedeemSandbox = False,
 ) -> None:
     """Redeem the people of a file, or of stdin.
 
     Running the same command again continues it: what is settled is not sent again.
-
-    Exit code: 0 all rows settled, 2 usage or configuration, 3 some rows failed, pending or
-    unsettled, 4 stopped by the budget or by missing credits, 5 the key was refused, 130
-    interrupted, 1 anything else.
     """
     # Not at the top: --help and mistyped options need none of it.
     from pubrio_async.cli import _redeem  # noqa: PLC0415
 
+    chosen = Chosen(context)
     options = RedeemOptions(
         input=source,
         output=output,
-        types=types,
+        types=chosen.needed("types", types),
         column=column,
-        batch_size=batch_size,
-        rate=rate,
-        max_concurrency=max_concurrency,
+        batch_size=chosen.of("batch_size", batch_size),
+        rate=chosen.of("rate", rate),
+        max_concurrency=chosen.of("max_concurrency", max_concurrency),
         journal=journal,
         no_journal=no_journal,
         max_age=max_age,
-        max_credits=max_credits,
-        deadline=deadline,
+        max_credits=chosen.of("max_credits", max_credits),
+        ask_above=chosen.of("ask_above", ask_above),
+        yes=yes,
+        deadline=chosen.of("deadline", deadline),
         report=report,
-        order=order,
-        progress=progress,
+        order=chosen.of("order", order),
+        progress=chosen.of("progress", progress),
+        verbose=verbose,
+        dashboard=dashboard,
+        dashboard_host=dashboard_host,
         sandbox=sandbox,
+        elsewhere=chosen.elsewhere(),
     )
+    chosen.tell()
     raise typer.Exit(_redeem.redeem(options))
 
 
-@app.command()
+@app.command(cls=HelpfulCommand)
 def estimate(  # noqa: PLR0917 - typer calls it by name
-    source: _Input,
-    types: _Types,
-    column: _Column = None,
-    batch_size: _BatchSize = DEFAULT_BATCH_SIZE,
-    rate: _Rate = None,
-    journal: Annotated[
-        str | None,
-        typer.Option(
-            "--journal",
-            help="The journal of the run: who is known to it is not paid for again.",
-            show_default=False,
-        ),
-    ] = None,
-    max_age: _MaxAge = None,
-    offline: Annotated[
-        bool,
-        typer.Option(
-            "--offline", help="Send nothing, need no key: the prices are those of the API's guide."
-        ),
-    ] = False,
-    as_json: _AsJson = False,
-    sandbox: Annotated[
-        bool, typer.Option("--sandbox", help="Ask the local stand-in for prices and balances.")
-    ] = False,
+    context: typer.Context,
+    source: params.Input,
+    types: params.Types = None,
+    column: params.Column = None,
+    batch_size: params.BatchSize = DEFAULT_BATCH_SIZE,
+    rate: params.Rate = None,
+    journal: params.KnownJournal = None,
+    max_age: params.MaxAge = None,
+    offline: params.Offline = False,
+    as_json: params.AsJson = False,
+    verbose: params.Verbose = False,
+    sandbox: params.EstimateSandbox = False,
 ) -> None:
     """Tell what redeeming a list may cost at most and takes at least. Nothing is charged.
 
-    Exit code: 0 done, 2 usage or configuration, 5 the key was refused, 130 interrupted, 1
-    anything else.
+    Sends one request, for the plan's prices and balances; none with --offline.
     """
     from pubrio_async.cli import _estimate  # noqa: PLC0415 - as above
 
+    chosen = Chosen(context)
     options = EstimateOptions(
         input=source,
-        types=types,
+        types=chosen.needed("types", types),
         column=column,
-        batch_size=batch_size,
-        rate=rate,
+        batch_size=chosen.of("batch_size", batch_size),
+        rate=chosen.of("rate", rate),
         journal=journal,
         max_age=max_age,
         offline=offline,
         as_json=as_json,
+        verbose=verbose,
         sandbox=sandbox,
     )
+    chosen.tell()
     raise typer.Exit(_estimate.estimate(options))
 
 
-@app.command()
-def status(journal: _Journal, as_json: _AsJson = False) -> None:
-    """Tell what a journal holds, also while a run is using it. Needs no key, sends nothing.
-
-    Exit code: 0 done, 2 the journal is missing, damaged or none.
-    """
+@app.command(cls=HelpfulCommand)
+def status(journal: params.JournalFile, as_json: params.AsJson = False) -> None:
+    """Tell what a journal holds, also while a run is using it. Needs no key, sends nothing."""
     from pubrio_async.cli import _status  # noqa: PLC0415 - as above
 
     raise typer.Exit(_status.status(journal, as_json=as_json))
 
 
-@app.command()
+@app.command(cls=HelpfulCommand)
 def resolve(  # noqa: PLR0917 - typer calls it by name
-    journal: _Journal,
-    resend: Annotated[
-        bool,
-        typer.Option(
-            "--resend",
-            help="Send those again who cannot be found, at full price; they may be paid for twice.",
-        ),
-    ] = False,
-    yes: Annotated[
-        bool, typer.Option("--yes", help="Do not ask on a terminal before sending them again.")
-    ] = False,
-    rate: _Rate = None,
-    max_credits: _MaxCredits = None,
-    deadline: _Deadline = None,
-    report: _Report = None,
-    progress: _Progress = ProgressStyle.AUTO,
+    context: typer.Context,
+    journal: params.JournalFile,
+    resend: params.Resend = False,
+    yes: params.Yes = False,
+    rate: params.Rate = None,
+    max_credits: params.MaxCredits = None,
+    deadline: params.Deadline = None,
+    report: params.Report = None,
+    progress: params.Progress = ProgressStyle.AUTO,
+    as_json: params.AsJson = False,
+    verbose: params.Verbose = False,
 ) -> None:
     """Settle the unsettled of a journal: people who may have been charged, the answer being lost.
 
     Looks for their requests in the API's request log, and fetches what they bought. Afterwards
     the redeem command that wrote the journal completes its output at no cost.
-
-    Exit code: 0 nobody is unsettled, 2 usage or configuration, 3 some are unsettled or pending, 4
-    stopped by the budget or by missing credits, 5 the key was refused, 130 interrupted, 1
-    anything else.
     """
     from pubrio_async.cli import _resolve  # noqa: PLC0415 - as above
 
+    chosen = Chosen(context)
+    if resend or chosen.given("max_credits"):
+        max_credits = chosen.of("max_credits", max_credits)
+    else:
+        max_credits = None  # of the environment or the file: it bounds what nobody asked for
     options = ResolveOptions(
         journal=journal,
         resend=resend,
         yes=yes,
-        rate=rate,
+        rate=chosen.of("rate", rate),
         max_credits=max_credits,
-        deadline=deadline,
+        deadline=chosen.of("deadline", deadline),
         report=report,
-        progress=progress,
+        progress=chosen.of("progress", progress),
+        as_json=as_json,
+        verbose=verbose,
     )
+    chosen.tell()
     raise typer.Exit(_resolve.resolve(options))
 
 
-@app.command()
+@app.command(cls=HelpfulCommand)
 def call(
-    name: Annotated[
-        str | None,
-        typer.Argument(metavar="NAME", help="Such as people.search.", show_default=False),
-    ] = None,
-    body: Annotated[
-        str | None,
-        typer.Option(
-            "--json",
-            metavar="BODY",
-            help="The fields of the request as a JSON object; - reads it from stdin.",
-            show_default=False,
-        ),
-    ] = None,
-    show: Annotated[
-        bool, typer.Option("--list", help="Show every endpoint, and whether it spends credits.")
-    ] = False,
-    sandbox: Annotated[
-        bool,
-        typer.Option("--sandbox", help="Ask the local stand-in: made-up data, no key, no charge."),
-    ] = False,
+    name: params.Endpoint = None,
+    body: params.Body = None,
+    show: params.ListEndpoints = False,
+    verbose: params.Verbose = False,
+    sandbox: params.CallSandbox = False,
 ) -> None:
-    """Call any endpoint by its name and print its reply as JSON.
-
-    Exit code: 0 done, 2 usage or configuration, 4 not enough credits, 5 the key was refused, 130
-    interrupted, 1 any other error.
-    """
+    """Call any endpoint by its name and print its reply as JSON."""
     from pubrio_async.cli import _call  # noqa: PLC0415 - as above
 
-    raise typer.Exit(_call.show_endpoints() if show else _call.call(name, body, sandbox=sandbox))
+    if show:
+        raise typer.Exit(_call.show_endpoints())
+    raise typer.Exit(_call.call(name, body, sandbox=sandbox, verbose=verbose))
 
 
-@app.command()
+@app.command(cls=HelpfulCommand)
+def doctor(  # noqa: PLR0917 - typer calls it by name
+    context: typer.Context,
+    as_json: params.AsJson = False,
+    spend: params.Spend = 0,
+    yes: params.Yes = False,
+    rate: params.Rate = None,
+    timeout: params.RequestTimeout = 30.0,
+    only: params.Only = None,
+    verbose: params.Verbose = False,
+    sandbox: params.DoctorSandbox = False,
+) -> None:
+    """Ask the API about itself: the key, the connection, limits, and what differs from the docs.
+
+    Free reads only; nothing is changed. Values of replies are never shown, only their types.
+    """
+    from pubrio_async.cli import _doctor  # noqa: PLC0415 - as above
+
+    chosen = Chosen(context)
+    options = _doctor.DoctorOptions(
+        as_json=as_json,
+        spend=spend,
+        yes=yes,
+        rate=chosen.of("rate", rate),
+        timeout=timeout,
+        only=tuple(only or ()),
+        verbose=verbose,
+        sandbox=sandbox,
+    )
+    chosen.tell()
+    raise typer.Exit(_doctor.doctor(options))
+
+
+@app.command(cls=HelpfulCommand)
 def sandbox(  # noqa: PLR0917 - typer calls it by name
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[

@@ -9,8 +9,8 @@ import asyncio
 import difflib
 import inspect
 import os
-import re
 import sys
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any, get_type_hints
 
@@ -20,16 +20,15 @@ from msgspec import UNSET, Raw
 from pubrio_async import _routes
 from pubrio_async._capture import ResponseInfo
 from pubrio_async._errors import ConfigurationError, PubrioError
+from pubrio_async._observe import Observer
 from pubrio_async._routes import Route
 from pubrio_async.cli._exit import ExitCode, exit_code_of
-from pubrio_async.cli._messages import say
+from pubrio_async.cli._messages import harmless_json, say
 from pubrio_async.cli._signals import Signals
+from pubrio_async.cli._verbose import logged, observers
 from pubrio_async.client import AsyncPubrio
 
 _CREDITS = {True: "yes", False: "no", None: "unknown"}
-# What a terminal would obey or a line-based reader would stumble over; in JSON it is only ever
-# part of a text, and may be written as an escape there.
-_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def routes() -> dict[str, Route[Any]]:
@@ -60,13 +59,14 @@ def show_endpoints() -> ExitCode:
     return ExitCode.DONE
 
 
-def call(name: str | None, body: str | None, *, sandbox: bool) -> ExitCode:
+def call(name: str | None, body: str | None, *, sandbox: bool, verbose: bool = False) -> ExitCode:
     """Runs the command.
 
     Args:
         name: The endpoint, such as `people.search`.
         body: The fields of the request as a JSON object; `-` reads them from stdin.
         sandbox: Whether the local stand-in takes the place of the API.
+        verbose: Whether requests are told of.
 
     Returns:
         The exit code. What there is to say has been said on stderr.
@@ -75,11 +75,11 @@ def call(name: str | None, body: str | None, *, sandbox: bool) -> ExitCode:
     route: Route[Any] | None = None
     failure: PubrioError | None = None
     interrupted = False
-    with Signals() as signals:
+    with logged(verbose=verbose), Signals() as signals:
         try:
             route = _route(name)
             fields = _fields(route, body)
-            asyncio.run(_call(route, fields, answers, signals, sandbox=sandbox))
+            asyncio.run(_call(route, fields, answers, signals, sandbox=sandbox, verbose=verbose))
         except (KeyboardInterrupt, asyncio.CancelledError):
             interrupted = True
         except PubrioError as error:
@@ -108,12 +108,14 @@ async def _call(
     signals: Signals,
     *,
     sandbox: bool,
+    verbose: bool,
 ) -> None:
     """Makes the call; what came back is in `answers` afterwards, even if it is interrupted."""
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine runs in one
     signals.listen(first=task.cancel)
-    client = _sandbox_client() if sandbox else AsyncPubrio()
+    told = observers(verbose=verbose)
+    client = _sandbox_client(told) if sandbox else AsyncPubrio(observers=told)
     captured: list[ResponseInfo] = []
     try:
         async with client:
@@ -125,12 +127,12 @@ async def _call(
         answers += captured
 
 
-def _sandbox_client() -> AsyncPubrio:
+def _sandbox_client(told: Sequence[Observer]) -> AsyncPubrio:
     # Only here: nobody else needs the stand-in.
     from pubrio_async.sandbox import Sandbox, SandboxConfig, SandboxTransport  # noqa: PLC0415
 
     transport = SandboxTransport(Sandbox(SandboxConfig()), latency=0.0)
-    return AsyncPubrio("sandbox", transport=transport)
+    return AsyncPubrio("sandbox", transport=transport, observers=told)
 
 
 # ---------------------------------------------------------------------------------- the request
@@ -200,10 +202,9 @@ def _data_of(answer: ResponseInfo | None) -> str | None:
 
 def _print_json(data: str) -> bool:
     """Prints a reply; False if that did not work."""
-    text = _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", data)
     file = sys.stdout.buffer
     try:
-        file.write(f"{text}\n".encode())
+        file.write(f"{harmless_json(data)}\n".encode())
         file.flush()
     except OSError as error:
         # What is held back would fail again, and loudly, when the process ends.

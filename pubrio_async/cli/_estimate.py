@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack, ExitStack
 from typing import Any
 
@@ -13,14 +12,16 @@ from msgspec import Struct
 from pubrio_async._config import DEFAULT_RATE_LIMIT, Rate, Settings, load_settings
 from pubrio_async._errors import ConfigurationError, JournalError, PubrioError
 from pubrio_async._quota import Quota, account_quotas
-from pubrio_async.cli._demo_journal import DEMO_KEY, demo_journal, journal_exists
+from pubrio_async.cli._demo_journal import DEMO_KEY, journal_exists
 from pubrio_async.cli._exit import ExitCode, exit_code_of
 from pubrio_async.cli._figures import Figure, print_figures, print_json
-from pubrio_async.cli._forecast import Ends, Known, Tally, count, least_time, plan
+from pubrio_async.cli._forecast import Known, Tally, count, least_time, plan
+from pubrio_async.cli._known import known_to
 from pubrio_async.cli._messages import credits_of, say
 from pubrio_async.cli._options import EstimateOptions, parse_age, parse_types
 from pubrio_async.cli._runs import cancel_at_signal, run_command
 from pubrio_async.cli._signals import Signals
+from pubrio_async.cli._verbose import observers
 from pubrio_async.client import AsyncPubrio
 from pubrio_async.models import Profile
 from pubrio_async.models.redeem import Number
@@ -129,7 +130,7 @@ def estimate(options: EstimateOptions) -> ExitCode:
             say(f"warning: {warning}")
         return _estimate(options, source, settings, signals)
 
-    return run_command(command)
+    return run_command(command, verbose=options.verbose)
 
 
 async def _estimate(
@@ -164,33 +165,17 @@ async def _known(
     if not journal_exists(path):
         say(f"the journal {path} does not exist yet: nobody is known to it")
         return None
-    # Only here: sqlite3 is a tenth of a second nobody else should pay for.
-    from pubrio_async.scheduler.journal_sqlite import SqliteJournal  # noqa: PLC0415
-
-    origin = None if options.offline else settings.base_url
-    journal = (demo_journal(path) if options.sandbox else None) or SqliteJournal(
-        path, origin=origin
-    )
     try:
-        # As it is; only then with the types, which would also make one that is not there.
-        await journal.open(())
-        stack.push_async_callback(journal.close)
-        await journal.open(parse_types(options.types))
-        batches = await journal.open_batches()
+        return await known_to(
+            path,
+            parse_types(options.types),
+            stack,
+            origin=None if options.offline else settings.base_url,
+            max_age_s=parse_age(options.max_age),
+            sandbox=options.sandbox,
+        )
     except JournalError as error:
         raise JournalError(f"{error}; or estimate without --journal") from error
-    age = parse_age(options.max_age)
-    newer_than = None if age is None else time.time() - age
-
-    async def lookup(keys: Sequence[str]) -> Ends:
-        return await journal.lookup(keys, newer_than)
-
-    return Known(
-        lookup,
-        pending=frozenset(key for one in batches if one.job for key in one.batch.keys),
-        unsettled=frozenset(key for one in batches if not one.job for key in one.batch.keys),
-        open_jobs=sum(1 for one in batches if one.job),
-    )
 
 
 async def _account(
@@ -207,7 +192,12 @@ async def _account(
             base_url = await stack.enter_async_context(demo_sandbox(options.rate, None, types))
         # Two requests need no more than the limit that always holds.
         rate = DEFAULT_RATE_LIMIT if settings.account else options.rate
-        client = AsyncPubrio(key, base_url=base_url, rate_limit=rate)
+        client = AsyncPubrio(
+            key,
+            base_url=base_url,
+            rate_limit=rate,
+            observers=observers(verbose=options.verbose),
+        )
         await stack.enter_async_context(client)
         quotas = account_quotas(await client.profile.usage()) if settings.account else ()
         return await client.profile.get(), quotas

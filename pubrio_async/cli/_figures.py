@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import TextIO
 
 import msgspec
 
-from pubrio_async.cli._messages import printable, say
+from pubrio_async.cli._messages import harmless_json, printable, say
 
 Figure = tuple[str, str]
 """What it is, and how much."""
@@ -18,14 +19,15 @@ def print_figures(figures: Sequence[Figure]) -> bool:
     """Prints names and values, below each other; False if that did not work."""
     shown = [(printable(name), printable(value)) for name, value in figures]
     if sys.stdout.isatty():
-        return _print_table(shown)
+        return print_out(_table(shown, sys.stdout))
     width = max(len(name) for name, _ in shown)
     return print_out("".join(f"{name:<{width}}  {value}\n" for name, value in shown))
 
 
 def print_json(figures: msgspec.Struct) -> bool:
     """Prints an object; False if that did not work."""
-    return print_out(msgspec.json.format(msgspec.json.encode(figures)).decode() + "\n")
+    text = msgspec.json.format(msgspec.json.encode(figures)).decode()
+    return print_out(f"{harmless_json(text)}\n")
 
 
 def print_out(text: str) -> bool:
@@ -43,7 +45,13 @@ def print_out(text: str) -> bool:
     return True
 
 
-def _print_table(figures: Sequence[Figure]) -> bool:
+def tell_figures(figures: Sequence[Figure]) -> None:
+    """Shows names and values on stderr, which is a terminal."""
+    shown = [(printable(name), printable(value)) for name, value in figures]
+    print(_table(shown, sys.stderr), end="", file=sys.stderr, flush=True)
+
+
+def _table(figures: Sequence[Figure], file: TextIO) -> str:
     # Only here: a fifth of a second that a pipe need not wait for.
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Column, Table  # noqa: PLC0415
@@ -60,7 +68,7 @@ def _print_table(figures: Sequence[Figure]) -> bool:
     )
     for name, value in figures:
         table.add_row(name, Text(value))
-    console = Console()
+    console = Console(file=file)
     with console.capture() as captured:
         console.print(table)
-    return print_out(captured.get())
+    return captured.get()

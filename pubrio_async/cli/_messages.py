@@ -6,6 +6,7 @@ No message names a person or a contact.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 
@@ -21,6 +22,7 @@ from pubrio_async.models import RunReport
 from pubrio_async.models.redeem import Number
 
 _PREFIX = "pubrio-async: "
+_UNPRINTABLE = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def say(text: str) -> None:
@@ -35,8 +37,24 @@ def one_line(text: str) -> str:
 
 def printable(text: str) -> str:
     """A text as one line, and nothing in it that a terminal would obey."""
-    line = " ".join(text.split())
+    return harmless(" ".join(text.split()))
+
+
+def harmless(line: str) -> str:
+    """A line with nothing in it that a terminal would obey."""
     return "".join(char if char.isprintable() else "?" for char in line)
+
+
+def harmless_json(text: str) -> str:
+    """JSON in which nothing is left that a terminal would obey, or a reader of lines stumble over.
+
+    Such characters are only ever part of a text there, and are written as escapes.
+    """
+    return _UNPRINTABLE.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
 
 
 def summary(report: RunReport, options: RedeemOptions) -> list[str]:

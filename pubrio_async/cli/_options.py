@@ -18,6 +18,8 @@ from pubrio_async.endpoints import ContactTypeName
 
 DEFAULT_BATCH_SIZE = 100
 DEFAULT_MAX_CONCURRENCY = 32
+DEFAULT_ASK_ABOVE = 1_000
+"""Credits a run may cost before it is asked for on a terminal."""
 
 _TYPES: dict[str, ContactTypeName] = {name: name for name in get_args(ContactTypeName)}
 _AGE = re.compile(r"\s*([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*([smhdw]?)\s*", re.IGNORECASE)
@@ -49,6 +51,7 @@ class RunOptions(Struct, frozen=True, kw_only=True):
         deadline: Seconds after which the run ends.
         report: Where the figures of the run go.
         progress: How progress is shown.
+        verbose: Whether requests and batches are told of.
     """
 
     rate: str | None = None
@@ -56,6 +59,7 @@ class RunOptions(Struct, frozen=True, kw_only=True):
     deadline: float | None = None
     report: str | None = None
     progress: ProgressStyle = ProgressStyle.AUTO
+    verbose: bool = False
 
     def check_run(self, files: Mapping[str, str | None]) -> None:
         """Checks the deadline, and that no two files are one.
@@ -92,7 +96,12 @@ class RedeemOptions(RunOptions, frozen=True, kw_only=True):
         no_journal: Whether none is to be kept.
         max_age: How old a result in the journal may be, as it was written; None for any age.
         order: What the run is to be quick at.
+        ask_above: Credits the run may cost before it is asked for on a terminal.
+        yes: Whether that is not asked.
+        dashboard: The port of the page with live plots, 0 for any; None for no page.
+        dashboard_host: Where that page listens; None for this machine alone.
         sandbox: Whether the local stand-in takes the place of the API.
+        elsewhere: Names of options the environment or a file has a say in.
     """
 
     input: str
@@ -105,7 +114,12 @@ class RedeemOptions(RunOptions, frozen=True, kw_only=True):
     no_journal: bool = False
     max_age: str | None = None
     order: Order = Order.RESULTS
+    ask_above: int = DEFAULT_ASK_ABOVE
+    yes: bool = False
+    dashboard: int | None = None
+    dashboard_host: str | None = None
     sandbox: bool = False
+    elsewhere: frozenset[str] = frozenset()
 
     @property
     def journal_path(self) -> str | None:
@@ -141,6 +155,10 @@ class RedeemOptions(RunOptions, frozen=True, kw_only=True):
         self.contact_types()
         if self.no_journal and self.journal is not None:
             raise ConfigurationError("--journal and --no-journal contradict each other.")
+        if self.dashboard_host is not None and self.dashboard is None:
+            raise ConfigurationError(
+                "--dashboard-host says where --dashboard listens, which was not given."
+            )
         if self.max_age_s() is not None and self.journal_path is None:
             raise ConfigurationError(
                 "--max-age is about the results in a journal, and none is kept: name one with "
@@ -160,25 +178,38 @@ class RedeemOptions(RunOptions, frozen=True, kw_only=True):
         _add(words, "-o", self.output)
         _add(words, "--types", self.types)
         _add(words, "--column", self.column)
-        if self.batch_size != DEFAULT_BATCH_SIZE:
-            _add(words, "--batch-size", self.batch_size)
+        _add(words, "--batch-size", self._unless_usual("batch_size", DEFAULT_BATCH_SIZE))
         _add(words, "--rate", self.rate)
-        if self.max_concurrency != DEFAULT_MAX_CONCURRENCY:
-            _add(words, "--max-concurrency", self.max_concurrency)
+        _add(
+            words,
+            "--max-concurrency",
+            self._unless_usual("max_concurrency", DEFAULT_MAX_CONCURRENCY),
+        )
         _add(words, "--journal", self.journal)
         if self.no_journal:
             words.append("--no-journal")
         _add(words, "--max-age", self.max_age)
         _add(words, "--max-credits", self.max_credits)
+        _add(words, "--ask-above", self._unless_usual("ask_above", DEFAULT_ASK_ABOVE))
+        if self.yes:
+            words.append("--yes")
         _add(words, "--deadline", self.deadline)
         _add(words, "--report", self.report)
-        if self.order is not Order.RESULTS:
-            _add(words, "--order", self.order)
-        if self.progress is not ProgressStyle.AUTO:
-            _add(words, "--progress", self.progress)
+        _add(words, "--order", self._unless_usual("order", Order.RESULTS))
+        _add(words, "--progress", self._unless_usual("progress", ProgressStyle.AUTO))
+        if self.verbose:
+            words.append("--verbose")
+        if self.dashboard is not None:
+            words.append(f"--dashboard={self.dashboard}")
+        _add(words, "--dashboard-host", self.dashboard_host)
         if self.sandbox:
             words.append("--sandbox")
         return command_line("redeem", words)
+
+    def _unless_usual(self, name: str, default: str | int) -> str | int | None:
+        """The value of an option; None where it goes without saying."""
+        value: str | int = getattr(self, name)
+        return None if value == default and name not in self.elsewhere else value
 
 
 class ResolveOptions(RunOptions, frozen=True, kw_only=True):
@@ -188,11 +219,13 @@ class ResolveOptions(RunOptions, frozen=True, kw_only=True):
         journal: Whose unsettled people are to be settled.
         resend: Whether those who cannot be found are sent again, at full price.
         yes: Whether that needs no confirmation.
+        as_json: Whether a program reads what came of it.
     """
 
     journal: str
     resend: bool = False
     yes: bool = False
+    as_json: bool = False
 
     def check(self) -> None:
         """Checks what can be checked without opening a file.
@@ -223,6 +256,7 @@ class EstimateOptions(Struct, frozen=True, kw_only=True):
         max_age: How old a result in the journal may be, as it was written; None for any age.
         offline: Whether nothing is to be sent.
         as_json: Whether a program reads it.
+        verbose: Whether requests are told of.
         sandbox: Whether the local stand-in takes the place of the API.
     """
 
@@ -235,6 +269,7 @@ class EstimateOptions(Struct, frozen=True, kw_only=True):
     max_age: str | None = None
     offline: bool = False
     as_json: bool = False
+    verbose: bool = False
     sandbox: bool = False
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 from collections import deque
@@ -19,6 +20,9 @@ from pubrio_async.models.redeem import Number
 
 BAR_INTERVAL_S = 0.25
 LOG_INTERVAL_S = 5.0
+
+_BAR_WIDTH = 30
+_SMALLEST_BAR = 8
 
 # Long enough to hold a whole window of the usual limit, which is spent in bursts.
 _ETA_WINDOW_S = 120.0
@@ -110,10 +114,13 @@ class BarProgress(Progress):
         self._now = now
         self._start = now()
         self._pace = Pace(total)
+        self._column = BarColumn(bar_width=_BAR_WIDTH)
+        console = Console(stderr=True)
+        self._separator = _separator(console.encoding)
         self._bar = RichProgress(
-            BarColumn(bar_width=30),
+            self._column,
             TextColumn("{task.fields[text]}", markup=False),
-            console=Console(stderr=True),
+            console=console,
             auto_refresh=False,
         )
         self._task = self._bar.add_task("", total=total, text="")
@@ -122,11 +129,17 @@ class BarProgress(Progress):
     def update(self, statistics: RunStatistics) -> None:
         """Draws the bar again."""
         eta = self._pace.seconds_left(self._now() - self._start, statistics.rows_settled)
-        self._bar.update(
-            self._task,
-            completed=statistics.rows_settled,
-            text=bar_text(statistics, self._pace.total, eta),
+        # Of what is there now, it may have been resized; a blank, and the last column is not used.
+        width = self._bar.console.width - 2
+        text = bar_text(
+            statistics,
+            self._pace.total,
+            eta,
+            width=width - _SMALLEST_BAR,
+            separator=self._separator,
         )
+        self._column.bar_width = max(_SMALLEST_BAR, min(_BAR_WIDTH, width - len(text)))
+        self._bar.update(self._task, completed=statistics.rows_settled, text=text)
         self._bar.refresh()
 
     def note(self, text: str) -> None:
@@ -157,23 +170,55 @@ class Pace:
         return max(0, self.total - settled) * (now - then) / (settled - before)
 
 
-def bar_text(statistics: RunStatistics, total: int | None, eta_s: float | None) -> str:
-    """What stands to the right of the bar."""
+def bar_text(
+    statistics: RunStatistics,
+    total: int | None,
+    eta_s: float | None,
+    *,
+    width: int | None = None,
+    separator: str = " · ",
+) -> str:
+    """What stands to the right of the bar.
+
+    Args:
+        statistics: The run as it stands.
+        total: The number of rows, where it is known.
+        eta_s: Seconds until it ends, where that is known.
+        width: How many columns there are; what is of least use is left out until it fits, but for
+            the rows.
+        separator: What is put between two figures.
+    """
     settled = f"{statistics.rows_settled:,}"
-    parts = [f"{settled}/{total:,} rows" if total is not None else f"{settled} rows"]
-    parts.append(f"{statistics.batches_open:,} batches")
-    if statistics.requests_left is not None:
-        parts.append(f"{statistics.requests_left:,} requests left")
-    parts.append(f"{statistics.report.credits_charged:,} credits")
+    rows = f"{settled}/{total:,} rows" if total is not None else f"{settled} rows"
+    batches = f"{statistics.batches_open:,} batches"
+    left = statistics.requests_left
+    requests = "" if left is None else f"{left:,} requests left"
+    credits_so_far = f"{statistics.report.credits_charged:,} credits"
+    end = ""
     if statistics.stopped_by is not None:
-        parts.append("stopping")
+        end = "stopping"
     elif statistics.paused_s > 0:
-        parts.append(f"paused {statistics.paused_s:.0f} s")
+        end = f"paused {statistics.paused_s:.0f} s"
     elif eta_s is not None:
         minutes, seconds = divmod(round(eta_s), 60)
         hours, minutes = divmod(minutes, 60)
-        parts.append(f"ETA {hours}:{minutes:02}:{seconds:02}")
-    return " · ".join(parts)
+        end = f"ETA {hours}:{minutes:02}:{seconds:02}"
+    parts = [part for part in (rows, batches, requests, credits_so_far, end) if part]
+    for part in (requests, batches, credits_so_far, end):
+        if width is None or len(separator.join(parts)) <= width:
+            break
+        if part:
+            parts.remove(part)
+    return separator.join(parts)
+
+
+def _separator(encoding: str) -> str:
+    """What is put between two figures, in an encoding that may lack the dot."""
+    try:
+        " · ".encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return ", "
+    return " · "
 
 
 def make_progress(style: ProgressStyle, total: int | None) -> Progress:
@@ -185,7 +230,8 @@ def make_progress(style: ProgressStyle, total: int | None) -> Progress:
     """
     if style is ProgressStyle.NONE:
         return Progress()
-    on_terminal = sys.stderr.isatty()
+    # A dumb terminal cannot go back in a line: there a bar would show nothing before the end.
+    on_terminal = sys.stderr.isatty() and os.environ.get("TERM", "") not in {"dumb", "unknown"}
     if style is ProgressStyle.BAR or (style is ProgressStyle.AUTO and on_terminal):
         return BarProgress(total)
     return LogProgress(total)

@@ -7,8 +7,10 @@ from collections.abc import Coroutine
 from contextlib import AsyncExitStack, ExitStack
 from typing import Any
 
-from pubrio_async._config import load_settings
+from pubrio_async._config import Settings, load_settings
 from pubrio_async._errors import ConfigurationError, JournalError
+from pubrio_async.cli._ask import agreed
+from pubrio_async.cli._dashboard import Board
 from pubrio_async.cli._demo_journal import DEMO_KEY, demo_journal
 from pubrio_async.cli._exit import ExitCode, exit_code
 from pubrio_async.cli._kept import keep
@@ -17,6 +19,7 @@ from pubrio_async.cli._options import RedeemOptions
 from pubrio_async.cli._progress import Progress, make_progress
 from pubrio_async.cli._runs import ReportFile, run_command, take_outcomes
 from pubrio_async.cli._signals import Signals
+from pubrio_async.cli._verbose import observers
 from pubrio_async.client import AsyncPubrio
 from pubrio_async.models import Outcome, RunReport
 from pubrio_async.scheduler import Run
@@ -36,14 +39,16 @@ def redeem(options: RedeemOptions) -> ExitCode:
     def command(signals: Signals, stack: ExitStack) -> Coroutine[Any, Any, ExitCode]:
         options.check()
         # Before the input, which may take a while to read to its end.
-        load_settings(
+        settings = load_settings(
             DEMO_KEY if options.sandbox else None,
             rate_limit=options.rate,
             max_concurrency=options.max_concurrency,
         )
-        return _redeem(options, Files(options, stack), signals)
+        board = Board(options, stack)
+        files = Files(options, stack)
+        return _if_agreed(options, files, settings, signals, board)
 
-    return run_command(command)
+    return run_command(command, verbose=options.verbose)
 
 
 class Files:
@@ -65,6 +70,8 @@ class Files:
         Raises:
             ConfigurationError: One cannot be read or written.
         """
+        if options.output is None:
+            _check_stdout()
         self.source = open_rows(options.input, options.column)
         self.failure: str | None = None
         self.complete: bool = False
@@ -118,7 +125,28 @@ class Files:
         self.failure = self.failure or f"the {what} could not be written: {error}"
 
 
-async def _redeem(options: RedeemOptions, files: Files, signals: Signals) -> ExitCode:
+def _check_stdout() -> None:
+    """Sees that stdout was not closed, before anything is paid for that would go there."""
+    try:
+        os.write(1, b"")
+    except OSError as error:
+        reason = error.strerror or error
+        raise ConfigurationError(
+            f"stdout cannot be written: {reason}. Name an output with -o."
+        ) from error
+
+
+async def _if_agreed(
+    options: RedeemOptions, files: Files, settings: Settings, signals: Signals, board: Board
+) -> ExitCode:
+    # First of all: while somebody is asked, nothing else goes on.
+    if not await agreed(options, files.source, settings, signals):
+        say("not agreed to: nothing was sent, nothing was charged")
+        return ExitCode.INTERRUPTED
+    return await board.beside(_redeem(options, files, signals, board))
+
+
+async def _redeem(options: RedeemOptions, files: Files, signals: Signals, board: Board) -> ExitCode:
     async with AsyncExitStack() as stack:
         key = base_url = None
         if options.sandbox:
@@ -135,6 +163,7 @@ async def _redeem(options: RedeemOptions, files: Files, signals: Signals) -> Exi
                 base_url=base_url,
                 rate_limit=options.rate,
                 max_concurrency=options.max_concurrency,
+                observers=(*observers(verbose=options.verbose), *board.observers),
             )
         )
         run = await stack.enter_async_context(
@@ -151,6 +180,7 @@ async def _redeem(options: RedeemOptions, files: Files, signals: Signals) -> Exi
                 max_age=options.max_age_s(),
             )
         )
+        board.watch(run, files.source.total)
         progress = make_progress(options.progress, files.source.total)
         try:
             await _write_outcomes(run, files, progress, signals)
@@ -158,6 +188,7 @@ async def _redeem(options: RedeemOptions, files: Files, signals: Signals) -> Exi
             files.break_off()
             raise
     files.finish(run.report)
+    board.wrote(files.failure)
     _tell(options, run, files, interrupted=signals.received)
     if files.failure is not None:
         return ExitCode.UNEXPECTED

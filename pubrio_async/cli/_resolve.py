@@ -12,16 +12,18 @@ from collections.abc import Coroutine
 from contextlib import ExitStack
 from typing import Any
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from pubrio_async._errors import ConfigurationError, JournalError, PubrioError
+from pubrio_async.cli._ask import confirmed as _confirmed
+from pubrio_async.cli._ask import on_terminal as _on_terminal
 from pubrio_async.cli._demo_journal import DEMO_ORIGIN
 from pubrio_async.cli._exit import ExitCode, exit_code
+from pubrio_async.cli._figures import print_json, tell_figures
 from pubrio_async.cli._kept import Backup
 from pubrio_async.cli._messages import (
     by_status,
     credits_of,
-    one_line,
     people_in_words,
     say,
     spent,
@@ -32,6 +34,7 @@ from pubrio_async.cli._options import ResolveOptions, resolve_command
 from pubrio_async.cli._progress import make_progress
 from pubrio_async.cli._runs import ReportFile, cancel_at_signal, run_command, take_outcomes
 from pubrio_async.cli._signals import Signals
+from pubrio_async.cli._verbose import observers
 from pubrio_async.client import AsyncPubrio
 from pubrio_async.models import RunReport
 from pubrio_async.scheduler.budget import Prices
@@ -65,7 +68,7 @@ def resolve(options: ResolveOptions) -> ExitCode:
         report = ReportFile(options.report, stack)
         return _resolve(options, before, report, signals, stack)
 
-    return run_command(command)
+    return run_command(command, verbose=options.verbose)
 
 
 async def _resolve(
@@ -78,25 +81,42 @@ async def _resolve(
     if not before.unsettled:
         say(f"nobody in {options.journal} is unsettled; nothing was sent")
         _advise(options, RunReport(), before)
-        return _write(report, RunReport(), ExitCode.DONE)
+        code = _write(report, RunReport(), ExitCode.DONE)
+        return _print(options, Resolved(report=RunReport(), journal=before), code)
     say(f"{people_in_words(before.unsettled)} unsettled: perhaps charged, the answer was lost")
     for reason in why(before.reasons):
         say(f"- {reason}")
-    client = AsyncPubrio(rate_limit=options.rate)
+    client = AsyncPubrio(rate_limit=options.rate, observers=observers(verbose=options.verbose))
     cancel_at_signal(signals)
     resolver = _Resolver(options, client, signals, before, stack)
     async with client:
         await resolver.look()
         if options.resend:
             await resolver.send_again()
-    for line in spent(resolver.report):
-        say(line)
+    _tell(resolver)
     if resolver.stopped_by is not None:
         say(why_stopped(resolver.stopped_by))
     resolver.keep_outcomes()
     _advise(options, resolver.report, resolver.journal)
     code = exit_code(resolver.report, resolver.stopped_by, interrupted=signals.received)
-    return _write(report, resolver.report, code)
+    code = _write(report, resolver.report, code)
+    stopped_by = None if resolver.stopped_by is None else str(resolver.stopped_by)
+    told = Resolved(report=resolver.report, journal=resolver.journal, stopped_by=stopped_by)
+    return _print(options, told, code)
+
+
+class Resolved(Struct, frozen=True, kw_only=True):
+    """What `--json` prints.
+
+    Attributes:
+        report: The figures, as in `--report`.
+        journal: What the journal holds now, as `status --json` tells it.
+        stopped_by: Why nothing more was sent; None if that was not so.
+    """
+
+    report: RunReport
+    journal: JournalStatus
+    stopped_by: str | None = None
 
 
 class _Resolver:
@@ -237,6 +257,32 @@ def _advise(options: ResolveOptions, report: RunReport, journal: JournalStatus) 
         )
 
 
+def _tell(resolver: _Resolver) -> None:
+    """What it came to, and what it cost."""
+    report = resolver.report
+    if not sys.stderr.isatty():
+        for line in spent(report):
+            say(line)
+        return
+    cost, requests = spent(report)
+    tell_figures(
+        [
+            ("found", f"{report.found:,}"),
+            ("empty", f"{report.empty:,}"),
+            ("rejected", f"{report.rejected:,}"),
+            ("pending", f"{report.pending:,}"),
+            ("still unsettled", f"{report.unsettled:,}"),
+            ("cost", cost),
+            ("", requests),
+        ]
+    )
+
+
+def _print(options: ResolveOptions, told: Resolved, code: ExitCode) -> ExitCode:
+    """Prints what came of it, if a program wants it; gives the exit code."""
+    return code if not options.as_json or print_json(told) else ExitCode.UNEXPECTED
+
+
 def _write(file: ReportFile, report: RunReport, code: ExitCode) -> ExitCode:
     """Writes the report, if one is wanted; gives the exit code."""
     try:
@@ -245,21 +291,3 @@ def _write(file: ReportFile, report: RunReport, code: ExitCode) -> ExitCode:
         say(f"error: the report could not be written: {error}")
         return ExitCode.UNEXPECTED
     return code
-
-
-def _on_terminal() -> bool:
-    """Whether there is somebody to ask."""
-    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
-
-
-def _confirmed(signals: Signals) -> bool:
-    """Asks whether to go on; a signal means no."""
-    print(one_line("go on? [y/N] "), end=" ", file=sys.stderr, flush=True)
-    try:
-        # Of its own: whoever is asked is not to be told to wait for a run.
-        with Signals():
-            return sys.stdin.readline().strip().lower() in {"y", "yes"}
-    except KeyboardInterrupt:
-        print(file=sys.stderr)
-        signals.received = True
-        return False

@@ -15,6 +15,7 @@ from pubrio_async.cli._exit import ExitCode, exit_code_of
 from pubrio_async.cli._messages import say
 from pubrio_async.cli._progress import Progress, watching
 from pubrio_async.cli._signals import Signals
+from pubrio_async.cli._verbose import logged, said_through
 from pubrio_async.models import Outcome, RunReport
 from pubrio_async.scheduler import Run
 from pubrio_async.tables import PartFile
@@ -26,16 +27,17 @@ The stack is unwound at the end, however that comes.
 """
 
 
-def run_command(command: Command) -> ExitCode:
+def run_command(command: Command, *, verbose: bool = False) -> ExitCode:
     """Runs a command in an event loop of its own.
 
     Args:
         command: What to do.
+        verbose: Whether every request and batch is told of.
 
     Returns:
         The exit code. What there is to say has been said on stderr.
     """
-    with Signals() as signals, ExitStack() as stack:
+    with logged(verbose=verbose), Signals() as signals, ExitStack() as stack:
         try:
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 return runner.run(command(signals, stack))
@@ -62,9 +64,10 @@ async def take_outcomes(
         run.stop("interrupted")
 
     signals.listen(first=interrupt, last=progress.close)
-    async with watching(run, progress):
-        async for outcome in run:
-            take(outcome)
+    with said_through(progress.note):
+        async with watching(run, progress):
+            async for outcome in run:
+                take(outcome)
 
 
 def cancel_at_signal(signals: Signals) -> None:

@@ -121,7 +121,7 @@ def test_the_output_of_a_run_whose_journal_failed_is_kept(
     assert f"what was written is also kept in {kept}" in err
     before = kept.read_text()
     assert before == out.read_text()
-    charged = {charge.people_search_id for charge in sandbox.charges()}
+    charged = {charge.people_search_id for charge in sandbox.ledger}
     assert charged
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
 

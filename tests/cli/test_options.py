@@ -45,6 +45,25 @@ def test_the_command_gives_the_options_again(monkeypatch: pytest.MonkeyPatch) ->
     ]  # fmt: skip
 
 
+def test_the_command_names_what_the_environment_or_a_file_has_a_say_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/pubrio-async"])
+    options = RedeemOptions(
+        input="in.csv",
+        types="phone",
+        ask_above=7,
+        yes=True,
+        verbose=True,
+        elsewhere=frozenset({"types", "batch_size", "order"}),
+    )
+
+    assert shlex.split(options.command()) == [
+        "pubrio-async", "redeem", "in.csv", "--types", "phone", "--batch-size", "100",
+        "--ask-above", "7", "--yes", "--order", "results", "--verbose",
+    ]  # fmt: skip
+
+
 def test_defaults_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["/somewhere/pubrio_async/__main__.py"])
 

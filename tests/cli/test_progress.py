@@ -9,7 +9,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from pubrio_async.cli._messages import one_line
+from pubrio_async.cli._messages import harmless_json, one_line
 from pubrio_async.cli._options import ProgressStyle
 from pubrio_async.cli._progress import (
     BarProgress,
@@ -187,3 +187,44 @@ async def test_a_run_is_watched_to_its_end(interval_s: float | None, updates: in
 
 def test_a_message_is_one_line_that_no_terminal_obeys() -> None:
     assert one_line("a\n  b\x1b[2J\x00c") == "pubrio-async: a b?[2J?c"
+
+
+@pytest.mark.parametrize(
+    ("width", "text"),
+    [
+        (80, "500/1,000 rows · 2 batches · 290 requests left · 1,234 credits · ETA 0:01:02"),
+        (70, "500/1,000 rows · 2 batches · 1,234 credits · ETA 0:01:02"),
+        (50, "500/1,000 rows · 1,234 credits · ETA 0:01:02"),
+        (40, "500/1,000 rows · ETA 0:01:02"),
+        (20, "500/1,000 rows"),
+        (3, "500/1,000 rows"),
+        (-5, "500/1,000 rows"),
+    ],
+)
+def test_what_is_of_least_use_is_left_out_where_there_is_no_room(width: int, text: str) -> None:
+    assert bar_text(STATISTICS, 1_000, 62.0, width=width) == text
+
+
+def test_a_run_without_limits_leaves_out_what_it_does_not_have() -> None:
+    unlimited = msgspec.structs.replace(STATISTICS, requests_left=None)
+
+    assert bar_text(unlimited, None, None, width=30, separator=", ") == "500 rows, 1,234 credits"
+
+
+@pytest.mark.parametrize("term", ["dumb", "unknown"])
+def test_a_terminal_that_cannot_go_back_gets_lines(
+    monkeypatch: pytest.MonkeyPatch, term: str
+) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("TERM", term)
+
+    assert isinstance(make_progress(ProgressStyle.AUTO, 10), LogProgress)
+
+
+def test_json_holds_nothing_that_a_terminal_obeys() -> None:
+    hostile = "a\x1b[2J\x9b31m\x7f\u202e\u2028é\U0001f600"
+    text = harmless_json(msgspec.json.encode(hostile).decode())
+
+    assert json.loads(text) == hostile
+    assert text.isprintable()
+    assert "é\U0001f600" in text

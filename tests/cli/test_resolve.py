@@ -20,12 +20,11 @@ from pubrio_async._errors import JournalError
 from pubrio_async.cli import _resolve
 from pubrio_async.cli._demo_journal import demo_journal
 from pubrio_async.models import RunReport
-from pubrio_async.sandbox import Sandbox
-from pubrio_async.sandbox.faults import parse_fault
 from pubrio_async.scheduler import Batch
 from pubrio_async.scheduler.journal_sqlite import SqliteJournal
 from pubrio_async.scheduler.journal_status import read_status
 from pubrio_async.tables import PartFile
+from pubrio_async.testing import PubrioSandbox
 from tests.cli.conftest import LOG_REFUSED, LOST, Api, Cli, Result, ids, write_csv
 
 pytestmark = pytest.mark.usefixtures("quick_looks")
@@ -63,7 +62,7 @@ def statuses(folder: Path) -> Counter[str]:
         return Counter(row["status"] for row in csv.DictReader(file))
 
 
-def requests(sandbox: Sandbox, path: str = "/redeem/people/batch") -> int:
+def requests(sandbox: PubrioSandbox, path: str = "/redeem/people/batch") -> int:
     return sandbox.statistics().requests_by_path.get(path, 0)
 
 
@@ -356,7 +355,7 @@ def test_a_signal_ends_it_in_good_order(
 ) -> None:
     sandbox = api(faults=(LOST, LOG_REFUSED))
     assert redeem().code == 3
-    sandbox.add_fault(parse_fault("stall:/api_keys/logs"))
+    sandbox.inject("stall", path="/api_keys/logs")
     sent = sandbox.statistics().requests
     with subprocess.Popen(
         [sys.executable, "-c", _QUICK, "resolve", str(journal), "--resend"],
@@ -399,7 +398,7 @@ def test_a_journal_that_fails_loses_nothing(  # noqa: PLR0917 - fixtures
     assert f"what came in is kept in {kept}" in result.err
     people = {json.loads(line)["person"] for line in kept.read_text().splitlines()}
     assert len(people) == 10
-    assert people <= {charge.people_search_id for charge in sandbox.charges()}
+    assert people <= {charge.people_search_id for charge in sandbox.ledger}
     assert not list(tmp_path.glob("*.part"))
 
 

@@ -1,0 +1,335 @@
+"""What the commands can be told: each argument and option with its words, once for all of them.
+
+The groups are those of the help; what completes an option in a shell is in `_completion`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pubrio_async.cli._completion import complete_endpoint, complete_rate, complete_types
+from pubrio_async.cli._options import Order, ProgressStyle
+
+FILES = "Files"
+WHAT = "What to look for"
+MONEY = "Money"
+PACE = "Pace"
+OUTPUT = "What is shown"
+TRIAL = "Trying it out"
+
+Input = Annotated[
+    str,
+    typer.Argument(
+        metavar="INPUT",
+        help=".csv, .tsv, .jsonl, .txt (one id or LinkedIn URL a line), .parquet, or - for stdin.",
+        show_default=False,
+    ),
+]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help=".csv, .tsv or .parquet (the input's columns and the outcome's, in input order), "
+        "or .jsonl (an outcome a line). Without it: JSONL to stdout.",
+        show_default=False,
+        rich_help_panel=FILES,
+    ),
+]
+Types = Annotated[
+    str | None,
+    typer.Option(
+        "--types",
+        metavar="TYPES",
+        envvar="PUBRIO_TYPES",
+        help="Needed. One or more of email-work, email-personal, phone, joined by commas.",
+        show_default=False,
+        autocompletion=complete_types,
+        rich_help_panel=WHAT,
+    ),
+]
+Column = Annotated[
+    str | None,
+    typer.Option(
+        "--column",
+        metavar="NAME",
+        help="The column with the people. Default: people_search_id, else linkedin_url.",
+        show_default=False,
+        rich_help_panel=FILES,
+    ),
+]
+BatchSize = Annotated[
+    int,
+    typer.Option(
+        "--batch-size",
+        metavar="N",
+        envvar="PUBRIO_BATCH_SIZE",
+        min=1,
+        help="People in one request.",
+        rich_help_panel=PACE,
+    ),
+]
+Rate = Annotated[
+    str | None,
+    typer.Option(
+        "--rate",
+        metavar="RATES",
+        envvar="PUBRIO_RATE_LIMIT",
+        help='Rate limits, such as "300/minute; 2400/hour"; or free, growth, business: the quotas '
+        "of the plan for one licence; or account: those of your workspace, which takes one free "
+        "request. Default: 300/minute.",
+        show_default=False,
+        autocompletion=complete_rate,
+        rich_help_panel=PACE,
+    ),
+]
+MaxConcurrency = Annotated[
+    int,
+    typer.Option(
+        "--max-concurrency",
+        metavar="N",
+        envvar="PUBRIO_MAX_CONCURRENCY",
+        min=1,
+        help="Most requests in flight at once.",
+        rich_help_panel=PACE,
+    ),
+]
+Journal = Annotated[
+    str | None,
+    typer.Option(
+        "--journal",
+        metavar="FILE",
+        help="Where the run is written down, so that it can be continued. Default: OUTPUT "
+        "with .journal after it; none without -o.",
+        show_default=False,
+        rich_help_panel=FILES,
+    ),
+]
+NoJournal = Annotated[
+    bool,
+    typer.Option(
+        "--no-journal",
+        help="Keep no journal: what a crash loses is paid for again.",
+        rich_help_panel=FILES,
+    ),
+]
+KnownJournal = Annotated[
+    str | None,
+    typer.Option(
+        "--journal",
+        metavar="FILE",
+        help="The journal of the run: who is known to it is not paid for again.",
+        show_default=False,
+        rich_help_panel=FILES,
+    ),
+]
+JournalFile = Annotated[
+    str, typer.Argument(metavar="JOURNAL", help="The file.", show_default=False)
+]
+MaxAge = Annotated[
+    str | None,
+    typer.Option(
+        "--max-age",
+        metavar="AGE",
+        help="Such as 30d, 12h, 90m or a number of seconds: results in the journal that are older "
+        "are bought again. Default: never.",
+        show_default=False,
+        rich_help_panel=MONEY,
+    ),
+]
+MaxCredits = Annotated[
+    int | None,
+    typer.Option(
+        "--max-credits",
+        metavar="CREDITS",
+        envvar="PUBRIO_MAX_CREDITS",
+        min=0,
+        help="Most credits the run may cost; the worst case counts.",
+        show_default=False,
+        rich_help_panel=MONEY,
+    ),
+]
+AskAbove = Annotated[
+    int,
+    typer.Option(
+        "--ask-above",
+        envvar="PUBRIO_ASK_ABOVE",
+        metavar="CREDITS",
+        min=0,
+        help="On a terminal, ask before a run that may cost more than this.",
+        rich_help_panel=MONEY,
+    ),
+]
+Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask: go on.", rich_help_panel=MONEY)]
+Resend = Annotated[
+    bool,
+    typer.Option(
+        "--resend",
+        help="Send those again who cannot be found, at full price; they may be paid for twice.",
+        rich_help_panel=MONEY,
+    ),
+]
+Deadline = Annotated[
+    float | None,
+    typer.Option(
+        "--deadline",
+        envvar="PUBRIO_DEADLINE",
+        metavar="SECONDS",
+        help="Seconds after which the run ends.",
+        show_default=False,
+        rich_help_panel=PACE,
+    ),
+]
+Report = Annotated[
+    str | None,
+    typer.Option(
+        "--report",
+        metavar="FILE",
+        help="Where the figures of the run go, as JSON.",
+        show_default=False,
+        rich_help_panel=FILES,
+    ),
+]
+RunOrder = Annotated[
+    Order,
+    typer.Option(
+        "--order",
+        envvar="PUBRIO_ORDER",
+        help="Early results, or the whole list soonest.",
+        rich_help_panel=PACE,
+    ),
+]
+Progress = Annotated[
+    ProgressStyle,
+    typer.Option(
+        "--progress",
+        envvar="PUBRIO_PROGRESS",
+        help="On stderr. auto: a bar on a terminal, JSON lines elsewhere.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "-v",
+        "--verbose",
+        help="Tell on stderr of every request and batch.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Dashboard = Annotated[
+    int | None,
+    typer.Option(
+        "--dashboard",
+        metavar="[PORT]",
+        min=0,
+        max=65_535,
+        help="Show live plots on a page of this machine, at this port or, without one, at any free "
+        "one. Its URL is told on stderr.",
+        show_default=False,
+        rich_help_panel=OUTPUT,
+    ),
+]
+DashboardHost = Annotated[
+    str | None,
+    typer.Option(
+        "--dashboard-host",
+        metavar="HOST",
+        help="Where that page listens, such as 0.0.0.0 for other machines too. Default: 127.0.0.1.",
+        show_default=False,
+        rich_help_panel=OUTPUT,
+    ),
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print a JSON object.", rich_help_panel=OUTPUT)
+]
+Offline = Annotated[
+    bool,
+    typer.Option(
+        "--offline",
+        help="Send nothing, need no key: the prices are those of the API's guide.",
+        rich_help_panel=TRIAL,
+    ),
+]
+RedeemSandbox = Annotated[
+    bool,
+    typer.Option(
+        "--sandbox",
+        help="Redeem from the local stand-in: made-up contacts, no key, no charge.",
+        rich_help_panel=TRIAL,
+    ),
+]
+EstimateSandbox = Annotated[
+    bool,
+    typer.Option(
+        "--sandbox",
+        help="Ask the local stand-in for prices and balances.",
+        rich_help_panel=TRIAL,
+    ),
+]
+CallSandbox = Annotated[
+    bool,
+    typer.Option(
+        "--sandbox",
+        help="Ask the local stand-in: made-up data, no key, no charge.",
+        rich_help_panel=TRIAL,
+    ),
+]
+Spend = Annotated[
+    int,
+    typer.Option(
+        "--spend",
+        metavar="CREDITS",
+        min=0,
+        help="Buy some replies as well, for so many credits at most; asks before, on a terminal.",
+        rich_help_panel=MONEY,
+    ),
+]
+RequestTimeout = Annotated[
+    float,
+    typer.Option("--timeout", metavar="SECONDS", help="For one request.", rich_help_panel=PACE),
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only",
+        metavar="NAME",
+        help="Only these endpoints, each by its name or its group, such as filters; several are "
+        "joined by commas, or given one by one.",
+        show_default=False,
+        autocompletion=complete_endpoint,
+        rich_help_panel=WHAT,
+    ),
+]
+DoctorSandbox = Annotated[
+    bool,
+    typer.Option(
+        "--sandbox",
+        help="Ask the local stand-in: no key, no charge.",
+        rich_help_panel=TRIAL,
+    ),
+]
+Endpoint = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="NAME",
+        help="Such as people.search.",
+        show_default=False,
+        autocompletion=complete_endpoint,
+    ),
+]
+Body = Annotated[
+    str | None,
+    typer.Option(
+        "--json",
+        metavar="BODY",
+        help="The fields of the request as a JSON object; - reads it from stdin.",
+        show_default=False,
+    ),
+]
+ListEndpoints = Annotated[
+    bool, typer.Option("--list", help="Show every endpoint, and whether it spends credits.")
+]
