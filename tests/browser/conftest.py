@@ -21,6 +21,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright import async_api as playwright
 
+from tests.needs import lacking
+
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 FLAGS = (
     "--headless",
@@ -43,7 +45,7 @@ def chromium() -> str:
         return CHROMIUM
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None:
-        pytest.skip(f"no browser: neither {CHROMIUM} nor a chromium on the PATH (apt: chromium)")
+        lacking(f"no browser: neither {CHROMIUM} nor a chromium on the PATH (apt: chromium)")
     return found
 
 

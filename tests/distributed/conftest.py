@@ -10,6 +10,7 @@ import pytest
 from pubrio_async.distributed.schema import apply_schema
 from pubrio_async.distributed.store import Store
 from tests.distributed.cluster import Cluster, programs, running
+from tests.needs import lacking
 
 _numbers = itertools.count()
 
@@ -18,7 +19,7 @@ _numbers = itertools.count()
 def cluster() -> Iterator[Cluster]:
     home = programs()
     if home is None:
-        pytest.skip("PostgreSQL is not installed: neither initdb nor /usr/lib/postgresql/*/bin")
+        lacking("PostgreSQL is not installed: no initdb on the PATH (apt: postgresql)")
     with running(home) as server:
         yield server
 
