@@ -1,120 +1,111 @@
-"""Parquet in and out, by pyarrow, which is an extra."""
+"""Parquet in, by pyarrow, which is an extra."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Sequence
-from typing import Any
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 from pubrio_async._errors import ConfigurationError
-from pubrio_async.tables._part import PartFile
-from pubrio_async.tables._record import OUTCOME_COLUMNS, Record, own_columns
+from pubrio_async.scheduler.columns import check_text, load_pyarrow, texts
+from pubrio_async.tables._arrow_text import cell_texts
 from pubrio_async.tables._rows import person_column
+from pubrio_async.tables._text import stamp
+
+_T = TypeVar("_T")
 
 _READ_ROWS = 1_024
-_WRITE_ROWS = 4_096
+_READ_BYTES = 1 << 18
 
 
-def load_pyarrow() -> tuple[Any, Any]:
+def load_parquet() -> tuple[Any, Any]:
     """The modules `pyarrow` and `pyarrow.parquet`.
 
     Raises:
         ConfigurationError: The extra is not installed.
     """
-    try:
-        return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
-    except ImportError as error:
-        raise ConfigurationError(
-            'Parquet files need the extra "tables": pip install "pubrio-async[tables]".'
-        ) from error
+    return load_pyarrow("Parquet files"), importlib.import_module("pyarrow.parquet")
 
 
 class ParquetRows:
     """A Parquet file with a column of people."""
 
     def __init__(self, path: str, column: str | None) -> None:
-        arrow, self._parquet = load_pyarrow()
         self.name = path
         self.warnings: tuple[str, ...] = ()
+        self._arrow, self._parquet = load_parquet()
+        self._stamp = stamp(os.stat(path))
         try:
             with self._parquet.ParquetFile(path) as file:
                 self.schema: Any = file.schema_arrow
                 self.total: int | None = file.metadata.num_rows
-        except arrow.ArrowException as error:
-            reason = str(error).partition("\n")[0]
-            raise ConfigurationError(f"{path} is not a Parquet file: {reason}") from error
+        except (self._arrow.ArrowException, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # such as a file that may not be read
+            raise ConfigurationError(f"{path} is not a Parquet file: {_reason(error)}") from error
         self.columns = tuple(self.schema.names)
-        self._column = self.columns[person_column(path, self.columns, column)]
+        index = person_column(path, self.columns, column)
+        self._column = self.columns[index]
+        check_text(self._arrow, f"{path}: the column {self._column!r}", self.schema.types[index])
+        for _ in self._read(self._check):
+            pass  # to see that all of it can be read, while nothing has been sent
 
     def people(self) -> Iterator[str]:
         """The person of each row."""
-        for batch in self._batches([self._column]):
-            for value in batch.column(0).to_pylist():
-                yield "" if value is None else str(value).strip()
+
+        def people_of(batch: Any) -> list[str]:
+            return texts(batch.column(batch.schema.get_field_index(self._column)))
+
+        for people in self._read(people_of, [self._column]):
+            yield from map(str.strip, people)
 
     def cells(self) -> Iterator[Sequence[object]]:
-        """The values of each row, as Python has them."""
-        for batch in self._batches(None):
-            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+        """The values of each row as text; lists and structs are written as JSON."""
 
-    def _batches(self, columns: list[str] | None) -> Iterator[Any]:
-        with self._parquet.ParquetFile(self.name) as file:
-            yield from file.iter_batches(batch_size=_READ_ROWS, columns=columns)
+        def cells_of(batch: Any) -> list[list[str | None]]:
+            return [cell_texts(self._arrow, column) for column in batch.columns]
 
+        for columns in self._read(cells_of):
+            yield from zip(*columns, strict=True)
 
-class ParquetWriter:
-    """Rows of a Parquet file; columns that come from a Parquet file keep their types."""
+    def batches(self) -> Iterator[Any]:
+        """The file as record batches of pyarrow.
 
-    is_spreadsheet: bool = False
+        Raises:
+            ConfigurationError: The file is damaged, or was changed since it was opened.
+        """
+        return self._read(lambda batch: batch)
 
-    def __init__(self, part: PartFile, columns: Sequence[str], schema: Any = None) -> None:
-        arrow, parquet = load_pyarrow()
-        text = arrow.string()
-        types = list(schema.types) if schema is not None else [text] * len(columns)
-        self._arrow = arrow
-        self._schema = arrow.schema(
-            [
-                *zip(_distinct(own_columns(columns)), types, strict=True),
-                *((column, text) for column in OUTCOME_COLUMNS),
-            ]
-        )
-        self._writer = parquet.ParquetWriter(part.file, self._schema)
-        self._rows: list[Sequence[object]] = []
+    def _check(self, batch: Any) -> None:
+        for column in batch.columns:
+            if self._arrow.types.is_dictionary(column.type):
+                column.dictionary_decode()  # raises where an index leads nowhere
 
-    def write(self, cells: Sequence[Sequence[object]], records: Sequence[Record]) -> None:
-        """Takes rows; empty cells of the outcome are nulls."""
-        self._rows.extend(
-            [*own, *[cell or None for cell in ours]]
-            for own, ours in zip(cells, records, strict=True)
-        )
-        if len(self._rows) >= _WRITE_ROWS:
-            self._write_rows()
-
-    def finish(self) -> None:
-        """Writes what is held back and the end of the file."""
-        self._write_rows()
-        self._writer.close()
-
-    def _write_rows(self) -> None:
-        if self._rows:
-            columns = [
-                self._arrow.array(values, type=field.type)
-                for values, field in zip(zip(*self._rows, strict=True), self._schema, strict=True)
-            ]
-            self._writer.write_batch(
-                self._arrow.RecordBatch.from_arrays(columns, schema=self._schema)
-            )
-            self._rows.clear()
+    def _read(self, convert: Callable[[Any], _T], columns: list[str] | None = None) -> Iterator[_T]:
+        """What is made of each record batch; of these columns, or of all."""
+        rows = 0
+        try:
+            # Its stamp is looked at after it was opened: what was put in its place has another.
+            with self._parquet.ParquetFile(
+                self.name,
+                buffer_size=_READ_BYTES,
+                pre_buffer=False,  # of a column no more than that is held at a time
+                page_checksum_verification=True,
+            ) as file:
+                if stamp(os.stat(self.name)) != self._stamp:
+                    raise ConfigurationError(f"{self.name} was changed while it was being read.")
+                # Each thread of Arrow would keep memory of its own.
+                for batch in file.iter_batches(_READ_ROWS, columns=columns, use_threads=False):
+                    converted = convert(batch)
+                    rows += batch.num_rows
+                    yield converted
+        except (self._arrow.ArrowException, OSError) as error:
+            raise ConfigurationError(
+                f"{self.name} is damaged: it cannot be read beyond its first {rows} rows: "
+                f"{_reason(error)}"
+            ) from error
 
 
-def _distinct(names: Sequence[str]) -> list[str]:
-    taken = set(names)
-    seen: set[str] = set()
-    distinct: list[str] = []
-    for name in names:
-        chosen, number = name, 2
-        while chosen in seen or (chosen != name and chosen in taken):
-            chosen, number = f"{name}_{number}", number + 1
-        seen.add(chosen)
-        distinct.append(chosen)
-    return distinct
+def _reason(error: Exception) -> str:
+    return str(error).partition("\n")[0]

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
-from functools import lru_cache
 
 from pubrio_async.models import Contact, Outcome
 
@@ -32,18 +31,29 @@ OUTCOME_COLUMNS = (
 Record = list[str]
 """The eight cells."""
 
-# Spreadsheets take a cell that starts with one of these for a formula; the wide forms too.
-_FORMULA_STARTS = frozenset("=@+-\t\r\n\uff1d\uff20\uff0b\uff0d")
-_PLAIN_PHONE = re.compile(
-    r"\+?[0-9(][0-9 ()./-]*(?:,? ?(?:x|ext\.?|extension|#)[ =]?[0-9]+)?", re.IGNORECASE
-)
+# Spreadsheets take a cell that starts with one of these for a formula; the wide and small forms
+# too, and some look past quotes, blanks and what cannot be seen.
+_TRIGGERS = r"[=@+\-\uff1d\uff20\uff0b\uff0d\ufe62\ufe63\ufe66\ufe6b]"
+_UNSEEN = r"""\s"\0-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff"""
+_FORMULA_START = re.compile(rf"[{_UNSEEN}]*+{_TRIGGERS}")
+# Where another separator than the file's is expected, what follows any of these is a cell.
+_SEPARATORS = re.compile(r"([;,|\t\r\n])")
+# Looked for from the first character of what is unseen, so that a long stretch of it costs no more.
+_PERHAPS = re.compile(rf"(?<![{_UNSEEN};,|])[{_UNSEEN};,|]*+{_TRIGGERS}")
+_BLANK_START = re.compile(r"(?:^|;)[\t\r\n]")
+# Nearly no cell has one of these, but for phones.
+_AT_ALL = re.compile(rf"(?:^|[{_UNSEEN};,|]){_TRIGGERS}|(?:^|;)[\t\r\n]")
+_BLANK_STARTS = frozenset("\t\r\n")
+# Nearly all cells: one word that begins with a letter or a digit, or a number.
+_SURELY_HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._%@+-]*|\+[0-9]+").fullmatch
+_PHONE_NUMBER = r"\+?[0-9(][0-9 ()./-]*(?:,? ?(?:x|ext\.?|extension|#)[ =]?[0-9]+)?"
+_PLAIN_PHONES = re.compile(rf"(?:{_PHONE_NUMBER})?(?:[;,] ?(?:{_PHONE_NUMBER})?)*", re.IGNORECASE)
 _EMAIL_WORK, _EMAIL_PERSONAL, _PHONE = 1, 3, 5
 _PLACES: dict[str | None, int] = {
     "email-work": _EMAIL_WORK,
     "email-personal": _EMAIL_PERSONAL,
     "phone": _PHONE,
 }
-_STATUSES = 1_000
 
 
 def recorder(
@@ -57,12 +67,6 @@ def recorder(
     """
     only_personal = "email-personal" in contact_types and "email-work" not in contact_types
     other_email = _EMAIL_PERSONAL if only_personal else _EMAIL_WORK
-    clean: Callable[[str], str] = harmless if is_spreadsheet else str
-
-    # The API has a handful of them.
-    @lru_cache(_STATUSES)
-    def status_cell(status: str) -> str:
-        return clean(status.replace(";", ","))
 
     def place(contacts: Iterable[Contact], cells: Record, other: int, taken: int) -> int:
         for contact in contacts:
@@ -70,9 +74,9 @@ def recorder(
             value = contact.value
             if ";" in value:
                 value = value.replace(";", ",")
-            if is_spreadsheet and value and value[0] in _FORMULA_STARTS:
-                value = harmless(value)
-            status = status_cell(contact.status) if contact.status else ""
+            status = contact.status or ""
+            if ";" in status:
+                status = status.replace(";", ",")
             if taken & 1 << at:
                 value, status = f"{cells[at]};{value}", f"{cells[at + 1]};{status}"
             taken |= 1 << at
@@ -80,25 +84,28 @@ def recorder(
         return taken
 
     def record(outcome: Outcome) -> Record:
-        error = clean(outcome.error) if outcome.error else ""
-        cells: Record = [outcome.status, "", "", "", "", "", "", error]
+        cells: Record = [outcome.status, "", "", "", "", "", "", outcome.error or ""]
         taken = place(outcome.emails, cells, other_email, 0)
         place(outcome.phones, cells, _PHONE, taken)
+        if is_spreadsheet:
+            for at, cell in enumerate(cells):
+                if cell and not _SURELY_HARMLESS(cell):
+                    cells[at] = harmless(cell)
         return cells
 
     return record
 
 
-def own_columns(columns: Sequence[str]) -> list[str]:
+def own_columns(columns: Sequence[str], ours: Collection[str] = OUTCOME_COLUMNS) -> list[str]:
     """The input's columns as the output names them.
 
-    One that is called like an outcome column gets `input_` in front of its name.
+    One that is called like one of ours gets `input_` in front of its name.
     """
-    taken = {*columns, *OUTCOME_COLUMNS}
+    taken = {*columns, *ours}
     named: list[str] = []
     for column in columns:
         name = column
-        if column in OUTCOME_COLUMNS:
+        if column in ours:
             while name in taken:
                 name = f"input_{name}"
             taken.add(name)
@@ -106,14 +113,41 @@ def own_columns(columns: Sequence[str]) -> list[str]:
     return named
 
 
-def harmless(cell: str) -> str:
-    """A cell as a spreadsheet may open it: it is not taken for a formula.
+def distinct(names: Sequence[str]) -> list[str]:
+    """The names of columns where each may be there only once: the others get a number."""
+    taken = set(names)
+    seen: set[str] = set()
+    different: list[str] = []
+    for name in names:
+        chosen, number = name, 2
+        while chosen in seen or (chosen != name and chosen in taken):
+            chosen, number = f"{name}_{number}", number + 1
+        seen.add(chosen)
+        different.append(chosen)
+    return different
 
-    Each of its values is looked at, because where `;` separates columns, each becomes a cell.
-    A plain phone number stays as it is, a leading `+` included.
+
+def harmless(cell: str) -> str:
+    """A cell as a spreadsheet may open it: nothing in it is taken for a formula.
+
+    What would be one gets an apostrophe in front of it. Each part of the cell is looked at:
+    where another separator is expected than the file has, each becomes a cell. Plain phone
+    numbers stay as they are, a leading `+` included, if there is nothing else in the cell.
     """
-    if ";" in cell:
-        return ";".join(map(harmless, cell.split(";")))
-    if cell and cell[0] in _FORMULA_STARTS and not _PLAIN_PHONE.fullmatch(cell):
-        return f"'{cell}"
-    return cell
+    if not _AT_ALL.search(cell) or _PLAIN_PHONES.fullmatch(cell) or not _is_risky(cell):
+        return cell
+    safe: list[str] = []
+    before = ";"  # the last that is not empty
+    for part in filter(None, _SEPARATORS.split(cell)):
+        is_risky = _FORMULA_START.match(part) or (part in _BLANK_STARTS and before == ";")
+        safe.append(f"'{part}" if is_risky else part)
+        before = part
+    return "".join(safe)
+
+
+def _is_risky(cell: str) -> bool:
+    if _BLANK_START.search(cell):
+        return True
+    return any(
+        found.start() == 0 or _SEPARATORS.search(found[0]) for found in _PERHAPS.finditer(cell)
+    )

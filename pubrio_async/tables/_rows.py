@@ -6,11 +6,9 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Protocol
 
 from pubrio_async._errors import ConfigurationError
+from pubrio_async.scheduler.columns import DEFAULT_COLUMNS, find_column, listed
 
-DEFAULT_COLUMNS = ("people_search_id", "linkedin_url")
-
-_MOST_NAMES = 20
-_LONGEST_NAME = 60
+__all__ = ["DEFAULT_COLUMNS", "RowSource", "person_column", "refuse_column"]
 
 
 class RowSource(Protocol):
@@ -51,21 +49,13 @@ def person_column(name: str, columns: Sequence[str], wanted: str | None) -> int:
     Raises:
         ConfigurationError: There is no such column, or more than one.
     """
-    for candidate in (wanted,) if wanted is not None else DEFAULT_COLUMNS:
-        found = [i for i, column in enumerate(columns) if column == candidate]
-        if not found:
-            folded = candidate.strip().casefold()
-            found = [i for i, column in enumerate(columns) if column.strip().casefold() == folded]
-        if len(found) > 1:
-            raise ConfigurationError(
-                f"{name} has more than one column {candidate!r}: rename the others."
-            )
-        if found:
-            return found[0]
+    found = find_column(name, columns, DEFAULT_COLUMNS if wanted is None else (wanted,))
+    if found is not None:
+        return found
     if wanted is not None:
-        raise ConfigurationError(f"{name} has no column {wanted!r}; it has {_listed(columns)}.")
+        raise ConfigurationError(f"{name} has no column {wanted!r}; it has {listed(columns)}.")
     raise ConfigurationError(
-        f"{name} has no column people_search_id or linkedin_url; it has {_listed(columns)}. "
+        f"{name} has no column people_search_id or linkedin_url; it has {listed(columns)}. "
         "Name the column the people are in with --column."
     )
 
@@ -80,12 +70,3 @@ def refuse_column(name: str, wanted: str | None) -> None:
         raise ConfigurationError(
             f"--column cannot be used with {name}, which has no columns but one person a line."
         )
-
-
-def _listed(columns: Sequence[str]) -> str:
-    listed = ", ".join(repr(column[:_LONGEST_NAME]) for column in columns[:_MOST_NAMES])
-    if len(columns) > _MOST_NAMES:
-        listed += f" and {len(columns) - _MOST_NAMES} more"
-    if len(columns) == 1 and ";" in columns[0]:
-        listed += " (separated by semicolons? save it with commas)"
-    return listed or "no columns at all"

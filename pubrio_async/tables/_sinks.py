@@ -6,23 +6,19 @@ only, because they hold personal data.
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from itertools import islice
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 import msgspec
 
 from pubrio_async._errors import ConfigurationError
 from pubrio_async.models import Outcome
 from pubrio_async.tables._part import PartFile
-from pubrio_async.tables._record import OUTCOME_COLUMNS, Record, own_columns, recorder
+from pubrio_async.tables._record import Record, recorder
 from pubrio_async.tables._reorder import ReorderBuffer
-from pubrio_async.tables._rows import RowSource
 
 # Only after a run broke off inside itself: no outcome says what became of these rows.
 _NO_OUTCOME: Record = [
@@ -38,7 +34,6 @@ _NO_OUTCOME: Record = [
 
 # Longer than most batches, whose rows settle together.
 _LONGEST_STRETCH = 200
-_WRITE_CHARS = 1 << 16
 
 
 class Sink(Protocol):
@@ -71,8 +66,22 @@ class Sink(Protocol):
         ...
 
 
+class OwnCells(Protocol):
+    """The input's own cells, as the writer takes them.
+
+    Attributes:
+        needs_people: Whether the person is all there is in a row, and is to be told.
+        unreadable: Why the input could not be read to its end, if so.
+    """
+
+    @property
+    def needs_people(self) -> bool: ...
+    @property
+    def unreadable(self) -> OSError | ConfigurationError | None: ...
+
+
 class RowWriter(Protocol):
-    """Writes complete rows of a table, in order.
+    """Writes complete rows of a table, in order: the input's own cells, and the outcome's.
 
     Attributes:
         is_spreadsheet: Whether spreadsheets may take a cell for a formula.
@@ -80,8 +89,13 @@ class RowWriter(Protocol):
 
     is_spreadsheet: bool
 
-    def write(self, cells: Sequence[Sequence[object]], records: Sequence[Record]) -> None:
-        """Writes rows: the input's own cells of each, and those of its outcome."""
+    @property
+    def own(self) -> OwnCells:
+        """Where it takes the input's own cells from."""
+        ...
+
+    def write(self, people: Sequence[str], records: Sequence[Record]) -> None:
+        """Writes rows: the person of each, if that is needed, and the cells of its outcome."""
         ...
 
     def finish(self) -> None:
@@ -146,14 +160,11 @@ class TableSink:
         self,
         part: PartFile,
         writer: RowWriter,
-        source: RowSource,
         contact_types: Sequence[str],
     ) -> None:
         self._part = part
         self._writer = writer
-        self._cells = source.cells()
-        self._no_cells = (None,) * len(source.columns)
-        self._unreadable: OSError | ConfigurationError | None = None
+        self._needs_people = writer.own.needs_people
         self._record = recorder(contact_types, is_spreadsheet=writer.is_spreadsheet)
         # The stretch that is growing: its first row, and its outcomes.
         self._first = 0
@@ -206,7 +217,7 @@ class TableSink:
         count = len(stretch)
         self._end = max(self._end, first + count)
         records = list(map(self._record, stretch))
-        people = [outcome.person for outcome in stretch] if self._cells is None else []
+        people = [outcome.person if self._needs_people else "" for outcome in stretch]
         if first != self._next:
             self._early.put(first, count, msgspec.msgpack.encode((people, records)))
             return
@@ -221,75 +232,12 @@ class TableSink:
             self._put(*_DECODER.decode(data))
 
     def _put(self, people: list[str], records: list[Record]) -> None:
-        count = len(records)
-        self._next += count
-        cells: list[Sequence[object]] = []
-        if self._cells is None:
-            cells.extend((person,) for person in people)
-        else:
-            # What was bought is written even if the rest of the input cannot be read any more.
-            try:
-                cells.extend(islice(self._cells, count))
-            except (OSError, ConfigurationError) as error:
-                self._unreadable = error
-            cells.extend([self._no_cells] * (count - len(cells)))
-        self._writer.write(cells, records)
+        self._next += len(records)
+        self._writer.write(people, records)
 
     def _check_input(self) -> None:
-        if self._unreadable is not None:
-            raise self._unreadable
-
-
-class CsvWriter:
-    """Rows of a CSV or TSV file, UTF-8, lines ended by a line feed.
-
-    Only the outcome's cells are harmless: the input's own stay as they are.
-    """
-
-    is_spreadsheet: bool = True
-
-    def __init__(self, part: PartFile, columns: Sequence[str], *, delimiter: str) -> None:
-        self._file: BinaryIO = part.file
-        self._delimiter = delimiter
-        self._begin()
-        self._writer.writerow([*own_columns(columns), *OUTCOME_COLUMNS])
-
-    def write(self, cells: Sequence[Sequence[object]], records: Sequence[Record]) -> None:
-        """Writes rows."""
-        delimiter, add, add_quoted = self._delimiter, self._text.write, self._writer.writerow
-        for own, ours in zip(cells, records, strict=True):
-            row = [*own, *ours]
-            line = _joined(row, delimiter)
-            if line is None:
-                add_quoted(row)
-            else:
-                add(line)
-        if self._text.tell() >= _WRITE_CHARS:
-            self.finish()
-
-    def finish(self) -> None:
-        """Writes what is held back."""
-        text = self._text.getvalue()
-        self._begin()
-        self._file.write(text.encode(errors="backslashreplace"))
-
-    def _begin(self) -> None:
-        self._text = io.StringIO()
-        self._writer = csv.writer(self._text, delimiter=self._delimiter, lineterminator="\n")
-
-
-def _joined(row: list[object], delimiter: str) -> str | None:
-    """The line of a row none of whose cells needs quotes, as nearly all are; else None.
-
-    The same as csv writes, which looks at one character after the other, in a quarter of the time.
-    """
-    try:
-        line = delimiter.join(row)  # type: ignore[arg-type]  # other cells than text raise
-    except TypeError:
-        return None
-    if '"' in line or "\n" in line or "\r" in line or line.count(delimiter) != len(row) - 1:
-        return None
-    return f"{line}\n"
+        if self._writer.own.unreadable is not None:
+            raise self._writer.own.unreadable
 
 
 _DECODER: msgspec.msgpack.Decoder[tuple[list[str], list[Record]]] = msgspec.msgpack.Decoder(

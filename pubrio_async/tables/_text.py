@@ -1,4 +1,4 @@
-"""Text files of people: CSV and TSV, JSONL, one person a line.
+"""Text files of people: what all have in common, JSONL, one person a line.
 
 A file is read to its end when it is opened, so that one that cannot be used is refused while
 nothing has been sent, and again, lazily, by each iterator.
@@ -7,10 +7,9 @@ nothing has been sent, and again, lazily, by each iterator.
 from __future__ import annotations
 
 import codecs
-import csv
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
 import msgspec
 
@@ -18,30 +17,48 @@ from pubrio_async._errors import ConfigurationError
 from pubrio_async.tables._rows import DEFAULT_COLUMNS, person_column
 
 _CHUNK = 1 << 20
+_HEAD = 4_096
+_MARKS = (
+    # That of UTF-32 begins with that of UTF-16.
+    (codecs.BOM_UTF32_LE, "UTF-32"),
+    (codecs.BOM_UTF32_BE, "UTF-32"),
+    (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"),
+)
+_ADVICE = "Save it as UTF-8 (Excel: 'CSV UTF-8') and run again."
 _MOST_KEYS = 1_000
 
 
-class _CsvReader(Protocol):
-    line_num: int
+class TextFile:
+    """A file that is read as UTF-8, several times, and must stay the same meanwhile.
 
-    def __iter__(self) -> Iterator[list[str]]: ...
-    def __next__(self) -> list[str]: ...
-
-
-class _TextFile:
-    """A file that is read as UTF-8, several times, and must stay the same meanwhile."""
+    Attributes:
+        has_mark: Whether it begins with a byte order mark.
+    """
 
     def __init__(self, path: str, *, newline: str | None) -> None:
         self.name = path
         self.warnings: tuple[str, ...] = ()
         self._newline = newline
-        self._stamp = _stamp(os.stat(path))
+        self._stamp = stamp(os.stat(path))
         if self._stamp[1] == 0:
             raise ConfigurationError(f"{path} is empty.")
+        with open(path, "rb") as file:
+            head = file.read(_HEAD)
+        self.has_mark: bool = head.startswith(codecs.BOM_UTF8)
+        other = next((name for mark, name in _MARKS if head.startswith(mark)), None)
+        if other is not None:
+            raise ConfigurationError(
+                f"{path} is not UTF-8: line 1 begins with the mark of {other}. {_ADVICE}"
+            )
+        if b"\0" in head.partition(b"\n")[0]:
+            raise ConfigurationError(
+                f"{path} has NUL characters in line 1: it is no text, or UTF-16. {_ADVICE}"
+            )
 
     def _open(self) -> TextIO:
         file = open(self.name, encoding="utf-8-sig", newline=self._newline)  # noqa: SIM115
-        if _stamp(os.fstat(file.fileno())) != self._stamp:
+        if stamp(os.fstat(file.fileno())) != self._stamp:
             file.close()
             raise ConfigurationError(f"{self.name} was changed while it was being read.")
         return file
@@ -49,77 +66,11 @@ class _TextFile:
     def _not_utf8(self) -> ConfigurationError:
         line, offset = _bad_byte(self.name)
         return ConfigurationError(
-            f"{self.name} is not UTF-8: line {line} has a bad byte at offset {offset}. "
-            "Save it as UTF-8 (Excel: 'CSV UTF-8') and run again."
+            f"{self.name} is not UTF-8: line {line} has a bad byte at offset {offset}. {_ADVICE}"
         )
 
 
-class CsvRows(_TextFile):
-    """A CSV or TSV file whose first row names the columns.
-
-    A row with too few cells is filled up with empty ones; cells beyond the last column are left
-    out, which a warning tells.
-    """
-
-    def __init__(self, path: str, column: str | None, *, delimiter: str) -> None:
-        super().__init__(path, newline="")
-        self._delimiter = delimiter
-        rows, long_rows, first_long = 0, 0, 0
-        with self._open() as file:
-            reader = self._reader(file)
-            try:
-                self.columns = self._header(reader)
-                width = len(self.columns)
-                for row in filter(None, reader):
-                    rows += 1
-                    if len(row) > width:
-                        long_rows += 1
-                        first_long = first_long or reader.line_num
-            except csv.Error as error:
-                raise ConfigurationError(
-                    f"{path}, line {reader.line_num}: malformed: {error}."
-                ) from error
-            except UnicodeDecodeError as error:
-                raise self._not_utf8() from error
-        self._index = person_column(path, self.columns, column)
-        self.total: int | None = rows
-        if long_rows:
-            warning = (
-                f"{path}: {long_rows} rows have more cells than there are columns (the first ends "
-                f"on line {first_long}); the cells beyond the last column are left out."
-            )
-            self.warnings = (warning,)
-
-    def people(self) -> Iterator[str]:
-        """The person of each row."""
-        index = self._index
-        for row in self._rows():
-            yield row[index].strip() if index < len(row) else ""
-
-    def cells(self) -> Iterator[Sequence[object]]:
-        """The cells of each row, as many as there are columns."""
-        width = len(self.columns)
-        for row in self._rows():
-            yield row if len(row) == width else [*row[:width], *[""] * (width - len(row))]
-
-    def _rows(self) -> Iterator[list[str]]:
-        with self._open() as file:
-            reader = self._reader(file)
-            self._header(reader)
-            yield from filter(None, reader)
-
-    def _reader(self, file: TextIO) -> _CsvReader:
-        # Without `strict` a quote that is never closed silently swallows the rows after it.
-        return csv.reader(file, delimiter=self._delimiter, strict=True)
-
-    def _header(self, reader: _CsvReader) -> tuple[str, ...]:
-        for row in reader:
-            if row:
-                return tuple(row)
-        raise ConfigurationError(f"{self.name} is empty.")
-
-
-class JsonRows(_TextFile):
+class JsonRows(TextFile):
     """A file of JSON objects, one a line; the columns are all keys in the order they appear."""
 
     def __init__(self, path: str, column: str | None) -> None:
@@ -170,7 +121,7 @@ class JsonRows(_TextFile):
                 raise self._not_utf8() from error
 
 
-class LineRows(_TextFile):
+class LineRows(TextFile):
     """A file with a person on each line."""
 
     columns: tuple[str, ...] = DEFAULT_COLUMNS[:1]
@@ -196,7 +147,8 @@ class LineRows(_TextFile):
         """The person is all there is."""
 
 
-def _stamp(status: os.stat_result) -> tuple[int, int, int]:
+def stamp(status: os.stat_result) -> tuple[int, int, int]:
+    """What changes when a file does."""
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from pubrio_async.models import Contact, ContactStatus, ContactType, Outcome
@@ -83,9 +85,6 @@ def test_an_error_is_told() -> None:
         "@SUM(A1)",
         "+cmd|' /C calc'!A0",
         "-2+3",
-        "\t=1",
-        "\r=1",
-        "\n=1",
         "\uff1d1+1",
         "+1+cmd",
         "+",
@@ -99,9 +98,39 @@ def test_formulas_are_made_harmless(cell: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("\t=1", "'\t'=1"),  # the tab starts a cell, too, where tabs separate them
+        ("\r=1", "'\r'=1"),
+        ("\n=1", "'\n'=1"),
+        ("\tx", "'\tx"),
+        ("x;\nx", "x;'\nx"),
+        ("x,=1", "x,'=1"),
+        ("x|@y", "x|'@y"),
+        ("x\t-1", "x\t'-1"),
+        (" =1", "' =1"),
+        ('"=1', "'\"=1"),
+        ("\u200b=1", "'\u200b=1"),
+        ("\x00=1", "'\x00=1"),
+        ("\ufe661", "'\ufe661"),
+        ("+1 555 0100, +cmd", "'+1 555 0100,' +cmd"),
+        # One cell or two: neither is a formula.
+        ("+15550100;cmd|' /C calc'!A0", "'+15550100;cmd|' /C calc'!A0"),
+        ("lost; -5", "lost;' -5"),
+    ],
+)
+def test_whatever_could_become_a_cell_is_made_harmless(cell: str, expected: str) -> None:
+    assert harmless(cell) == expected
+    assert harmless(expected) == expected
+
+
+@pytest.mark.parametrize(
     "cell",
     [
         "",
+        "+1 555 0100, +1 555 0101",
+        "one; two, three | four",
+        "to resume: pubrio-async redeem in.csv --types phone",
         "a@x.example",
         "+15550100",
         "+44 (0)20 7946-0000",
@@ -115,6 +144,15 @@ def test_formulas_are_made_harmless(cell: str) -> None:
 )
 def test_what_is_no_formula_stays_as_it_is(cell: str) -> None:
     assert harmless(cell) == cell
+
+
+@pytest.mark.parametrize("piece", ["\t", " ", '"', "=", "+1", "(", "+1,", "1 ;", ", ", "1 x", "a="])
+def test_a_long_hostile_value_costs_no_more_than_its_length(piece: str) -> None:
+    began = time.process_time()
+    harmless(piece * 40_000 + "!")
+    harmless("+1" + piece * 40_000 + "!")
+
+    assert time.process_time() - began < 5  # looking again from each character takes far longer
 
 
 def test_columns_that_are_called_like_ours_are_renamed() -> None:

@@ -125,11 +125,21 @@ def test_lines_are_those_that_csv_writes(tmp_path: Path, output: str, delimiter:
     sink.close()
 
     expected = io.StringIO()
-    lines = csv.writer(expected, delimiter=delimiter, lineterminator="\n")
-    lines.writerow(["name", "people_search_id", *OUTCOME_COLUMNS])
-    for cells, error in zip(own, errors, strict=True):
-        lines.writerow([*cells, "failed", "", "", "", "", "", "", harmless(error)])
-    assert (tmp_path / output).read_bytes() == expected.getvalue().encode(errors="backslashreplace")
+    # With this end of a line csv quotes a lone carriage return, which it could not read otherwise.
+    lines = csv.writer(expected, delimiter=delimiter, lineterminator="\r\n")
+    written = ""
+    for row in [
+        ["name", "people_search_id", *OUTCOME_COLUMNS],
+        *(
+            [*cells, "failed", "", "", "", "", "", "", harmless(error)]
+            for cells, error in zip(own, errors, strict=True)
+        ),
+    ]:
+        lines.writerow(row)
+        written += expected.getvalue().removesuffix("\r\n") + "\n"
+        expected.seek(0)
+        expected.truncate()
+    assert (tmp_path / output).read_bytes() == written.encode(errors="backslashreplace")
 
 
 def test_rows_without_an_outcome_are_told_apart_from_those_after_the_last(tmp_path: Path) -> None:

@@ -67,11 +67,6 @@ def test_many_columns_are_not_all_named(tmp_path: Path) -> None:
         open_rows(write(tmp_path / "in.csv", f"{header}\n"))
 
 
-def test_semicolons_are_recognised(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="separated by semicolons"):
-        open_rows(write(tmp_path / "in.csv", "name;people_search_id\nx;y\n"))
-
-
 def test_a_column_there_is_twice_is_refused_unless_one_fits_exactly(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="more than one column 'a'"):
         open_rows(write(tmp_path / "same.csv", "a,a\nx,y\n"), "a")
