@@ -59,6 +59,7 @@ def redeem(  # noqa: PLR0917 - typer calls it by name
     types: params.Types = None,
     output: params.Output = None,
     column: params.Column = None,
+    delimiter: params.Delimiter = None,
     batch_size: params.BatchSize = DEFAULT_BATCH_SIZE,
     rate: params.Rate = None,
     max_concurrency: params.MaxConcurrency = DEFAULT_MAX_CONCURRENCY,
@@ -75,6 +76,7 @@ def redeem(  # noqa: PLR0917 - typer calls it by name
     verbose: params.Verbose = False,
     dashboard: params.Dashboard = None,
     dashboard_host: params.DashboardHost = None,
+    harmless_input: params.HarmlessInput = False,
     sandbox: params.RedeemSandbox = False,
 ) -> None:
     """Redeem the people of a file, or of stdin.
@@ -90,6 +92,7 @@ def redeem(  # noqa: PLR0917 - typer calls it by name
         output=output,
         types=chosen.needed("types", types),
         column=column,
+        delimiter=delimiter,
         batch_size=chosen.of("batch_size", batch_size),
         rate=chosen.of("rate", rate),
         max_concurrency=chosen.of("max_concurrency", max_concurrency),
@@ -106,6 +109,7 @@ def redeem(  # noqa: PLR0917 - typer calls it by name
         verbose=verbose,
         dashboard=dashboard,
         dashboard_host=dashboard_host,
+        harmless_input=harmless_input,
         sandbox=sandbox,
         elsewhere=chosen.elsewhere(),
     )
@@ -119,6 +123,7 @@ def estimate(  # noqa: PLR0917 - typer calls it by name
     source: params.Input,
     types: params.Types = None,
     column: params.Column = None,
+    delimiter: params.Delimiter = None,
     batch_size: params.BatchSize = DEFAULT_BATCH_SIZE,
     rate: params.Rate = None,
     journal: params.KnownJournal = None,
@@ -139,6 +144,7 @@ def estimate(  # noqa: PLR0917 - typer calls it by name
         input=source,
         types=chosen.needed("types", types),
         column=column,
+        delimiter=delimiter,
         batch_size=chosen.of("batch_size", batch_size),
         rate=chosen.of("rate", rate),
         journal=journal,

@@ -125,7 +125,7 @@ def estimate(options: EstimateOptions) -> ExitCode:
                 "--offline asks nobody, so the limits of the account are not known: name the "
                 "limits with --rate, such as growth or 300/minute."
             )
-        source = open_rows(options.input, options.column)
+        source = open_rows(options.input, options.column, delimiter=options.delimiter)
         for warning in source.warnings:
             say(f"warning: {warning}")
         return _estimate(options, source, settings, signals)

@@ -90,6 +90,7 @@ class RedeemOptions(RunOptions, frozen=True, kw_only=True):
         output: The output; None for stdout.
         types: The contact types, as they were written.
         column: The column the people are in, where it was named.
+        delimiter: What separates the cells of the input, where it was named.
         batch_size: People in one batch.
         max_concurrency: Most requests in flight at once.
         journal: Where the journal was asked to be.
@@ -100,6 +101,7 @@ class RedeemOptions(RunOptions, frozen=True, kw_only=True):
         yes: Whether that is not asked.
         dashboard: The port of the page with live plots, 0 for any; None for no page.
         dashboard_host: Where that page listens; None for this machine alone.
+        harmless_input: Whether formulas in the input's own cells are made harmless, too.
         sandbox: Whether the local stand-in takes the place of the API.
         elsewhere: Names of options the environment or a file has a say in.
     """
@@ -108,6 +110,7 @@ class RedeemOptions(RunOptions, frozen=True, kw_only=True):
     output: str | None = None
     types: str
     column: str | None = None
+    delimiter: str | None = None
     batch_size: int = DEFAULT_BATCH_SIZE
     max_concurrency: int = DEFAULT_MAX_CONCURRENCY
     journal: str | None = None
@@ -118,6 +121,7 @@ class RedeemOptions(RunOptions, frozen=True, kw_only=True):
     yes: bool = False
     dashboard: int | None = None
     dashboard_host: str | None = None
+    harmless_input: bool = False
     sandbox: bool = False
     elsewhere: frozenset[str] = frozenset()
 
@@ -178,6 +182,7 @@ class RedeemOptions(RunOptions, frozen=True, kw_only=True):
         _add(words, "-o", self.output)
         _add(words, "--types", self.types)
         _add(words, "--column", self.column)
+        _add(words, "--delimiter", self.delimiter)
         _add(words, "--batch-size", self._unless_usual("batch_size", DEFAULT_BATCH_SIZE))
         _add(words, "--rate", self.rate)
         _add(
@@ -202,6 +207,8 @@ class RedeemOptions(RunOptions, frozen=True, kw_only=True):
         if self.dashboard is not None:
             words.append(f"--dashboard={self.dashboard}")
         _add(words, "--dashboard-host", self.dashboard_host)
+        if self.harmless_input:
+            words.append("--harmless-input")
         if self.sandbox:
             words.append("--sandbox")
         return command_line("redeem", words)
@@ -250,6 +257,7 @@ class EstimateOptions(Struct, frozen=True, kw_only=True):
         input: The input, `-` for stdin.
         types: The contact types, as they were written.
         column: The column the people are in, where it was named.
+        delimiter: What separates the cells of the input, where it was named.
         batch_size: People in one batch.
         rate: Rate limits in words, where they were given.
         journal: The journal of the run that is estimated.
@@ -263,6 +271,7 @@ class EstimateOptions(Struct, frozen=True, kw_only=True):
     input: str
     types: str
     column: str | None = None
+    delimiter: str | None = None
     batch_size: int = DEFAULT_BATCH_SIZE
     rate: str | None = None
     journal: str | None = None

@@ -61,6 +61,26 @@ Column = Annotated[
         rich_help_panel=FILES,
     ),
 ]
+Delimiter = Annotated[
+    str | None,
+    typer.Option(
+        "--delimiter",
+        metavar="CHAR",
+        help="What separates the cells of a .csv or .tsv input, in case it is not recognised: "
+        "the one beside the name of the column with the people is.",
+        show_default=False,
+        rich_help_panel=FILES,
+    ),
+]
+HarmlessInput = Annotated[
+    bool,
+    typer.Option(
+        "--harmless-input",
+        help="In a .csv or .tsv output, put an apostrophe before cells of the input that a "
+        "spreadsheet would take for formulas. Those of the outcome always get one.",
+        rich_help_panel=FILES,
+    ),
+]
 BatchSize = Annotated[
     int,
     typer.Option(

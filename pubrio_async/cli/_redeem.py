@@ -72,13 +72,18 @@ class Files:
         """
         if options.output is None:
             _check_stdout()
-        self.source = open_rows(options.input, options.column)
+        self.source = open_rows(options.input, options.column, delimiter=options.delimiter)
         self.failure: str | None = None
         self.complete: bool = False
         self._output = options.output
         for warning in self.source.warnings:
             say(f"warning: {warning}")
-        self._sink = open_sink(options.output, self.source, options.contact_types())
+        self._sink = open_sink(
+            options.output,
+            self.source,
+            options.contact_types(),
+            harmless_input=options.harmless_input,
+        )
         stack.callback(self._sink.discard)
         self._report = ReportFile(options.report, stack)
 

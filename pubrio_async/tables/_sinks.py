@@ -6,6 +6,7 @@ only, because they hold personal data.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -104,16 +105,23 @@ class RowWriter(Protocol):
 
 
 class StdoutSink:
-    """One outcome a line, seen by the reader at once."""
+    """One outcome a line, seen by the reader at once; for a terminal, in ASCII.
+
+    What came with the input or from the API could hold what a terminal obeys.
+    """
 
     def __init__(self) -> None:
         self._encoder = msgspec.json.Encoder()
         self._file = sys.stdout.buffer
+        self._is_terminal = sys.stdout.isatty()
 
     def write(self, outcome: Outcome) -> None:
         """Writes one line."""
+        line = self._encoder.encode(outcome)
+        if self._is_terminal:
+            line = json.dumps(json.loads(line)).encode()
         try:
-            self._file.write(self._encoder.encode(outcome) + b"\n")
+            self._file.write(line + b"\n")
             self._file.flush()
         except OSError:
             # What is held back would fail again, and loudly, when the process ends.

@@ -23,6 +23,7 @@ def test_the_command_gives_the_options_again(monkeypatch: pytest.MonkeyPatch) ->
         output="out.csv",
         types="phone,email-work",
         column="who?",
+        delimiter="\t",
         batch_size=7,
         rate="300/minute; 2400/hour",
         max_concurrency=4,
@@ -33,15 +34,16 @@ def test_the_command_gives_the_options_again(monkeypatch: pytest.MonkeyPatch) ->
         report="r.json",
         order=Order.MAKESPAN,
         progress=ProgressStyle.LOG,
+        harmless_input=True,
         sandbox=True,
     )
 
     assert shlex.split(options.command()) == [
         "pubrio-async", "redeem", "my people.csv", "-o", "out.csv", "--types", "phone,email-work",
-        "--column", "who?", "--batch-size", "7", "--rate", "300/minute; 2400/hour",
-        "--max-concurrency", "4", "--journal", "it's.db", "--max-age", "1.5h",
+        "--column", "who?", "--delimiter", "\t",
+        "--batch-size", "7", "--rate", "300/minute; 2400/hour", "--max-concurrency", "4", "--journal", "it's.db", "--max-age", "1.5h",
         "--max-credits", "10", "--deadline", "2.5", "--report", "r.json",
-        "--order", "makespan", "--progress", "log", "--sandbox",
+        "--order", "makespan", "--progress", "log", "--harmless-input", "--sandbox",
     ]  # fmt: skip
 
 

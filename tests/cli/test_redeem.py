@@ -57,6 +57,26 @@ def test_a_table_comes_out_complete_in_order_and_with_what_was_bought(
     assert (tmp_path / "out.csv.journal").exists()
 
 
+def test_how_cells_are_read_and_written_can_be_said(tmp_path: Path, cli: Cli, api: Api) -> None:
+    api()
+    (person,) = ids(1)
+    source = tmp_path / "in.csv"
+    source.write_text(f"note^people_search_id\n=cmd()^{person}\n")
+    words = ("redeem", source, "--types", "phone", "--delimiter", "^")
+
+    for name, flags, note in (("a.csv", (), "=cmd()"), ("b.csv", ("--harmless-input",), "'=cmd()")):
+        result = cli(*words, "-o", tmp_path / name, *flags)
+        assert result.code == 0, result.err
+        with (tmp_path / name).open(newline="") as file:
+            head, row = csv.reader(file, delimiter="^")
+        assert head[:3] == ["note", "people_search_id", "status"]
+        assert row[0] == note
+
+    refused = cli("estimate", source, "--types", "phone", "--offline", "--delimiter", "ab")
+    assert refused.code == 2
+    assert "one character" in refused.err
+
+
 def test_the_end_is_told_on_stderr(tmp_path: Path, cli: Cli, api: Api) -> None:
     sandbox = api()
     source = write_csv(tmp_path / "in.csv", [*ids(20), "", "?"])

@@ -272,6 +272,22 @@ def test_stdout_is_written_at_once(
     sink.discard()
 
 
+def test_a_terminal_gets_nothing_that_it_would_obey(
+    tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "in.txt"
+    source.write_text("id-0\n")
+    hostile = Outcome(0, "\x1b[2J\x9b31m\u202eé", None, "rejected")
+    open_sink(None, open_rows(source)).write(hostile)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    open_sink(None, open_rows(source)).write(hostile)
+
+    piped, shown = capsysbinary.readouterr().out.splitlines()
+    assert json.loads(piped) == json.loads(shown)
+    assert "é".encode() in piped
+    assert all(0x20 <= byte < 0x7F for byte in shown)
+
+
 def test_a_reader_that_goes_away_is_an_error_once(tmp_path: Path) -> None:
     script = """
 import sys
