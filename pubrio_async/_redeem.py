@@ -62,7 +62,8 @@ class ClientRedeem(Redeem):
         the rate limit; each input row comes out as exactly one `Outcome`.
 
         Args:
-            people: Ids or LinkedIn URLs, mixed as you like: any iterable or async iterable.
+            people: Ids or LinkedIn URLs, mixed as you like: any iterable or async iterable, or
+                a column or table of polars, pandas or pyarrow (extra `tables`).
             people_contact_types: What to look for, one to three of `email-work`,
                 `email-personal`, `phone`.
             batch_size: Most people in one request.

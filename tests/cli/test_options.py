@@ -41,7 +41,8 @@ def test_the_command_gives_the_options_again(monkeypatch: pytest.MonkeyPatch) ->
     assert shlex.split(options.command()) == [
         "pubrio-async", "redeem", "my people.csv", "-o", "out.csv", "--types", "phone,email-work",
         "--column", "who?", "--delimiter", "\t",
-        "--batch-size", "7", "--rate", "300/minute; 2400/hour", "--max-concurrency", "4", "--journal", "it's.db", "--max-age", "1.5h",
+        "--batch-size", "7", "--rate", "300/minute; 2400/hour", "--max-concurrency", "4",
+        "--journal", "it's.db", "--max-age", "1.5h",
         "--max-credits", "10", "--deadline", "2.5", "--report", "r.json",
         "--order", "makespan", "--progress", "log", "--harmless-input", "--sandbox",
     ]  # fmt: skip
