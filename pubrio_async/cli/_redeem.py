@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack, ExitStack
@@ -135,10 +136,8 @@ def _check_stdout() -> None:
     try:
         os.write(1, b"")
     except OSError as error:
-        reason = error.strerror or error
-        raise ConfigurationError(
-            f"stdout cannot be written: {reason}. Name an output with -o."
-        ) from error
+        if error.errno == errno.EBADF:
+            raise ConfigurationError("stdout is closed. Name an output with -o.") from error
 
 
 async def _if_agreed(

@@ -187,7 +187,7 @@ class Shelf:
             found = {key: self._places.get(key) for key in keys}
         else:
             self._scans += 1
-            found = {}
+            found = dict[Key, int | None]()
             for number in range(count):
                 _, stored, _ = self._block(number)
                 found.update(dict.fromkeys(keys.keys() & set(split_keys(stored)), number))

@@ -251,7 +251,7 @@ def test_without_an_output_a_broken_stdout_is_told(
         def discard(self, *, keep: bool = False) -> None:
             pass
 
-    def broken_sink(*args: object) -> Sink:
+    def broken_sink(*args: object, **rest: object) -> Sink:
         return Broken()  # type: ignore[return-value]
 
     monkeypatch.setattr("pubrio_async.cli._redeem.open_sink", broken_sink)
@@ -273,7 +273,7 @@ def test_an_input_that_is_changed_meanwhile(
         raise ConfigurationError("in.csv was changed while it was being read.")
 
     monkeypatch.setattr(rows, "people", people)
-    monkeypatch.setattr("pubrio_async.cli._redeem.open_rows", lambda *args: rows)
+    monkeypatch.setattr("pubrio_async.cli._redeem.open_rows", lambda *args, **rest: rows)
     result = cli(*command)
 
     assert result.code == 1, result.err

@@ -70,7 +70,7 @@ def test_a_signal_while_the_input_is_read(
 ) -> None:
     sandbox = api()
     monkeypatch.setattr(
-        "pubrio_async.cli._redeem.open_rows", lambda *args: signal.raise_signal(signal.SIGTERM)
+        "pubrio_async.cli._redeem.open_rows", lambda *args, **rest: signal.raise_signal(signal.SIGTERM)
     )
     result = cli("redeem", write_csv(tmp_path / "in.csv", ids(1)), "--types", "phone")
 
