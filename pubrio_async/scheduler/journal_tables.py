@@ -45,6 +45,9 @@ from pubrio_async.scheduler.journal_values import (
 # People: in memory, and added to their table at once, sorted.
 _FEW = 5_000
 _MANY = 20_000
+# The batches are read through for so few, so many times, before everyone is added.
+_MOST_SCANNED = 32
+_MOST_SCANS = 16
 _DECODED = 64
 _IN_PEOPLE = f"SELECT key, batch FROM people WHERE key IN ({MARKS})"  # noqa: S608 - question marks only
 # Whose end a batch brought: all its people, but for an unsettled one that left some their result.
@@ -106,6 +109,7 @@ class Tables(Log):
         self._recent: dict[Key, int] = {}
         self._newest: list[tuple[int, Key]] = []
         self._few = 0
+        self._scans = 0
         # By which open batch a person is asked for: if an end is known, it is not known until
         # that one ends.
         self._held: dict[Key, int | None] = {}
@@ -227,11 +231,12 @@ class Tables(Log):
         recent = self._recent_ends()
         found = {key: recent[key] for key in keys if key in recent}
         if len(found) < len(keys):
-            self._index()
-        if self._indexed_to and len(found) < len(keys):
             missing = [key for key in keys if key not in found]
-            for portion in portions(missing):
-                found.update(self.execute(_IN_PEOPLE, portion))
+            lately = self._scan(missing)
+            if self._indexed_to:
+                for portion in portions(missing):
+                    found.update(self.execute(_IN_PEOPLE, portion))
+            found.update(lately)
         return found
 
     def end(self, row: int) -> tuple[float, Ends | Unsettled]:
@@ -297,20 +302,40 @@ class Tables(Log):
         self._newest.clear()
         return self._recent
 
+    def _scan(self, keys: Collection[Key]) -> dict[Key, int]:
+        """The newest ends of people who are neither in memory nor in `people`.
+
+        Most runs look for hardly anybody: a few who are taken for known, though they are not. To
+        read through the batches for them costs a fiftieth of adding everyone to `people`.
+        """
+        wanted, found = set(keys), dict[Key, int]()
+        if self._indexed_to == self._recent_from:
+            return found
+        if self._scans == _MOST_SCANS or len(keys) > _MOST_SCANNED:
+            self._index()
+            return found
+        self._scans += 1
+        for row, packed in self._unindexed():
+            found.update(zip(wanted.intersection(split_keys(packed)), repeat(row)))
+        return found
+
+    def _unindexed(self) -> Iterable[tuple[int, Key]]:
+        """The people of batches who are neither in memory nor in `people`, the oldest first."""
+        brought = f"{_BROUGHT} AND id > ? AND id <= ? ORDER BY id"
+        return self.execute(brought, (self._indexed_to, self._recent_from))
+
     def _index(self) -> None:
         """Adds everyone to `people` who is not in memory."""
         if self._indexed_to == self._recent_from:
             return
         ends: dict[Key, int] = {}
-        brought = f"{_BROUGHT} AND id > ? AND id <= ? ORDER BY id"
-        behind = (self._indexed_to, self._recent_from)
-        for row, packed in self.execute(brought, behind):
+        for row, packed in self._unindexed():
             ends.update(zip(split_keys(packed), repeat(row)))
             if len(ends) >= _MANY:
                 self._add_to_people(ends)
         self._add_to_people(ends)
         self.write(_MOVE_MARK, self._recent_from)
-        self._indexed_to = self._recent_from
+        self._indexed_to, self._scans = self._recent_from, 0
 
     def _add_to_people(self, ends: dict[Key, int]) -> None:
         # Bytes before texts, as SQLite sorts them: each page is then touched once.

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from pubrio_async import JournalError
 from pubrio_async.models import Contact, ContactStatus, ContactType, RedeemJob
@@ -199,6 +199,20 @@ async def test_people_who_are_many_are_moved_into_their_table(
     assert list(ends.values()) == [FOUND] * 50 + [EMPTY] * 552
 
 
+@pytest.mark.parametrize("scans", [0, 1, 16])
+async def test_the_newest_end_counts_however_it_is_found(
+    path: Path, monkeypatch: pytest.MonkeyPatch, scans: int
+) -> None:
+    monkeypatch.setattr(journal_tables, "_FEW", 1)
+    monkeypatch.setattr(journal_tables, "_MOST_SCANS", scans)
+    async with opened(path) as journal:
+        for number, end in enumerate((EMPTY, FOUND, REJECTED, FOUND, EMPTY, FOUND)):
+            await journal.intend(batch(f"b{number}", BOB, ADA))
+            await journal.settle(f"b{number}", {BOB: FOUND, ADA: end}, 1)
+            if number % 2:
+                assert await journal.lookup([ADA, EVE, BOB]) == {ADA: FOUND, BOB: FOUND}
+
+
 async def test_a_batch_is_intended_once(journal: Journal) -> None:
     await journal.intend(batch("b1", ADA))
     await journal.accepted("b1", JOB)
@@ -290,14 +304,12 @@ class TwoJournals(RuleBasedStateMachine):
     """Whatever is done to both, they hold the same; the file is closed and opened in between."""
 
     FEW_KEYS = (ADA, BOB, EVE, ADA.upper(), "1", "")
-    BATCHES = st.sampled_from(["b1", "b2", str(uuid.UUID(int=3))])
+    BATCHES = st.sampled_from(["b1", "b2", str(uuid.UUID(int=3)), "b4", "b5"])
     SECONDS = st.integers(0, 3)
 
     def __init__(self) -> None:
         super().__init__()
         self.patch = pytest.MonkeyPatch()
-        # So that people are moved into their table every few steps.
-        self.patch.setattr(journal_tables, "_FEW", 4)
         self.runner = asyncio.Runner()
         self.folder = tempfile.TemporaryDirectory()
         self.clock = Moving()
@@ -308,6 +320,12 @@ class TwoJournals(RuleBasedStateMachine):
         self.is_new = True
         self.runner.run(self.memory.open(TYPES))
         assert self.runner.run(self.file.open(TYPES))
+
+    # So that people leave memory every few steps, and are looked for in each of both ways.
+    @initialize(few=st.sampled_from([1, 4]), scans=st.sampled_from([0, 2, 16]))
+    def sizes(self, few: int, scans: int) -> None:
+        self.patch.setattr(journal_tables, "_FEW", few)
+        self.patch.setattr(journal_tables, "_MOST_SCANS", scans)
 
     def teardown(self) -> None:
         self.runner.run(self.file.close())
@@ -390,8 +408,8 @@ async def in_any_order(asked: Awaitable[Sequence[Any]]) -> list[Any]:
 
 
 TwoJournals.TestCase.settings = settings(
-    max_examples=25,
-    stateful_step_count=25,
+    max_examples=40,
+    stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
