@@ -6,7 +6,7 @@
 #   make check      tests, lint, types and contracts
 #   make simulate   ten thousand made-up disasters (SEEDS=10000), each replayed by its number
 #   make bench      measure everything again: benchmarks/results, docs/performance.md, plots in build/
-#   make docs       write the API reference in docs/api from the docstrings
+#   make docs       write the API reference in docs/api from the docstrings, draw the rooms
 #   make site       build the documentation as a site in build/site, strictly
 #   make dist       build sdist and wheel, and try them in empty environments of each Python there is
 #
@@ -113,6 +113,7 @@ bench: $(VENV)/.stamp-bench
 
 docs: $(VENV)/.stamp-dev
 	$(RUN)/python docs/generate.py
+	$(RUN)/python docs/rooms.py
 
 # On the PATH for ruff, which formats the signatures.
 site: docs

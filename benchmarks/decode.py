@@ -191,7 +191,7 @@ def run(options: Options) -> Report:
         ),
         columns=("people", "decoder", "µs a reply", "÷ bare decoder", "bytes a person", "tracked"),
     )
-    sizes = {50: 400, 1_000: 20, 25_000: 1}
+    sizes = {50: options.pick(20, 400), 1_000: options.pick(1, 20), 25_000: 1}
     plotted: dict[str, tuple[list[Any], list[float]]] = {}
     at: dict[int, Samples] = {}
     for size, times in sizes.items():

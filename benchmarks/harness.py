@@ -63,6 +63,7 @@ NAMES = (
     "endtoend",
     "peers",
     "journal",
+    "distributed",
 )
 """Every benchmark, in the order of the report."""
 

@@ -205,7 +205,7 @@ def run(options: Options) -> Report:
         ),
         columns=("limiter", "case", "µs", "÷ empty await", "÷ counter + FIFO"),
     )
-    times = options.pick(2_000, 50_000)
+    times = options.pick(200, 50_000)
     rounds = options.pick(3, 15)
     names = list(asyncio.run(_names()))
     free = interleaved({n: lambda n=n: _uncontended(n, times) for n in names}, rounds)  # type: ignore[misc]
@@ -213,7 +213,7 @@ def run(options: Options) -> Report:
         report.add(name, "free", free.median(name), free.ratio(name, EMPTY), free.ratio(name, FIFO))
     never_wait = {"limits, fixed window", f"{OURS}, try_acquire", TAKEN}
     can_wait = [n for n in names if n not in never_wait]
-    counts = options.pick((200, 1_000), (1_000, 10_000))
+    counts = options.pick((150, 300), (1_000, 10_000))
     turns = {
         f"{name} {count}": (lambda n=name, c=count: _contended(n, c))
         for name in can_wait

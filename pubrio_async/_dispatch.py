@@ -1,4 +1,4 @@
-"""The one choke point every request goes through: slot, send, read, decide, again."""
+"""The one choke point every request goes through: permit, send, read, decide, again."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from msgspec import Struct, field
 from pubrio_async._capture import ResponseInfo, capturing
 from pubrio_async._clock import Clock
 from pubrio_async._errors import (
+    CLIENT_CLOSED,
+    LOOK_IT_UP,
     ConfigurationError,
     NotSentError,
     PubrioError,
@@ -221,8 +223,7 @@ class Dispatcher:
             ConfigurationError: They are not.
         """
         if self._closed:
-            msg = "The client is closed. Use it inside `async with AsyncPubrio(...)`."
-            raise ConfigurationError(msg)
+            raise ConfigurationError(CLIENT_CLOSED)
         if self._held is not None:
             raise ConfigurationError(self._held)
 
@@ -331,7 +332,7 @@ class Dispatcher:
             await asyncio.wait((task,))  # unlike a shield it tells whose cancellation it is
         except asyncio.CancelledError:
             flight.abandoned = True
-            if not task.done() and flight.phase.sent == 0:
+            if not task.done() and not flight.is_sent:
                 task.cancel()
             task.add_done_callback(lambda done: self._keep(route, fields, flight, done))
             raise
@@ -349,7 +350,7 @@ class Dispatcher:
         """Holds on to a reply that was paid for and has no reader any more."""
         error: BaseException | None
         if task.cancelled():
-            if flight.phase.sent == 0:
+            if not flight.is_sent:
                 return
             error = _cut_off(route, flight)
         else:
@@ -383,14 +384,12 @@ def _given(value: T, _body: bytes) -> T:
 def _cut_off(route: Route[Any], flight: Flight) -> PubrioError:
     """What became of a paid call that closing the client has ended."""
     what = route.what
-    if flight.phase.sent == 0:
+    if not flight.is_sent:
         return NotSentError(
             f"{what} was not sent: the client was closed meanwhile. Nothing was carried out or "
             "charged; it is safe to send it again."
         )
     return ResponseLostError(
-        f"{what} was sent, but its reply was lost: the client was closed meanwhile. Credits may "
-        "have been charged, so it is not sent again on its own: look for it in the API's request "
-        "log (api_keys.logs).",
+        f"{what} was sent, but its reply was lost: the client was closed meanwhile. {LOOK_IT_UP}",
         may_have_charged=True,
     )

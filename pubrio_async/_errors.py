@@ -21,7 +21,15 @@ PubrioError
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
+
+LOOK_IT_UP: Final = (
+    "Credits may have been charged, so it is not sent again on its own: look for it in the API's "
+    "request log (api_keys.logs)."
+)
+"""What is said of every paid request whose answer is lost."""
+
+CLIENT_CLOSED: Final = "The client is closed. Use it inside `async with AsyncPubrio(...)`."
 
 
 def _rebuild(cls: type[PubrioError], args: tuple[Any, ...], state: dict[str, Any]) -> PubrioError:

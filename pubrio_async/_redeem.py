@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from numbers import Integral, Real
+from typing import TypeAlias, cast
 
 from pubrio_async._dispatch import Dispatcher
 from pubrio_async._errors import ConfigurationError
 from pubrio_async._routes import Rules, check
 from pubrio_async._routes.rules import CONTACT_TYPES
 from pubrio_async.endpoints import ContactTypeName, Redeem
-from pubrio_async.scheduler.intake import People
 from pubrio_async.scheduler.journal import Journal
 from pubrio_async.scheduler.options import RunOptions
 from pubrio_async.scheduler.policy import ORDERS, Order
 from pubrio_async.scheduler.run import Run
+from pubrio_async.scheduler.source import People
 
+_WHOLE = frozenset({"batch_size", "max_open_jobs"})
 _MANY = Rules(
     required=("people_contact_types",),
     lists=("people_contact_types",),
@@ -24,14 +26,7 @@ _MANY = Rules(
 )
 
 OpenRun: TypeAlias = Callable[
-    [
-        People | None,
-        str | os.PathLike[str] | Journal | None,
-        RunOptions,
-        float | None,
-        float | None,
-    ],
-    Run,
+    [People | None, str | os.PathLike[str] | Journal | None, RunOptions], Run
 ]
 
 
@@ -89,7 +84,10 @@ class ClientRedeem(Redeem):
             msg = f"order: {order!r} is not allowed; choose from {', '.join(ORDERS)}"
             raise ConfigurationError(msg)
         _check_positive(batch_size=batch_size, deadline=deadline, max_open_jobs=max_open_jobs)
-        _check_not_negative(max_credits=max_credits, max_age=max_age)
+        _check_not_negative(max_credits=max_credits, max_age=max_age, linger=linger)
+        if cast("object", people) is None:
+            msg = "people takes an iterable or async iterable of ids or LinkedIn URLs, not None"
+            raise ConfigurationError(msg)
         options = RunOptions(
             contact_types=tuple(dict.fromkeys(people_contact_types)),
             batch_size=batch_size,
@@ -97,8 +95,10 @@ class ClientRedeem(Redeem):
             max_open_jobs=max_open_jobs,
             linger=linger,
             max_age=max_age,
+            max_credits=max_credits,
+            deadline=deadline,
         )
-        return self._open_run(people, journal, options, max_credits, deadline)
+        return self._open_run(people, journal, options)
 
     def resolve(
         self,
@@ -132,20 +132,37 @@ class ClientRedeem(Redeem):
         _check_positive(batch_size=batch_size, deadline=deadline)
         _check_not_negative(max_credits=max_credits)
         options = RunOptions(
-            contact_types=(), batch_size=batch_size, reopen=not resend, resend=resend
+            contact_types=(),  # those of the journal
+            batch_size=batch_size,
+            reopen=not resend,
+            resend=resend,
+            max_credits=max_credits,
+            deadline=deadline,
         )
-        return self._open_run(None, journal, options, max_credits, deadline)
+        return self._open_run(None, journal, options)
 
 
 def _check_positive(**values: float | None) -> None:
-    for name, value in values.items():
-        if value is not None and not value > 0:
+    for name, value in _numbers(values):
+        if not value > 0:
             msg = f"{name} must be above 0, not {value!r}"
             raise ConfigurationError(msg)
 
 
 def _check_not_negative(**values: float | None) -> None:
-    for name, value in values.items():
-        if value is not None and not value >= 0:
+    for name, value in _numbers(values):
+        if not value >= 0:
             msg = f"{name} must not be negative, not {value!r}"
             raise ConfigurationError(msg)
+
+
+def _numbers(values: Mapping[str, object]) -> Iterator[tuple[str, float]]:
+    for name, value in values.items():
+        if value is None:
+            continue
+        # Those of numpy count as numbers, too.
+        kind, what = (Integral, "whole number") if name in _WHOLE else (Real, "number")
+        if not isinstance(value, kind):
+            msg = f"{name} must be a {what}, not {value!r:.40}"
+            raise ConfigurationError(msg)
+        yield name, cast("float", value)

@@ -16,8 +16,8 @@ from pubrio_async._capture import ResponseInfo, capture
 from pubrio_async._clock import Clock, SystemClock
 from pubrio_async._config import load_settings
 from pubrio_async._dispatch import AbandonedCall, Dispatcher
-from pubrio_async._errors import ConfigurationError
-from pubrio_async._limiter import Limiter, LimiterStatistics
+from pubrio_async._errors import CLIENT_CLOSED, ConfigurationError
+from pubrio_async._limiter import Limiter, LimiterStatistics, RateLimiter
 from pubrio_async._observe import Observer, Observers
 from pubrio_async._quota import account_quotas
 from pubrio_async._redeem import ClientRedeem
@@ -40,11 +40,11 @@ from pubrio_async.endpoints import (
     User,
 )
 from pubrio_async.scheduler.budget import Prices
-from pubrio_async.scheduler.intake import People
 from pubrio_async.scheduler.journal import Journal
 from pubrio_async.scheduler.journal_spill import SpillingJournal
 from pubrio_async.scheduler.options import RunOptions
 from pubrio_async.scheduler.run import Run
+from pubrio_async.scheduler.source import People
 
 _DRAIN_S = 1.5
 _NOT_ENTERED = (
@@ -91,6 +91,8 @@ class AsyncPubrio:
             that has gone stale loses the answer to a call that may have been charged.
         max_wait: Most seconds a call waits for rate limits and pauses before it fails unsent.
         observers: What is told of every request and every batch, for metrics and traces.
+        limiter: What says when a request may leave, in the place of `rate_limit`: such as a
+            `SharedLimiter` of `pubrio_async.distributed`. It is neither opened nor closed here.
         transport: Something else to send through, for tests.
         clock: Another clock, for tests.
 
@@ -124,6 +126,7 @@ class AsyncPubrio:
         *,
         max_wait: float = 90.0,
         observers: Sequence[Observer] = (),
+        limiter: RateLimiter | None = None,
         transport: Transport | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -133,7 +136,11 @@ class AsyncPubrio:
         self._max_concurrency = settings.max_concurrency
         self._base_url = settings.base_url
         self._clock: Clock = clock or SystemClock()
-        self._limiter = Limiter(settings.rates, settings.max_concurrency, self._clock)
+        if limiter is not None and rate_limit is not None:
+            msg = "rate_limit and limiter contradict each other: give one of them."
+            raise ConfigurationError(msg)
+        self._own_limiter = Limiter(settings.rates, settings.max_concurrency, self._clock)
+        self._limiter: RateLimiter = self._own_limiter if limiter is None else limiter
         self._observers = Observers(observers) if observers else None
         self._transport = transport or AiohttpTransport(settings, session=session)
         self._dispatcher = Dispatcher(
@@ -141,10 +148,10 @@ class AsyncPubrio:
             self._limiter,
             self._clock,
             timeout=settings.timeout,
-            max_wait=max_wait,
+            max_wait=_checked_wait(max_wait),
             observers=self._observers,
         )
-        self._must_ask = settings.account
+        self._must_ask = settings.account and limiter is None
         if self._must_ask:
             self._dispatcher.hold(_NOT_ENTERED)
         self._runs: set[Run] = set()
@@ -229,7 +236,7 @@ class AsyncPubrio:
         usage = await self._dispatcher.first_call(PROFILE_USAGE, {})
         for quota in account_quotas(usage):
             # The reply may or may not count the request that asked for it.
-            self._limiter.add(quota.rate, used=quota.used + 1)
+            self._own_limiter.add(quota.rate, used=quota.used + 1)
         self._must_ask = False
         self._dispatcher.hold(None)
 
@@ -238,12 +245,9 @@ class AsyncPubrio:
         people: People | None,
         journal: str | os.PathLike[str] | Journal | None,
         options: RunOptions,
-        max_credits: float | None,
-        deadline: float | None,
     ) -> Run:
         if self._closed:
-            msg = "The client is closed. Use it inside `async with AsyncPubrio(...)`."
-            raise ConfigurationError(msg)
+            raise ConfigurationError(CLIENT_CLOSED)
         self._dispatcher.check_open()
         return Run(
             people,
@@ -252,8 +256,6 @@ class AsyncPubrio:
             journal=_journal(journal, self._clock, self._base_url),
             options=structs.replace(options, max_workers=self._max_concurrency),
             clock=self._clock,
-            max_credits=max_credits,
-            deadline=deadline,
             prices=self._prices,
             open_runs=self._runs,
             observers=self._observers,
@@ -262,6 +264,13 @@ class AsyncPubrio:
     async def _prices(self) -> Prices:
         plan = (await self.profile.get()).subscription
         return Prices.of_plan(plan.email_redeem_credit, plan.phone_number_redeem_credit)
+
+
+def _checked_wait(value: object) -> float:
+    if not isinstance(value, int | float) or not value >= 0:
+        msg = f"max_wait must be a number of seconds of at least 0, not {value!r:.40}."
+        raise ConfigurationError(msg)
+    return value
 
 
 def _journal(
@@ -274,4 +283,7 @@ def _journal(
         from pubrio_async.scheduler.journal_sqlite import SqliteJournal  # noqa: PLC0415 - see above
 
         return SqliteJournal(journal, clock, origin=origin)
+    if not hasattr(journal, "summary"):
+        msg = f"journal takes a path or a Journal, not {type(journal).__name__}"
+        raise ConfigurationError(msg)
     return journal

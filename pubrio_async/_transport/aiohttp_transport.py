@@ -16,7 +16,13 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from pubrio_async._config import Settings
-from pubrio_async._errors import ConfigurationError, NotSentError, ResponseLostError
+from pubrio_async._errors import (
+    CLIENT_CLOSED,
+    LOOK_IT_UP,
+    ConfigurationError,
+    NotSentError,
+    ResponseLostError,
+)
 from pubrio_async._phase import Phase
 from pubrio_async._transport.connector import TIMEOUT, CountingConnector, current_phase
 from pubrio_async._transport.deadlines import Deadline, Deadlines
@@ -153,8 +159,7 @@ class AiohttpTransport:
 
     def _session_for(self, request: WireRequest) -> aiohttp.ClientSession:
         if self._closed:
-            msg = "The client is closed. Use it inside `async with AsyncPubrio(...)`."
-            raise ConfigurationError(msg)
+            raise ConfigurationError(CLIENT_CLOSED)
         if self._given is not None:
             if self._given.closed:
                 msg = "The aiohttp session given to the client is closed."
@@ -237,12 +242,8 @@ class AiohttpTransport:
             )
         else:
             answered = "" if status is None else f" (it had answered with status {status})"
-            fate = (
-                "Credits may have been charged, so it is not sent again on its own: look for it "
-                "in the API's request log (api_keys.logs)."
-                if request.paid
-                else "It may have been carried out; it spends no credits."
-            )
+            free = "It may have been carried out; it spends no credits."
+            fate = LOOK_IT_UP if request.paid else free
             error = ResponseLostError(
                 f"{request.method} {request.path} was sent to {self._host}, but its reply was "
                 f"lost{answered}: {reason}. {fate}",

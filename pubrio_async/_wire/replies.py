@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar, cast
 import msgspec
 
 from pubrio_async._errors import (
+    LOOK_IT_UP,
     AuthenticationError,
     BadRequestError,
     DecodeError,
@@ -66,12 +67,7 @@ def interpret(
         return decode(body)
     except DecodeError as error:
         problem = str(error)
-    cost = (
-        " Credits may have been charged, so it is not sent again on its own: look for it in the "
-        "API's request log (api_keys.logs)."
-        if paid
-        else ""
-    )
+    cost = f" {LOOK_IT_UP}" if paid else ""
     msg = f"{method_path} succeeded ({status}), but its reply could not be read: {problem}.{cost}"
     raise DecodeError(msg, status=status, body=body_text(body), may_have_charged=paid)
 
@@ -131,10 +127,7 @@ def _refusal(reply: WireReply, method_path: str, paid: bool, wall: float) -> Res
     retry_after = parse_retry_after(reply.headers.get("Retry-After"), wall)
     verb, advice = _advice(status, retry_after)
     if charged:
-        advice += (
-            " Credits may have been charged, so it is not sent again on its own: look for it in "
-            "the API's request log (api_keys.logs)."
-        )
+        advice += f" {LOOK_IT_UP}"
     kind = _ERROR_CLASSES.get(status)
     if kind is None:
         kind = ServerError if status >= 500 else ResponseError

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from importlib.util import find_spec
 
 
@@ -14,6 +17,26 @@ def main() -> None:
         SystemExit: Always; what the code says is in the contract of the command line.
     """
     _open_standard_files()
+    with _quiet_interrupts():
+        _run()
+
+
+@contextmanager
+def _quiet_interrupts() -> Generator[None, None, None]:
+    """Where nothing else is done about Ctrl-C, it ends the process without a traceback.
+
+    So it is while the commands are loaded: nothing was sent yet, and there is nothing to tell.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:  # else it is ignored, as by nohup
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _run() -> None:
     if any(find_spec(module) is None for module in ("typer", "rich")):
         print(
             'pubrio-async: the command line needs the extra "cli": pip install "pubrio-async[cli]"',

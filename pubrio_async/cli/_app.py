@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 
 from pubrio_async._version import __version__
+from pubrio_async.cli import _fleet
 from pubrio_async.cli import _params as params
 from pubrio_async.cli._chosen import Chosen
 from pubrio_async.cli._dashboard import RedeemCommand
+from pubrio_async.cli._fleet_params import StatusOf
 from pubrio_async.cli._help import HelpfulCommand, SafeGroup
 from pubrio_async.cli._options import (
     DEFAULT_ASK_ABOVE,
@@ -159,14 +161,19 @@ def estimate(  # noqa: PLR0917 - typer calls it by name
 
 
 @app.command(cls=HelpfulCommand)
-def status(journal: params.JournalFile, as_json: params.AsJson = False) -> None:
-    """Tell what a journal holds, also while a run is using it. Needs no key, sends nothing."""
-    from pubrio_async.cli import _status  # noqa: PLC0415 - as above
+def status(journal: StatusOf, as_json: params.AsJson = False) -> None:
+    """Tell what a journal holds, also while a run is using it. Needs no key, sends nothing.
 
+    Given the URL of a database, tell how far the runs of many machines are.
+    """
+    from pubrio_async.cli import _database, _status  # noqa: PLC0415 - as above
+
+    if _database.is_database(journal):
+        raise typer.Exit(_database.database_status(journal, as_json=as_json))
     raise typer.Exit(_status.status(journal, as_json=as_json))
 
 
-@app.command(cls=HelpfulCommand)
+@app.command(cls=HelpfulCommand, short_help="Look once more for answers that were lost.")
 def resolve(  # noqa: PLR0917 - typer calls it by name
     context: typer.Context,
     journal: params.JournalFile,
@@ -224,7 +231,7 @@ def call(
     raise typer.Exit(_call.call(name, body, sandbox=sandbox, verbose=verbose))
 
 
-@app.command(cls=HelpfulCommand)
+@app.command(cls=HelpfulCommand, short_help="Ask the API about itself, by free reads.")
 def doctor(  # noqa: PLR0917 - typer calls it by name
     context: typer.Context,
     as_json: params.AsJson = False,
@@ -259,33 +266,49 @@ def doctor(  # noqa: PLR0917 - typer calls it by name
 
 @app.command(cls=HelpfulCommand)
 def sandbox(  # noqa: PLR0917 - typer calls it by name
-    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option("--host", metavar="HOST", help="Address to listen on.")
+    ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option("--port", min=0, max=65_535, help="Port; 0 takes a free one.")
+        int,
+        typer.Option("--port", metavar="PORT", min=0, max=65_535, help="Port; 0 takes a free one."),
     ] = 0,
-    seed: Annotated[int, typer.Option("--seed", help="Another seed finds other contacts.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", help="Another seed finds other contacts.")
+    ] = 0,
     limits: Annotated[
-        str, typer.Option("--limits", help="The rate limits it enforces.")
+        str, typer.Option("--limits", metavar="RATES", help="The rate limits it enforces.")
     ] = "300/minute",
     credit: Annotated[
-        int, typer.Option("--credit", min=0, help="Credits it starts with.")
+        int, typer.Option("--credit", metavar="CREDITS", min=0, help="Credits it starts with.")
     ] = 1_000_000,
     latency: Annotated[
-        float, typer.Option("--latency", min=0, help="Seconds before each reply.")
+        float,
+        typer.Option("--latency", metavar="SECONDS", min=0, help="Seconds before each reply."),
     ] = 0.05,
     time_scale: Annotated[
         float,
-        typer.Option("--time-scale", min=0, help="Multiplies the time its jobs take."),
+        typer.Option(
+            "--time-scale", metavar="FACTOR", min=0, help="Multiplies the time its jobs take."
+        ),
     ] = 1.0,
     max_batch: Annotated[
         int | None,
-        typer.Option("--max-batch", min=1, help="Largest batch it accepts.", show_default=False),
+        typer.Option(
+            "--max-batch", metavar="N", min=1, help="Largest batch it accepts.", show_default=False
+        ),
     ] = None,
     fault: Annotated[
         list[str] | None,
         typer.Option(
             "--fault",
-            help="What goes wrong; may be given several times. See the sandbox's documentation.",
+            metavar="FAULT",
+            help="What goes wrong; may be given several times. It is KIND, KIND:PATH or "
+            "KIND:PATH:NAME=VALUE,..., where PATH is how the paths it strikes begin. Kinds: "
+            "lost_before and lost_after the work, 5xx_before and 5xx_after it, 429, 402, 401, 400, "
+            "slow, stall, garbage, truncated, redirect, batch_too_large, unknown_id, "
+            "unfinished_forever. Names: times, after, probability, delay, retry_after, and more in "
+            "the reference of the sandbox.",
             show_default=False,
         ),
     ] = None,
@@ -308,3 +331,7 @@ def sandbox(  # noqa: PLR0917 - typer calls it by name
         faults=tuple(fault or ()),
     )
     raise typer.Exit(_sandbox.serve(options))
+
+
+for each in _fleet.COMMANDS:
+    app.command(cls=HelpfulCommand)(each)

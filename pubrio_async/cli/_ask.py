@@ -14,7 +14,7 @@ from pubrio_async.cli._options import RedeemOptions
 from pubrio_async.cli._signals import Signals
 from pubrio_async.models.redeem import Number
 from pubrio_async.scheduler.budget import Prices
-from pubrio_async.scheduler.intake import Source
+from pubrio_async.scheduler.source import Source
 from pubrio_async.tables import RowSource
 
 _AHEAD = 1_000
@@ -27,10 +27,10 @@ def on_terminal() -> bool:
 
 def confirmed(signals: Signals) -> bool:
     """Asks whether to go on; a signal means no."""
-    print(one_line("go on? [y/N] "), end=" ", file=sys.stderr, flush=True)
     try:
-        # Of its own: whoever is asked is not to be told to wait for a run.
+        # Of its own, and before the question: whoever is asked is not to be told to wait for a run.
         with Signals():
+            print(one_line("go on? [y/N] "), end=" ", file=sys.stderr, flush=True)
             return sys.stdin.readline().strip().lower() in {"y", "yes"}
     except KeyboardInterrupt:
         print(file=sys.stderr)

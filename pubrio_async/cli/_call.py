@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import difflib
 import inspect
-import os
 import sys
 from collections.abc import Sequence
 from operator import attrgetter
@@ -23,6 +22,7 @@ from pubrio_async._errors import ConfigurationError, PubrioError
 from pubrio_async._observe import Observer
 from pubrio_async._routes import Route
 from pubrio_async.cli._exit import ExitCode, exit_code_of
+from pubrio_async.cli._figures import print_out
 from pubrio_async.cli._messages import harmless_json, say
 from pubrio_async.cli._signals import Signals
 from pubrio_async.cli._verbose import logged, observers
@@ -87,7 +87,7 @@ def call(name: str | None, body: str | None, *, sandbox: bool, verbose: bool = F
     answer = answers[-1] if answers else None
     # A success is printed whatever came after it: it may have been paid for.
     data = _data_of(answer)
-    written = data is None or _print_json(data)
+    written = data is None or print_out(f"{harmless_json(data)}\n", "the reply")
     if data is not None:
         _tell_charge(data, made_up=sandbox)
     if failure is not None:
@@ -198,21 +198,6 @@ def _data_of(answer: ResponseInfo | None) -> str | None:
         return msgspec.json.format(bytes(data)).decode()
     except (ValueError, RecursionError):
         return None
-
-
-def _print_json(data: str) -> bool:
-    """Prints a reply; False if that did not work."""
-    file = sys.stdout.buffer
-    try:
-        file.write(f"{harmless_json(data)}\n".encode())
-        file.flush()
-    except OSError as error:
-        # What is held back would fail again, and loudly, when the process ends.
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), file.fileno())
-        say(f"error: the reply could not be written: {error.strerror or error}")
-        return False
-    return True
 
 
 class _Charge(msgspec.Struct):

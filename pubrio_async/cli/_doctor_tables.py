@@ -50,6 +50,8 @@ def in_tables(report: DoctorReport) -> str:
     _table(console, "Not asked", ("endpoints", "why"), _not_asked(report.endpoints))
     # What matters comes last: that is what is left on a terminal.
     for settled, title in _SETTLED:
+        if settled == "not tested" and not report.key.accepted:
+            continue  # all of it: a page that would bury why
         if settled == "no":
             _table(console, _DRIFTED, _DRIFT_COLUMNS, _drift(report))
         _table(

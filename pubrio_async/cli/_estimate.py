@@ -26,7 +26,7 @@ from pubrio_async.client import AsyncPubrio
 from pubrio_async.models import Profile
 from pubrio_async.models.redeem import Number
 from pubrio_async.scheduler.budget import Prices
-from pubrio_async.scheduler.intake import Source
+from pubrio_async.scheduler.source import Source
 from pubrio_async.tables import RowSource, open_rows
 
 _AHEAD = 1_000

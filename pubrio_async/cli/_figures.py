@@ -30,8 +30,8 @@ def print_json(figures: msgspec.Struct) -> bool:
     return print_out(f"{harmless_json(text)}\n")
 
 
-def print_out(text: str) -> bool:
-    """Writes to stdout; False, and said so, if that did not work."""
+def print_out(text: str, what: str = "the figures") -> bool:
+    """Writes to stdout; False, and said so of what it was, if that did not work."""
     file = sys.stdout.buffer
     try:
         file.write(text.encode(errors="backslashreplace"))
@@ -40,7 +40,7 @@ def print_out(text: str) -> bool:
         # What is held back would fail again, and loudly, when the process ends.
         with open(os.devnull, "wb") as nowhere:
             os.dup2(nowhere.fileno(), file.fileno())
-        say(f"error: the figures could not be written: {error.strerror or error}")
+        say(f"error: {what} could not be written: {error.strerror or error}")
         return False
     return True
 

@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from pubrio_async._config import Rate
 from pubrio_async.scheduler import Settled, Unsettled
-from pubrio_async.scheduler.intake import Source
 from pubrio_async.scheduler.persons import NotAPersonError, is_url, person_key
+from pubrio_async.scheduler.source import Source
 
 _AT_ONCE = 1_000
 

@@ -37,6 +37,9 @@ _API = {
     "PUBRIO_API_KEY": "The key. There is no option for it: others can see command lines.",
     "PUBRIO_BASE_URL": "Where the API is. Default: https://api.pubrio.com.",
 }
+_DATABASE = {
+    "PGPASSWORD": "The password of the database, if not in ~/.pgpass.",
+}
 _USAGE = "usage or configuration; nothing was sent"
 _REFUSED = "the key was refused"
 _INTERRUPTED = "interrupted"
@@ -88,7 +91,10 @@ GUIDES: dict[str, Guide] = {
             "For people": "pubrio-async status contacts.csv.journal",
             "For a program": "pubrio-async status contacts.csv.journal --json",
         },
-        exit_codes={"0": "done", "2": "the journal is missing, damaged or none"},
+        exit_codes={
+            "0": "done",
+            "2": "the journal is missing, damaged or none, or the database cannot be used",
+        },
     ),
     "resolve": Guide(
         examples={
@@ -100,7 +106,7 @@ GUIDES: dict[str, Guide] = {
         exit_codes={
             "0": "nobody is unsettled",
             "2": _USAGE,
-            "3": "some are unsettled or pending",
+            "3": "some are still unsettled, or were found and their results are not ready",
             "4": "stopped by the budget or by missing credits",
             "5": _REFUSED,
             "130": _INTERRUPTED,
@@ -134,6 +140,65 @@ GUIDES: dict[str, Guide] = {
         },
         exit_codes={"0": "ended by a signal", "2": "usage, or it cannot listen there"},
     ),
+    "database": Guide(
+        examples={
+            "Make the tables, or bring them up to date": "pubrio-async database upgrade "
+            "postgresql://owner@db/pubrio",
+            "See whether workers can use them": "pubrio-async database check "
+            "postgresql://worker@db/pubrio",
+        },
+        exit_codes={"0": "done", "2": "it cannot be reached or used", "1": _ANYTHING},
+        environment=_DATABASE,
+    ),
+    "enqueue": Guide(
+        examples={
+            "A list for the workers": "pubrio-async enqueue people.csv --types email-work "
+            "--to postgresql://me@db/pubrio",
+            "Before the others, for 500 credits at most": "pubrio-async enqueue people.csv "
+            "--types phone --priority 5 --max-credits 500",
+        },
+        exit_codes={
+            "0": "it is in the queue; with --wait: everybody is settled",
+            "2": _USAGE,
+            "3": "with --wait: some failed, or are unsettled",
+            "4": "with --wait: stopped by the budget or by missing credits",
+            "5": _REFUSED,
+            "130": "interrupted; the same command goes on",
+            "1": _ANYTHING,
+        },
+        environment=_API | _DATABASE,
+        file=True,
+    ),
+    "worker": Guide(
+        examples={
+            "Until a signal ends it": "pubrio-async worker --to postgresql://me@db/pubrio",
+            "Until there is nothing left": "pubrio-async worker --until-done --concurrency 8",
+        },
+        exit_codes={
+            "0": "ended by a signal, or all is done",
+            "2": _USAGE,
+            "5": "the key was refused, or is not allowed to do this",
+            "130": "ended at once, by a second signal",
+            "1": _ANYTHING,
+        },
+        environment=_API | _DATABASE,
+        file=True,
+    ),
+    "export": Guide(
+        examples={
+            "The input's table with contacts": "pubrio-async export people.csv -o contacts.csv "
+            "--from postgresql://me@db/pubrio",
+            "As JSON lines, for a program": "pubrio-async export people.csv > outcomes.jsonl",
+        },
+        exit_codes={
+            "0": "every row is settled: found, empty or rejected",
+            "2": "there is no such run, or the database cannot be used",
+            "3": "some rows failed, or are pending, unsettled or skipped",
+            "130": _INTERRUPTED,
+            "1": _ANYTHING,
+        },
+        environment=_DATABASE,
+    ),
     "doctor": Guide(
         examples={
             "With a new key, for nothing": "pubrio-async doctor",
@@ -154,6 +219,14 @@ GUIDES: dict[str, Guide] = {
     ),
 }
 """By the name of the command."""
+
+_KINDS = {
+    "int range": "a whole number",
+    "int": "a whole number",
+    "float range": "a number",
+    "float": "a number",
+}
+"""What the parser calls a kind of value, and people do."""
 
 
 class SafeGroup(TyperGroup):
@@ -182,6 +255,8 @@ def _harmless_errors() -> Generator[None, None, None]:
         message = getattr(error, "message", None)
         if isinstance(message, str):
             safe = "\n".join(harmless(line) for line in message.splitlines())
+            for kind, words in _KINDS.items():
+                safe = safe.replace(f"is not a valid {kind}.", f"is not {words}.")
             error.message = safe  # type: ignore[attr-defined] # it has one, as was just seen
         raise
 

@@ -57,19 +57,42 @@ def _escaped(found: re.Match[str]) -> str:
     return f"\\u{ord(found[0]):04x}"
 
 
-def summary(report: RunReport, options: RedeemOptions) -> list[str]:
-    """The figures of a run of `redeem` and where its files are."""
+def summary(report: RunReport, options: RedeemOptions, *, complete: bool = True) -> list[str]:
+    """The figures of a run of `redeem` and where its files are.
+
+    Args:
+        report: The figures.
+        options: Which files were asked for.
+        complete: Whether the output is in its place.
+    """
+    distinct = _so_many(report.unique, "distinct person", "distinct people")
     lines = [
-        f"{rows_in_words(report.rows)} ({report.unique:,} distinct people): {by_status(report)}",
+        f"{rows_in_words(report.rows)} ({distinct}): {by_status(report)}",
         *spent(report, made_up=options.sandbox),
     ]
-    if options.output is not None:
+    if report.rows and not report.unique:
+        lines.insert(1, _nobody_named(options))
+    if options.output is not None and complete:
         lines.append(f"output: {options.output}")
     if options.journal_path is not None:
         lines.append(f"journal: {options.journal_path}")
     if options.report is not None:
         lines.append(f"report: {options.report}")
     return lines
+
+
+def _nobody_named(options: RedeemOptions) -> str:
+    if options.input == "-":
+        where = "stdin is read as one person a line: give a table as a file"
+    else:
+        where = "is it the right column? --column names another"
+    return f"warning: no row holds a people_search_id or the LinkedIn URL of a person; {where}"
+
+
+def not_read(report: RunReport, total: int | None) -> list[str]:
+    """What the output lacks, if the run ended before the input did."""
+    rest = (total or 0) - report.rows
+    return [f"the last {rows_in_words(rest)} not read, and not in the output"] if rest > 0 else []
 
 
 def by_status(report: RunReport) -> str:
@@ -91,9 +114,9 @@ def spent(report: RunReport, *, made_up: bool = False) -> list[str]:
     )
     charged = f"{credits_of(report.credits_charged)} {'made-up ' if made_up else ''}credits charged"
     requests = (
-        f"{report.requests:,} requests ({report.batches:,} batches, {report.polls:,} polls, "
-        f"{report.retries:,} retries, {report.rate_limited:,} refused by the rate limit) "
-        f"in {report.elapsed_s:.1f} s"
+        f"{_so_many(report.requests, 'request')} ({_so_many(report.batches, 'batch', 'batches')}, "
+        f"{_so_many(report.polls, 'poll')}, {_so_many(report.retries, 'retry', 'retries')}, "
+        f"{report.rate_limited:,} refused by the rate limit) in {report.elapsed_s:.1f} s"
     )
     return [f"{charged}, as reported; {balance}", requests]
 
@@ -109,13 +132,20 @@ def why(reasons: Mapping[str, int], most: int = 5) -> list[str]:
     return lines
 
 
+def tells_cost(text: str) -> bool:
+    """Whether the text of an error says by itself what became of the money."""
+    return any(said in text for said in ("Nothing was c", "have been charged"))
+
+
 def why_stopped(error: PubrioError) -> str:
     """Why nothing more was sent, whether that cost anything, and what helps."""
-    cost = (
-        "It may have cost credits."
-        if error.may_have_charged
-        else "The refused request cost nothing."
-    )
+    text = _sentence(str(error))
+    if tells_cost(text):
+        cost = ""
+    elif error.may_have_charged:
+        cost = "It may have cost credits."
+    else:
+        cost = "The refused request cost nothing."
     match error:
         case AuthenticationError():
             what, advice = "The API refused the key", "Check PUBRIO_API_KEY."
@@ -123,13 +153,15 @@ def why_stopped(error: PubrioError) -> str:
             what, advice = "There are not enough credits", "Top up."
         case BudgetExhaustedError():
             what, advice = "The budget is used up", "Raise --max-credits to go on."
-            cost = ""
+            text, cost = "it leaves no room for the worst case of another person.", ""
         case JournalError():
             # No request was refused: none is made that cannot be written down.
             what, advice, cost = "The journal failed, and nothing more was sent", "", ""
         case _:
             what, advice = "Nothing more could be sent", ""
-    return f"{what}: {_sentence(str(error))} {cost} {advice}"
+    if advice.rstrip(".").lower() in text.lower():
+        advice = ""
+    return " ".join(filter(None, (f"{what}: {text}", cost, advice)))
 
 
 def what_next(
@@ -138,8 +170,9 @@ def what_next(
     *,
     interrupted: bool,
     stopped_by: PubrioError | None = None,
+    written: bool = True,
 ) -> list[str]:
-    """What to do about rows that are not settled; nothing where there are none."""
+    """What to do about rows that are not settled, or not written; nothing where there are none."""
     advice: list[str] = []
     if report.unsettled:
         advice.append(
@@ -158,7 +191,7 @@ def what_next(
             "(failed or skipped)."
         )
     journal_failed = isinstance(stopped_by, JournalError)
-    if not advice and not interrupted and not journal_failed:
+    if not advice and not interrupted and not journal_failed and written:
         return []
     if options.journal_path is None:
         advice.append(
@@ -170,7 +203,7 @@ def what_next(
             f"The journal {options.journal_path} is not there any more. Put it back before "
             "running the command again, or every row is redeemed and paid for again."
         )
-    elif report.pending or report.failed or report.skipped or interrupted:
+    elif report.pending or report.failed or report.skipped or interrupted or not written:
         with_input = " (with the same input)" if options.input == "-" else ""
         advice.append(
             f"The journal {options.journal_path} holds what was paid for; this goes on from "
@@ -213,12 +246,16 @@ def _about_the_unsettled(options: RedeemOptions) -> str:
 
 def people_in_words(number: int) -> str:
     """So many people, in words."""
-    return f"{number:,} {'person' if number == 1 else 'people'}"
+    return _so_many(number, "person", "people")
 
 
 def rows_in_words(number: int) -> str:
     """So many rows, in words."""
-    return f"{number:,} row{'' if number == 1 else 's'}"
+    return _so_many(number, "row")
+
+
+def _so_many(number: int, one: str, many: str | None = None) -> str:
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
 
 
 def credits_of(number: Number) -> str:

@@ -20,6 +20,10 @@ DEFAULT_BATCH_SIZE = 100
 DEFAULT_MAX_CONCURRENCY = 32
 DEFAULT_ASK_ABOVE = 1_000
 """Credits a run may cost before it is asked for on a terminal."""
+DEFAULT_CONCURRENCY = 4
+"""Chunks a worker does at once."""
+DEFAULT_STALLED_S = 20.0
+"""Seconds after which a worker that is not heard of is taken for dead."""
 
 _TYPES: dict[str, ContactTypeName] = {name: name for name in get_args(ContactTypeName)}
 _AGE = re.compile(r"\s*([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*([smhdw]?)\s*", re.IGNORECASE)
@@ -42,7 +46,7 @@ class ProgressStyle(StrEnum):
     NONE = "none"
 
 
-class RunOptions(Struct, frozen=True, kw_only=True):
+class CommonOptions(Struct, frozen=True, kw_only=True):
     """What every run can be told.
 
     Attributes:
@@ -82,7 +86,7 @@ class RunOptions(Struct, frozen=True, kw_only=True):
             seen[real] = what
 
 
-class RedeemOptions(RunOptions, frozen=True, kw_only=True):
+class RedeemOptions(CommonOptions, frozen=True, kw_only=True):
     """What `redeem` was asked to do.
 
     Attributes:
@@ -219,7 +223,7 @@ class RedeemOptions(RunOptions, frozen=True, kw_only=True):
         return None if value == default and name not in self.elsewhere else value
 
 
-class ResolveOptions(RunOptions, frozen=True, kw_only=True):
+class ResolveOptions(CommonOptions, frozen=True, kw_only=True):
     """What `resolve` was asked to do.
 
     Attributes:

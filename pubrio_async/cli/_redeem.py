@@ -15,7 +15,14 @@ from pubrio_async.cli._dashboard import Board
 from pubrio_async.cli._demo_journal import DEMO_KEY, demo_journal
 from pubrio_async.cli._exit import ExitCode, exit_code
 from pubrio_async.cli._kept import keep
-from pubrio_async.cli._messages import kept_output, say, summary, what_next, why_stopped
+from pubrio_async.cli._messages import (
+    kept_output,
+    not_read,
+    say,
+    summary,
+    what_next,
+    why_stopped,
+)
 from pubrio_async.cli._options import RedeemOptions
 from pubrio_async.cli._progress import Progress, make_progress
 from pubrio_async.cli._runs import ReportFile, run_command, take_outcomes
@@ -122,7 +129,8 @@ class Files:
             return None
         path = self._output if self.complete else f"{os.path.realpath(self._output)}.part"
         try:
-            return keep(path, self._output)
+            # On a full disk there may be nothing in it, and nothing to keep.
+            return keep(path, self._output) if os.path.getsize(path) else None
         except OSError as error:
             say(f"error: the output could not be kept under another name: {error}")
             return None
@@ -214,8 +222,11 @@ async def _write_outcomes(run: Run, files: Files, progress: Progress, signals: S
 
 
 def _tell(options: RedeemOptions, run: Run, files: Files, *, interrupted: bool) -> None:
-    for line in summary(run.report, options):
+    for line in summary(run.report, options, complete=files.complete):
         say(line)
+    if files.failure is None:
+        for line in not_read(run.report, files.source.total):
+            say(line)
     if run.stopped_by is not None:
         say(why_stopped(run.stopped_by))
     if files.failure is not None:
@@ -224,5 +235,11 @@ def _tell(options: RedeemOptions, run: Run, files: Files, *, interrupted: bool) 
             say(f"what was written of the output is in {options.output}.part")
     if isinstance(run.stopped_by, JournalError):
         say(kept_output(options.output, files.keep()))
-    for line in what_next(run.report, options, interrupted=interrupted, stopped_by=run.stopped_by):
+    for line in what_next(
+        run.report,
+        options,
+        interrupted=interrupted,
+        stopped_by=run.stopped_by,
+        written=files.failure is None,
+    ):
         say(line)

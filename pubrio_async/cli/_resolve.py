@@ -142,6 +142,7 @@ class _Resolver:
         self._options = options
         self._client = client
         self._signals = signals
+        self._reasons = set(before.reasons)
         self._end = None if options.deadline is None else time.monotonic() + options.deadline
         # Results are in the journal. This is for the case that it fails, and else thrown away.
         self._outcomes = Backup(options.journal, stack)
@@ -201,8 +202,13 @@ class _Resolver:
         self._add(run.report)
         what = "sent again" if resend else "looked for in the request log"
         say(f"{people_in_words(run.report.rows)} {what}: {by_status(run.report)}")
-        for reason in why(self.journal.reasons):
-            say(f"- still unsettled: {reason}")
+        reasons = self.journal.reasons
+        if reasons and reasons.keys() <= self._reasons:
+            say(f"- still unsettled: {people_in_words(sum(reasons.values()))}: as told above")
+        else:
+            for reason in why(reasons):
+                say(f"- still unsettled: {reason}")
+        self._reasons |= reasons.keys()
 
     def _look_into_journal(self, report: RunReport) -> None:
         """Who is still unsettled: the journal knows, and tells why."""

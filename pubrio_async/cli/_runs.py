@@ -12,7 +12,7 @@ import msgspec
 
 from pubrio_async._errors import PubrioError
 from pubrio_async.cli._exit import ExitCode, exit_code_of
-from pubrio_async.cli._messages import say
+from pubrio_async.cli._messages import say, tells_cost
 from pubrio_async.cli._progress import Progress, watching
 from pubrio_async.cli._signals import Signals
 from pubrio_async.cli._verbose import logged, said_through
@@ -47,7 +47,8 @@ def run_command(command: Command, *, verbose: bool = False) -> ExitCode:
         except PubrioError as error:
             # What goes wrong with a request is a value: this came before the first of them.
             cost = "it may have cost credits" if error.may_have_charged else "nothing was charged"
-            say(f"error: {str(error).rstrip('.')}; {cost}")
+            text = str(error).rstrip(".")
+            say(f"error: {text}." if tells_cost(text) else f"error: {text}; {cost}")
             return exit_code_of(error)
 
 

@@ -13,6 +13,7 @@ from pubrio_async import BatchEvent, Observer, RequestEvent
 from pubrio_async.cli._messages import credits_of, people_in_words, say
 
 _LOG = logging.getLogger("pubrio_async")
+_RUNS = logging.getLogger("pubrio_async.runs")
 
 
 class _Messages(logging.Handler):
@@ -30,7 +31,25 @@ class _Messages(logging.Handler):
             self.handleError(record)
 
 
+class _Outages(_Messages):
+    """Says that nobody answers, as long as nothing else tells why nothing happens."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Says it in words, of records that tell it."""
+        if getattr(record, "event", None) == "unreachable":
+            super().emit(record)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Puts it in words."""
+        patience_s = getattr(record, "patience_s", 0.0)
+        return (
+            f"the API cannot be reached: trying again for up to {patience_s:.0f} s, nothing is "
+            "lost; --verbose tells more"
+        )
+
+
 _messages = _Messages()
+_outages = _Outages()
 
 
 @contextmanager
@@ -38,10 +57,15 @@ def logged(*, verbose: bool) -> Generator[None, None, None]:
     """Says what is logged while the block runs.
 
     Args:
-        verbose: Whether that is wanted. What matters is told without it too, in words of its own.
+        verbose: Whether that is wanted. What matters is told without it too, in words of its own,
+            and so is the beginning of an outage.
     """
     if not verbose:
-        yield
+        _RUNS.addHandler(_outages)
+        try:
+            yield
+        finally:
+            _RUNS.removeHandler(_outages)
         return
     before = _LOG.level
     _LOG.addHandler(_messages)
@@ -61,11 +85,11 @@ def said_through(how: Callable[[str], None]) -> Generator[None, None, None]:
         how: Says one.
     """
     before = _messages.how
-    _messages.how = how
+    _messages.how = _outages.how = how
     try:
         yield
     finally:
-        _messages.how = before
+        _messages.how = _outages.how = before
 
 
 def observers(*, verbose: bool) -> tuple[Observer, ...]:

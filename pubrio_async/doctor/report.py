@@ -207,11 +207,6 @@ class DoctorReport(Struct, kw_only=True):
     warnings: list[str] = field(default_factory=list[str])
 
     @property
-    def drifted(self) -> bool:
-        """Whether any reply differs from its type."""
-        return any(one.state == "drift" for one in self.endpoints)
-
-    @property
     def well(self) -> bool:
         """Whether there is no drift, no failure, no warning and no wrong assumption."""
         return not (

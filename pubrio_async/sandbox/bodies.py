@@ -15,7 +15,6 @@ from msgspec import Meta, Struct
 from pubrio_async.sandbox.wire import bad_request
 
 Uuid = Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$")]
-Day = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 _CountryCode = Annotated[str, Meta(pattern="^[A-Za-z]{2}$")]
 PersonUrl = Annotated[
     str, Meta(pattern=r"(?i)^\s*https?://([^/?#@]*\.)?linkedin\.com/(in|pub)/[^/?#]")

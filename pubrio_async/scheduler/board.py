@@ -42,7 +42,7 @@ class Job(Struct, gc=False):
 
     Attributes:
         batch: The people.
-        query_id: The API's name for it.
+        redeem_query_id: The API's name for it.
         estimate_s: The newest word on how long it takes.
         accepted_at: When it was accepted, on the run's clock.
         misses: Polls that came too early.
@@ -50,7 +50,7 @@ class Job(Struct, gc=False):
     """
 
     batch: Batch
-    query_id: str
+    redeem_query_id: str
     estimate_s: float | None
     accepted_at: float
     misses: int = 0

@@ -133,10 +133,10 @@ class Ends:
         batch: Batch,
         peoples: Sequence[RedeemedPerson],
         charged: Number | None,
-        query_id: str | None,
+        redeem_query_id: str | None,
     ) -> None:
         """What was bought came back: on the disk first, then to whoever waits for it."""
-        ends = settled_people(batch, peoples, query_id)
+        ends = settled_people(batch, peoples, redeem_query_id)
         if not await self._note(self._journal.settle(batch.batch_id, ends, charged or 0)):
             self._intake.remember(ends)
         self._closed(batch)

@@ -16,7 +16,7 @@ from pubrio_async.scheduler.board import Job, Verbs
 from pubrio_async.scheduler.budget import Budget, no_room
 from pubrio_async.scheduler.crew import Crew
 from pubrio_async.scheduler.ends import Ends
-from pubrio_async.scheduler.intake import Intake, Source, new_batch
+from pubrio_async.scheduler.intake import Intake, new_batch
 from pubrio_async.scheduler.journal import Batch, Journal
 from pubrio_async.scheduler.logbook import Lost
 from pubrio_async.scheduler.notes import halted
@@ -24,12 +24,14 @@ from pubrio_async.scheduler.options import RunOptions
 from pubrio_async.scheduler.outage import Outage
 from pubrio_async.scheduler.outbox import Outbox, Tally
 from pubrio_async.scheduler.policy import Choice, first_wait, open_jobs_bound
-from pubrio_async.scheduler.reconcile import Reconciler, lost_earlier, why_left, why_unsettled
+from pubrio_async.scheduler.reconcile import Reconciler, lost_earlier, why_left
+from pubrio_async.scheduler.source import Source
 from pubrio_async.scheduler.steps import Steps
 from pubrio_async.scheduler.witness import Witness
 
 _SPARE_BATCHES = 4
 _LEAST_HIGH_WATER = 1_000
+_GRACE_S = 1.5  # for requests under way to be answered, once the run is told to stop
 
 
 class Engine:
@@ -145,18 +147,16 @@ class Engine:
         self._reader = self._spawn(self._intake.run())
         self._crew.wake()
 
-    def stop(self, why: str, drain_s: float, grace_s: float) -> None:
+    def stop(self, why: str, drain_s: float) -> None:
         """Ends the run early and in good order.
 
         Args:
             why: The reason, for the error of every row that is not finished.
             drain_s: Seconds for reading the rest of the input, to skip it row by row.
-            grace_s: Seconds for requests under way to be answered.
         """
         self._shut(why, keep_polling=False)
-        loop = asyncio.get_running_loop()
-        self._timers.append(loop.call_later(grace_s, self._crew.cut_off))
-        self._timers.append(loop.call_later(drain_s, self._leave_input))
+        self.later(_GRACE_S, self._crew.cut_off)
+        self.later(drain_s, self._leave_input)
 
     def later(self, delay: float, call: Callable[[], None]) -> None:
         """Calls something later, unless the run is over by then."""
@@ -200,7 +200,7 @@ class Engine:
             report=report,
         )
 
-    # -- what the steps report (steps.Board) -------------------------------------------------
+    # -- what the steps report (board.Board) -------------------------------------------------
 
     def give_back(self, ticket: int) -> None:
         """This permit was not used."""
@@ -223,18 +223,18 @@ class Engine:
     def give_up(self, job: Job, why: str) -> None:
         """This job is not polled any more in this run."""
         error = (
-            f"accepted as job {job.query_id}, not fetched: {why}; it may have been charged. "
+            f"accepted as job {job.redeem_query_id}, not fetched: {why}; it may have been charged. "
             "Run again with the same journal, or ask redeem.query for this job"
         )
         self._ends.tell("given_up", job.batch)
-        self._intake.give_up(job.batch.keys, "pending", error, job.query_id)
+        self._intake.give_up(job.batch.keys, "pending", error, job.redeem_query_id)
 
     def lost(self, request: Lost) -> None:
         """The answer to this request is lost: it is looked for, or left to the next run."""
         if not self._polling:
             self._leave_lost(request)
         elif self._reconciler.unreadable is not None:
-            reason = why_unsettled(request, self._clock.now(), self._reconciler.unreadable)
+            reason = self._reconciler.why_unsettled(request)
             self._odd_jobs.add(self._spawn(self._ends.unsettle(request.batch, reason)))
         else:
             self._reconciler.add(request)

@@ -25,6 +25,8 @@ class RunOptions(Struct, frozen=True, kw_only=True):
         max_age: Seconds after which what the journal knows is bought again; None for never.
         reopen: Whether to look again for answers that earlier runs have given up.
         resend: Whether people whose answer was lost are sent again.
+        max_credits: Bound on what the run may cost; None for none.
+        deadline: Seconds after which the run ends; None for as long as it takes.
     """
 
     contact_types: Sequence[str]
@@ -39,3 +41,5 @@ class RunOptions(Struct, frozen=True, kw_only=True):
     max_age: float | None = None
     reopen: bool = False
     resend: bool = False
+    max_credits: float | None = None
+    deadline: float | None = None

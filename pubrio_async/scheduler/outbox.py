@@ -79,7 +79,7 @@ class Outbox:
         self._low_water = high_water // 2
         self._on_room = on_room
         self._queue: deque[Outcome] = deque()
-        self._reader: asyncio.Future[None] | None = None
+        self._readers: set[asyncio.Future[None]] = set()
         self._closed = False
         self._discards = False
 
@@ -147,16 +147,18 @@ class Outbox:
         while not self._queue:
             if self._closed:
                 return None
-            self._reader = asyncio.get_running_loop().create_future()
+            reader = asyncio.get_running_loop().create_future()
+            self._readers.add(reader)
             try:
-                await self._reader
+                await reader
             finally:
-                self._reader = None
+                self._readers.discard(reader)
         return self.take()
 
     def _wake(self) -> None:
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
+        for reader in self._readers:
+            if not reader.done():
+                reader.set_result(None)
 
 
 def settled(row: Row, end: Settled | Unsettled) -> Outcome:

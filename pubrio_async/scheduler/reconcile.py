@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from pubrio_async._clock import Clock
 from pubrio_async._errors import (
+    LOOK_IT_UP,
     AuthenticationError,
     BadRequestError,
     DecodeError,
@@ -140,6 +141,22 @@ class Reconciler:
         finally:
             self._asking = False
 
+    def why_unsettled(self, lost: Lost) -> str:
+        """Why a request that was looked for, or could not be, stays unsettled."""
+        if lost.before is not None:
+            return lost.before  # which still holds
+        trouble = self.unreadable or lost.trouble
+        if trouble is not None:
+            return (
+                f"{lost.reason} The run looked for it in the request log, which could not be "
+                f"read: {trouble} (That is about the look-up, not about the request itself.)"
+            )
+        age_s = self._clock.now() - lost.sent_at
+        return (
+            f"{lost.reason} The run looked for it in the request log: {age_s:.0f} s after it was "
+            "sent it was not there."
+        )
+
     def _begin(self) -> Search:
         now = self._clock.now()
         targets = [lost for lost in self._lost.values() if lost.due <= now + _TOGETHER_S]
@@ -215,8 +232,7 @@ def lost_earlier(entry: OpenBatch, clock: Clock) -> Lost:
     sent_at = now - max(0.0, clock.wall() - (entry.intended_at or 0.0))
     return Lost(
         entry.batch,
-        "An earlier run ended while the request was under way. It may have been charged, so it "
-        "is not sent again on its own: look for it in the API's request log (api_keys.logs).",
+        f"An earlier run ended while the request was under way. {LOOK_IT_UP}",
         sent_at,
         min(now, sent_at + _LONGEST_REQUEST_S),
         is_inherited=True,
@@ -229,20 +245,4 @@ def why_left(lost: Lost, why: str) -> str:
     return (
         f"{lost.reason} The next run with the same journal looks for it in the request log; this "
         f"one ended before it could: {why}"
-    )
-
-
-def why_unsettled(lost: Lost, now: float, unreadable: str | None) -> str:
-    """Why a request that was looked for, or could not be, stays unsettled."""
-    if lost.before is not None:
-        return lost.before  # which still holds
-    trouble = unreadable or lost.trouble
-    if trouble is not None:
-        return (
-            f"{lost.reason} The run looked for it in the request log, which could not be read: "
-            f"{trouble}"
-        )
-    return (
-        f"{lost.reason} The run looked for it in the request log: {now - lost.sent_at:.0f} s after "
-        "it was sent it was not there."
     )

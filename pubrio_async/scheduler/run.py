@@ -33,13 +33,11 @@ from pubrio_async.scheduler import notes
 from pubrio_async.scheduler.board import Verbs
 from pubrio_async.scheduler.budget import Budget, CreditBudget, NoBudget, Prices
 from pubrio_async.scheduler.engine import Engine
-from pubrio_async.scheduler.intake import People, Source
 from pubrio_async.scheduler.journal import Journal
 from pubrio_async.scheduler.options import RunOptions
+from pubrio_async.scheduler.source import People, Source
 from pubrio_async.scheduler.usage import UsageKeeper
 from pubrio_async.scheduler.witness import Witness
-
-_GRACE_S = 1.5
 
 
 class Run:
@@ -53,6 +51,8 @@ class Run:
     Iterating never raises what the API said: results are values, and `stopped_by` holds the
     error that ended a run early. It raises what the input itself raised, after everything that
     had been read was handed over.
+
+    Several tasks may iterate over one run: each outcome goes to one of them.
     """
 
     def __init__(
@@ -64,8 +64,6 @@ class Run:
         journal: Journal,
         options: RunOptions,
         clock: Clock,
-        max_credits: float | None,
-        deadline: float | None,
         prices: Callable[[], Awaitable[Prices]],
         open_runs: set[Run],
         rng: random.Random | None = None,
@@ -77,8 +75,6 @@ class Run:
         self._journal = journal
         self._options = options
         self._clock = clock
-        self._max_credits = max_credits
-        self._deadline = deadline
         self._prices = prices
         self._open_runs = open_runs
         self._rng = rng or random.Random()
@@ -113,52 +109,29 @@ class Run:
             reason: Why, for the error text of these outcomes.
             drain_s: Most seconds to spend on the rest of the input.
         """
-        self._running().stop(reason, drain_s, _GRACE_S)
+        self._running().stop(reason, drain_s)
 
     async def __aenter__(self) -> Self:
         if self._engine is not None:
             msg = "a run is used once; call redeem.many again"
             raise ConfigurationError(msg)
-        options = self._options
-        is_new = await self._journal.open(options.contact_types)
+        is_new = await self._journal.open(self._options.contact_types)
         try:
-            people = self._people
-            if people is None:
-                types = (await self._journal.summary()).contact_types
-                options = structs.replace(options, contact_types=types)
-                people = await self._journal.unsettled_people()
-            budget: Budget = NoBudget()
-            if self._max_credits is not None:
-                worst = (await self._prices()).worst_case(options.contact_types)
-                budget = CreditBudget(self._max_credits, worst)
-            self._engine = Engine(
-                source=Source(people, options.batch_size),
-                verbs=self._verbs(options.contact_types),
-                limiter=self._limiter,
-                journal=self._journal,
-                is_new=is_new,
-                budget=budget,
-                options=options,
-                clock=self._clock,
-                rng=self._rng,
-                witness=self._witness(),
-            )
+            self._engine = await self._make_engine(is_new=is_new)
             self._usage = UsageKeeper(
                 self._limiter, self._journal, partial(self._engine.halt, keep_polling=True)
             )
             await self._usage.start()
             await self._engine.start()
-            notes.began(options)
+            notes.began(self._options)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await self._close_journal()
             raise
         self._open_runs.add(self)
-        if self._deadline is not None:
-            engine = self._engine
-            engine.later(
-                self._deadline, lambda: engine.stop("the deadline was reached", 1.0, _GRACE_S)
-            )
+        if self._options.deadline is not None:
+            at_deadline = partial(self._engine.stop, "the deadline was reached", 1.0)
+            self._engine.later(self._options.deadline, at_deadline)
         return self
 
     async def __aexit__(
@@ -194,7 +167,7 @@ class Run:
             with anyio.CancelScope(shield=True):
                 if not engine.done.is_set():
                     engine.outbox.discard()
-                    engine.stop("the run was left early", 0.0, _GRACE_S)
+                    engine.stop("the run was left early", 0.0)
                 try:
                     await engine.close()
                 finally:
@@ -203,15 +176,37 @@ class Run:
             self._open_runs.discard(self)
             notes.ended(self.report, self.stopped_by)
 
+    async def _make_engine(self, *, is_new: bool) -> Engine:
+        """The engine, with what only the journal and the API know."""
+        people = self._people
+        if people is None:
+            types = (await self._journal.summary()).contact_types
+            self._options = structs.replace(self._options, contact_types=types)
+            people = await self._journal.unsettled_people()
+        options = self._options
+        budget: Budget = NoBudget()
+        if options.max_credits is not None:
+            worst = (await self._prices()).worst_case(options.contact_types)
+            budget = CreditBudget(options.max_credits, worst)
+        return Engine(
+            source=Source(people, options.batch_size),
+            verbs=self._verbs(options.contact_types),
+            limiter=self._limiter,
+            journal=self._journal,
+            is_new=is_new,
+            budget=budget,
+            options=options,
+            clock=self._clock,
+            rng=self._rng,
+            witness=None if self._observers is None else Witness(self._observers, self._clock),
+        )
+
     async def _close_journal(self) -> None:
         try:
             if self._usage is not None:
                 await self._usage.stop()
         finally:
             await self._journal.close()
-
-    def _witness(self) -> Witness | None:
-        return None if self._observers is None else Witness(self._observers, self._clock)
 
     def _running(self) -> Engine:
         if self._engine is None:

@@ -11,7 +11,7 @@ from pubrio_async.scheduler.persons import is_url
 
 
 def settled_people(
-    batch: Batch, peoples: Sequence[RedeemedPerson], query_id: str | None
+    batch: Batch, peoples: Sequence[RedeemedPerson], redeem_query_id: str | None
 ) -> dict[str, Settled]:
     """The end of every person of a batch: matched by id, whatever the order of the reply.
 
@@ -22,22 +22,22 @@ def settled_people(
         found = peoples[0] if peoples else RedeemedPerson()
         key = batch.keys[0]
         known = found.people_search_id or (None if is_url(key) else key)
-        return {key: _settled(known, found, query_id)}
+        return {key: _settled(known, found, redeem_query_id)}
     ends: dict[str, Settled] = {}
     for person in peoples:
         known = person.people_search_id
         if known:
             key = known.lower()
-            end = _settled(known, person, query_id)
+            end = _settled(known, person, redeem_query_id)
             ends[key] = _merged(ends[key], end) if key in ends else end
     for key in filterfalse(ends.__contains__, batch.keys):
-        ends[key] = Settled("empty", key, redeem_query_id=query_id)
+        ends[key] = Settled("empty", key, redeem_query_id=redeem_query_id)
     return ends
 
 
-def _settled(known: str | None, person: RedeemedPerson, query_id: str | None) -> Settled:
+def _settled(known: str | None, person: RedeemedPerson, redeem_query_id: str | None) -> Settled:
     emails, phones = person.emails or (), person.phones or ()
-    return Settled("found" if emails or phones else "empty", known, emails, phones, query_id)
+    return Settled("found" if emails or phones else "empty", known, emails, phones, redeem_query_id)
 
 
 def _merged(one: Settled, other: Settled) -> Settled:

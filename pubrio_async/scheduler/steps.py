@@ -8,6 +8,7 @@ from typing import TypeGuard
 
 from pubrio_async._clock import Clock
 from pubrio_async._errors import (
+    LOOK_IT_UP,
     AuthenticationError,
     BadRequestError,
     DecodeError,
@@ -31,7 +32,7 @@ from pubrio_async.scheduler.journal import Batch
 from pubrio_async.scheduler.logbook import Finding, Lost
 from pubrio_async.scheduler.outbox import Tally
 from pubrio_async.scheduler.policy import estimated_seconds, next_wait
-from pubrio_async.scheduler.reconcile import Reconciler, why_unsettled
+from pubrio_async.scheduler.reconcile import Reconciler
 from pubrio_async.scheduler.witness import Witness
 
 _UNKNOWN_ID_GRACE_S = 60.0
@@ -152,7 +153,7 @@ class Steps:
         """
         phase = Phase()
         try:
-            reply = await self._verbs.query(job.query_id, ticket, phase)
+            reply = await self._verbs.query(job.redeem_query_id, ticket, phase)
         except asyncio.CancelledError:
             self._count(phase, poll=True)
             self._board.watch(job, self._clock.now())
@@ -172,7 +173,7 @@ class Steps:
             self._witness.polled(job)
         charged = reply.profile.charged if reply.profile else None
         self._tally.charge(reply.profile)
-        await self._ends.settle(job.batch, reply.peoples or (), charged, job.query_id)
+        await self._ends.settle(job.batch, reply.peoples or (), charged, job.redeem_query_id)
 
     def _count(self, phase: Phase, *, poll: bool = False) -> None:
         self._tally.figures.requests += phase.sent
@@ -276,8 +277,8 @@ class Steps:
         unknown = isinstance(error, NotFoundError | BadRequestError)
         if unknown and now - job.accepted_at > _UNKNOWN_ID_GRACE_S:
             reason = (
-                f"the API does not know job {job.query_id} any more ({error}); its people may "
-                "have been charged, and are not sent again"
+                f"the API does not know job {job.redeem_query_id} any more ({error}); its "
+                "people may have been charged, and are not sent again"
             )
             await self._ends.unsettle(job.batch, reason)
             return
@@ -293,9 +294,7 @@ class Steps:
         if phase.sent:
             self._lost(
                 batch,
-                "The run was interrupted while the request was under way. It may have been "
-                "charged, so it is not sent again on its own: look for it in the API's request "
-                "log (api_keys.logs).",
+                f"The run was interrupted while the request was under way. {LOOK_IT_UP}",
                 sent_at,
             )
         else:
@@ -334,8 +333,7 @@ class Steps:
             self._board.reached()
         for lost, finding in told:
             if finding is None:
-                reason = why_unsettled(lost, self._clock.now(), reconciler.unreadable)
-                await self._ends.unsettle(lost.batch, reason)
+                await self._ends.unsettle(lost.batch, reconciler.why_unsettled(lost))
             else:
                 await self._found(lost, finding)
 
@@ -343,9 +341,7 @@ class Steps:
         """The key is refused: for everything, or is it the log alone that it may not read?"""
         if self._worked:
             for lost in self._reconciler.close(str(error)):
-                await self._ends.unsettle(
-                    lost.batch, why_unsettled(lost, self._clock.now(), str(error))
-                )
+                await self._ends.unsettle(lost.batch, self._reconciler.why_unsettled(lost))
             return
         self._log_refusals += 1
         if self._log_refusals >= _MOST_LOG_REFUSALS:

@@ -20,13 +20,13 @@ class _Open(Struct, gc=False):
     Attributes:
         people: How many are in it.
         since: When it was submitted, on the run's clock; None where that is not known.
-        query_id: The API's name for its job, once there is one.
+        redeem_query_id: The API's name for its job, once there is one.
         estimate_s: The newest word on how long the job takes.
     """
 
     people: int
     since: float | None
-    query_id: str | None = None
+    redeem_query_id: str | None = None
     estimate_s: float | None = None
 
 
@@ -53,7 +53,7 @@ class Witness:
         self._open[entry.batch.batch_id] = seen
         self._tell("submitted", entry.batch.batch_id, seen)
         if entry.job is not None:
-            seen.query_id = entry.job.redeem_query_id
+            seen.redeem_query_id = entry.job.redeem_query_id
             seen.estimate_s = estimated_seconds(entry.job)
             self._tell("accepted", entry.batch.batch_id, seen)
 
@@ -90,7 +90,7 @@ class Witness:
     def _hear(self, kind: BatchEventKind, job: Job) -> None:
         seen = self._open.get(job.batch.batch_id)
         if seen is not None:
-            seen.query_id, seen.estimate_s = job.query_id, job.estimate_s
+            seen.redeem_query_id, seen.estimate_s = job.redeem_query_id, job.estimate_s
             self._tell(kind, job.batch.batch_id, seen)
 
     def _end(
@@ -118,7 +118,7 @@ class Witness:
                 kind=kind,
                 batch_id=batch_id,
                 people=seen.people,
-                redeem_query_id=seen.query_id,
+                redeem_query_id=seen.redeem_query_id,
                 at=self._clock.wall(),
                 age_s=None if since is None else now - since,
                 found=found,

@@ -21,6 +21,8 @@ from pubrio_async.tables._text import JsonRows, LineRows
 STDIN = "-"
 
 _USUAL = {".csv": ",", ".tsv": "\t"}
+_WORKBOOKS = frozenset({".xlsx", ".xlsm", ".xls", ".ods", ".numbers"})
+_WORKBOOK = ". A spreadsheet is saved as one of them by its own program: in Excel as 'CSV UTF-8'."
 _NO_DELIMITERS = frozenset('"\r\n\0')
 
 
@@ -86,7 +88,7 @@ def open_sink(
     if ending not in {".jsonl", ".csv", ".tsv", ".parquet"}:
         raise ConfigurationError(
             f"Cannot tell the format of the output {name!r}: its name must end in "
-            ".jsonl, .csv, .tsv or .parquet."
+            f".jsonl, .csv, .tsv or .parquet{_WORKBOOK if ending in _WORKBOOKS else '.'}"
         )
     if os.path.realpath(name) == os.path.realpath(source.name):
         raise ConfigurationError(f"The output {name!r} is the input itself; name another file.")
@@ -118,7 +120,8 @@ def _source(name: str, column: str | None, delimiter: str | None) -> RowSource:
         case _:
             raise ConfigurationError(
                 f"Cannot tell the format of the input {name!r}: its name must end in "
-                ".csv, .tsv, .jsonl, .txt or .parquet; use - for stdin."
+                ".csv, .tsv, .jsonl, .txt or .parquet; use - for stdin"
+                f"{_WORKBOOK if _ending(name) in _WORKBOOKS else '.'}"
             )
 
 

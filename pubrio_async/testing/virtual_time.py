@@ -141,7 +141,11 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
                 return ready
         if timeout is None:
             raise DeadlockError("deadlock: nothing left to wait for; " + self._waiting())
-        self._now += timeout
+        # Asked to wait until the first timer, or for a day if that is nearer. Not by adding up: the
+        # sum of two floats may lie beside the time that is meant.
+        timers: list[asyncio.TimerHandle] = vars(self)["_scheduled"]
+        first = timers[0].when()
+        self._now = first if first - self._now <= timeout else self._now + timeout
         self._clock_resolution = math.ulp(self._now)
         return []
 

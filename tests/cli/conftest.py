@@ -6,10 +6,12 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from typer.main import get_command
 
 from pubrio_async.cli import main
 from pubrio_async.testing import PubrioSandbox
@@ -37,9 +39,14 @@ def write_csv(path: Path, people: list[str]) -> str:
     return str(path)
 
 
+# typer makes all commands out of their signatures for each call: that takes longer than most calls.
+made_once = cache(get_command)
+
+
 @pytest.fixture
 def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
     """Runs a command line."""
+    monkeypatch.setattr("typer.main.get_command", made_once)
 
     def run(*words: str | Path | int) -> Result:
         monkeypatch.setattr(sys, "argv", ["pubrio-async", *map(str, words)])

@@ -52,6 +52,7 @@ def test_a_foreign_host_without_tls(cli: Cli, source: str, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        (["--types", "phone", "-o", "out.xlsx"], ["'out.xlsx'", "'CSV UTF-8'"]),
         (["--types", "fax"], ["'fax'", "email-personal, email-work, phone"]),
         (["--types", ""], ["email-personal, email-work, phone"]),
         (["--types", "phone,"], ["email-personal, email-work, phone"]),

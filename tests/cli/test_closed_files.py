@@ -39,3 +39,13 @@ def test_results_that_have_nowhere_to_go_are_not_paid_for(api: Api, tmp_path: Pa
     assert "stdout is closed" in ended.stderr
     assert "nothing was charged" in ended.stderr
     assert sandbox.statistics().requests == 0
+
+
+def test_who_reads_no_further_is_told_what_became_of_the_rest(api: Api, tmp_path: Path) -> None:
+    api()
+    write_csv(tmp_path / "in.csv", ids(300))
+    # A pipe holds less than the outcomes of 300 people.
+    ended = start(tmp_path, "redeem in.csv --types phone --progress none | head -c 1")
+
+    assert "output could not be written" in ended.stderr
+    assert "No journal was kept" in ended.stderr

@@ -189,3 +189,13 @@ def test_a_disk_that_is_full_is_told(api: Api, tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert "could not be written: No space left on device" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_where_nothing_could_be_asked_the_reason_is_not_buried(cli: Cli, api: Api) -> None:
+    api(api_key="another")
+    refused = cli("doctor")
+
+    assert refused.code == 5
+    assert "The key was refused" in refused.out
+    assert "Not tested" not in refused.out
+    assert len(refused.out.splitlines()) < 40

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pubrio_async._config import Rate, parse_rates
 from pubrio_async.cli._forecast import Ends, Known, Requests, Tally, count, least_time, plan
 from pubrio_async.scheduler import Settled, Unsettled
-from pubrio_async.scheduler.intake import Source
+from pubrio_async.scheduler.source import Source
 from tests.cli.conftest import ids
 
 URL = "https://www.linkedin.com/in/somebody"

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import typer
@@ -18,6 +18,7 @@ import typer
 from pubrio_async.cli._app import app
 from pubrio_async.cli._exit import ExitCode
 from pubrio_async.cli._help import GUIDES
+from pubrio_async.sandbox.faults import FaultKind
 from tests.cli.conftest import Api, Cli, ids, write_csv
 
 ROOT: Any = typer.main.get_command(app)
@@ -160,3 +161,32 @@ def test_nothing_is_loaded_that_is_not_needed(
     assert "pubrio_async.cli._app" in loaded
     heavy = {"rich.console", "rich.markdown", "pydantic", "pyarrow", "aiohttp.web"}
     assert not loaded & (heavy | more)
+
+
+@pytest.mark.parametrize("command", ["redeem", "resolve", "doctor", "sandbox"])
+def test_the_list_of_commands_says_whole_sentences(cli: Cli, command: str) -> None:
+    [line] = re.findall(rf"^  {command} +(.+)$", cli("--help").out, re.MULTILINE)
+
+    assert line.endswith(".")
+    assert not line.endswith("...")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--port", "x"], "'x' is not a whole number."),
+        (["--latency", "x"], "'x' is not a number."),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_told_in_words(cli: Cli, words: list[str], told: str) -> None:
+    result = cli("sandbox", *words)
+
+    assert result.code == 2
+    assert told in result.err
+
+
+def test_the_help_of_the_sandbox_names_every_kind_of_fault(cli: Cli) -> None:
+    told = " ".join(cli("sandbox", "--help").out.split())
+
+    for kind in get_args(FaultKind):
+        assert re.search(rf"\b{kind}\b", told), kind

@@ -175,3 +175,16 @@ def test_what_went_to_stdout_is_for_the_user_to_keep(cli: Cli, api: Api, failing
     assert result.code in {1, 3}, result.err
     assert "Keep a copy of the output before running again: there" in result.err
     assert not list(failing.glob("*.kept*"))
+
+
+def test_an_output_with_nothing_in_it_is_not_kept(
+    cli: Cli, api: Api, failing: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api()
+    # As on a full disk, where not one row could be written.
+    monkeypatch.setattr("pubrio_async.cli._redeem.os.path.getsize", lambda path: 0)
+    _, err = redeem(cli, failing)
+
+    assert "The journal failed" in err
+    assert not list(failing.glob("*.kept*"))
+    assert "also kept" not in err

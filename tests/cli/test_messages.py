@@ -2,8 +2,21 @@ from __future__ import annotations
 
 import pytest
 
-from pubrio_async import InsufficientCreditsError, NotSentError, PubrioError
-from pubrio_async.cli._messages import kept_output, summary, what_next, why, why_stopped
+from pubrio_async import (
+    AuthenticationError,
+    BudgetExhaustedError,
+    InsufficientCreditsError,
+    NotSentError,
+    PubrioError,
+)
+from pubrio_async.cli._messages import (
+    kept_output,
+    not_read,
+    summary,
+    what_next,
+    why,
+    why_stopped,
+)
 from pubrio_async.cli._options import RedeemOptions
 from pubrio_async.models import RunReport
 
@@ -22,6 +35,8 @@ def test_a_summary_of_what_there_is() -> None:
     assert lines[2].endswith("in 1.3 s")
     assert len(lines) == 3
     assert summary(RunReport(rows=1), KEPT)[0].startswith("1 row (")
+    assert "output: out.csv" in summary(report, KEPT)
+    assert "output: out.csv" not in summary(report, KEPT, complete=False)
 
 
 @pytest.mark.parametrize(
@@ -74,3 +89,50 @@ def test_what_to_know_about_the_output_of_a_run_whose_journal_failed() -> None:
     assert "kept in out.csv.kept" in kept_output("out.csv", "out.csv.kept")
     for unsaved in (kept_output(None, None), kept_output("out.csv", None)):
         assert "Keep a copy of the output before running again" in unsaved
+
+
+def test_nothing_is_said_twice_of_why_a_run_was_stopped() -> None:
+    refused = AuthenticationError("The key is wrong. Check PUBRIO_API_KEY.", status=401)
+    told = why_stopped(refused)
+    assert told.count("Check PUBRIO_API_KEY") == 1
+    assert told.endswith("cost nothing.")
+    unsent = why_stopped(NotSentError("No route. Nothing was carried out or charged."))
+    assert unsent == "Nothing more could be sent: No route. Nothing was carried out or charged."
+    budget = why_stopped(BudgetExhaustedError("max_credits leaves no room; raise it"))
+    assert budget.endswith("another person. Raise --max-credits to go on.")
+    assert "raise it" not in budget
+
+
+def test_results_that_could_not_be_written_are_said_to_be_in_the_journal_or_lost() -> None:
+    done = RunReport(rows=2, found=2)
+
+    [kept] = what_next(done, KEPT, interrupted=False, written=False)
+    assert "holds what was paid for; this goes on from there: " in kept
+    [lost] = what_next(done, NOT_KEPT, interrupted=False, written=False)
+    assert "No journal was kept" in lost
+
+
+def test_one_of_each_is_not_many() -> None:
+    lines = summary(RunReport(rows=1, unique=1, requests=1, batches=1, polls=1, retries=1), KEPT)
+
+    assert lines[0].startswith("1 row (1 distinct person): ")
+    assert lines[2].startswith("1 request (1 batch, 1 poll, 1 retry, 0 refused ")
+
+
+def test_where_nobody_is_named_the_column_is_asked_about() -> None:
+    nobody = RunReport(rows=7, rejected=7)
+
+    assert "--column" in summary(nobody, KEPT)[1]
+    stdin = RedeemOptions(input="-", types="phone")
+    assert "give a table as a file" in summary(nobody, stdin)[1]
+    somebody = RunReport(rows=7, unique=1, rejected=7)
+    assert not any("warning" in line for line in summary(somebody, KEPT))
+    assert not any("warning" in line for line in summary(RunReport(), KEPT))
+
+
+def test_rows_that_the_output_lacks_are_told() -> None:
+    report = RunReport(rows=37_000)
+
+    assert not_read(report, 40_000) == ["the last 3,000 rows not read, and not in the output"]
+    assert not_read(report, 37_000) == []
+    assert not_read(report, None) == []

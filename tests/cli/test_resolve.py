@@ -438,3 +438,12 @@ def test_a_report_that_breaks(  # noqa: PLR0917 - fixtures
     assert result.code == 1, result.err
     assert "the report could not be written" in result.err
     assert read_status(journal).unsettled == 0
+
+
+def test_the_same_reason_is_told_once(cli: Cli, api: Api, journal: Path, redeem: Redeem) -> None:
+    api(faults=(NEVER_CAME,))
+    assert redeem().code == 3
+    told = cli("resolve", journal).err
+
+    assert told.count("was sent to 127.0.0.1") == 1
+    assert "- still unsettled: 10 people: as told above" in told

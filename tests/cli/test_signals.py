@@ -70,7 +70,8 @@ def test_a_signal_while_the_input_is_read(
 ) -> None:
     sandbox = api()
     monkeypatch.setattr(
-        "pubrio_async.cli._redeem.open_rows", lambda *args, **rest: signal.raise_signal(signal.SIGTERM)
+        "pubrio_async.cli._redeem.open_rows",
+        lambda *args, **rest: signal.raise_signal(signal.SIGTERM),
     )
     result = cli("redeem", write_csv(tmp_path / "in.csv", ids(1)), "--types", "phone")
 
@@ -194,3 +195,23 @@ def test_the_sandbox_serves_until_it_is_told_to_end(start: Start) -> None:
     assert process.returncode == 0
     assert b'"double_charges": 0' in err
     assert b'"requests": 0' in err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals to another process")
+def test_while_the_commands_are_loaded_an_interrupt_shows_no_traceback(tmp_path: Path) -> None:
+    # A module of the user's that stands for the loading, which is over too soon to be met.
+    stand_in = "import time\nprint('loading', flush=True)\ntime.sleep(60)\n"
+    (tmp_path / "typer.py").write_text(stand_in)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pubrio_async", "status", "j"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "loading\n"
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+
+    assert process.returncode == -signal.SIGINT
+    assert not err

@@ -114,3 +114,20 @@ def test_what_is_told_of_a_request(capsys: pytest.CaptureFixture[str]) -> None:
         "pubrio-async: batch 01234567 accepted, 1 person, job q, to take 2.0 s",
         "pubrio-async: batch 01234567 given up, 2 people, 1.5 credits, after 3.0 s",
     ]
+
+
+@pytest.mark.parametrize("options", [[], ["--verbose"]])
+def test_an_outage_is_told_while_it_lasts(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    monkeypatch.setenv("PUBRIO_API_KEY", "key-of-the-test")
+    monkeypatch.setenv("PUBRIO_BASE_URL", "http://127.0.0.1:1")
+    source = write_csv(tmp_path / "in.csv", ids(3))
+    result = cli(
+        "redeem", source, "--types", "phone", "--progress", "none", "--deadline", 0.3, *options
+    )
+
+    assert result.code == 3, result.err
+    told = "the API cannot be reached: trying again for up to 120 s" in result.err
+    assert told != bool(options)
+    assert not logging.getLogger("pubrio_async.runs").handlers

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 from types import ModuleType
@@ -8,19 +7,14 @@ from types import ModuleType
 import pytest
 
 from tests.catalogue import ENDPOINTS
+from tests.docs.programs import ROOT, program
 
-ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "api"
 
 
 @pytest.fixture(scope="module")
 def generate() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return program("generate")
 
 
 @pytest.fixture(scope="module")

@@ -108,10 +108,17 @@ def hold() -> Hold:
     return Hold(asyncio.Event(), asyncio.Event())
 
 
-async def held(hold: Hold) -> None:
-    """Waits until the reply is there, and held back."""
+async def held(hold: Hold, process: Process) -> None:
+    """Waits until a reply to this process is there, and held back."""
     async with asyncio.timeout(PATIENCE_S):
-        await hold.held.wait()
+        there = asyncio.ensure_future(hold.held.wait())
+        over = asyncio.ensure_future(process.child.wait())
+        try:
+            await asyncio.wait({there, over}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            there.cancel()
+            over.cancel()
+    assert hold.held.is_set(), f"it ended before: {await process.end()}"
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ async def test_a_run_is_not_disturbed_by_those_who_look(
     served = await api(lambda path, number: hold if (path, number) == (BATCH, 4) else "pass")
     desk = Desk(cli, served, tmp_path, at_once=2)
     process = await cli(*desk.redeem, url=served.url)
-    await held(hold)
+    await held(hold, process)
 
     elsewhere = [*desk.redeem, "-o", tmp_path / "other.csv", "--journal", desk.journal]
     first, second, resolve, redeem = await asyncio.gather(
@@ -121,7 +121,7 @@ async def test_killed_looked_at_resolved_and_run_again(
     served = await api(lambda path, number: hold if (path, number) == (BATCH, 4) else "pass")
     desk = Desk(cli, served, tmp_path, at_once=1)
     process = await cli(*desk.redeem, url=served.url)
-    await held(hold)
+    await held(hold, process)
     process.child.kill()
     await process.end()
 
@@ -154,7 +154,7 @@ async def test_killed_with_a_job_open_it_is_pending_until_run_again(
     served = await api(lambda path, number: hold if path == QUERY else "pass")
     desk = Desk(cli, served, tmp_path, at_once=1)
     process = await cli(*desk.redeem, url=served.url)
-    await held(hold)
+    await held(hold, process)
     process.child.kill()
     await process.end()
 

@@ -40,7 +40,7 @@ async def killed_under_way(
         "--rate", "unlimited", "--max-concurrency", 1,
     ]  # fmt: skip
     process = await cli(*words, url=served.url, clock=str(clock.path))
-    await held(last)
+    await held(last, process)
     process.child.kill()
     await process.end()
     served.proxy.plan = always_pass

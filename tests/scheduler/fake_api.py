@@ -243,8 +243,6 @@ class Bench:
         rows: Iterable[Any] | AsyncIterable[Any] | None,
         *,
         journal: Journal | None = None,
-        max_credits: float | None = None,
-        deadline: float | None = None,
         **options: Any,
     ) -> Run:
         async def prices() -> Prices:
@@ -259,8 +257,6 @@ class Bench:
             journal=journal or MemoryJournal(),
             options=RunOptions(**options),
             clock=self.clock,
-            max_credits=max_credits,
-            deadline=deadline,
             prices=prices,
             open_runs=self.open_runs,
             rng=random.Random(5),

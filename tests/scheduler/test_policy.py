@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pubrio_async.models import RedeemJob
-from pubrio_async.scheduler.agenda import Agenda, Flow
+from pubrio_async.scheduler.agenda import Agenda
 from pubrio_async.scheduler.board import Job
+from pubrio_async.scheduler.flow import Flow
 from pubrio_async.scheduler.journal import Batch
 from pubrio_async.scheduler.policy import (
     ORDERS,

@@ -87,8 +87,8 @@ def test_every_row_has_one_outcome_and_every_person_is_sent_once(
 
 
 async def _nothing() -> AsyncIterator[str]:
-    return
-    yield
+    for row in ():
+        yield row
 
 
 @pytest.mark.parametrize("rows", [[], iter(()), _nothing])
@@ -805,5 +805,22 @@ def test_everybody_sets_to_work_at_once_when_much_becomes_due() -> None:
         # One batch goes ahead; the others' jobs are due together, and there are 32 workers.
         first = min(at for at, _ in bench.api.polls[1:])
         assert sum(at == first for at, _ in bench.api.polls) >= 31
+
+    run_virtual(main())
+
+
+def test_tasks_that_share_a_run_all_come_to_its_end() -> None:
+    async def main() -> None:
+        async def take() -> list[int]:
+            rows: list[int] = []
+            async for outcome in run:
+                rows.append(outcome.row)
+                await asyncio.sleep(0.01)
+            return rows
+
+        async with Bench().run(people(50)) as run:
+            taken = await asyncio.gather(take(), take(), take())
+        assert all(taken)
+        assert sorted(row for rows in taken for row in rows) == list(range(50))
 
     run_virtual(main())

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pubrio_async import (
@@ -215,6 +215,7 @@ SCRIPT = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(
     submits=SCRIPT,
     queries=st.lists(st.one_of(CALM, st.sampled_from(ERRORS)), max_size=12),

@@ -43,7 +43,6 @@ class Life:
         self.run: Run | None = None
         self.ended_by_itself = False
         self.input_failed = False
-        self.rows_pulled = 0
         self.began_at = simulation.loop.time()
         opened = simulation.model.opened
         self.inherited = sum(len(entry.batch.keys) for entry in opened)
@@ -163,9 +162,7 @@ class Life:
         fails_at, rows = self.plan.input_fails_at, self.world.plan.rows
 
         def pulled() -> Iterator[str]:
-            for row in rows if fails_at is None else rows[:fails_at]:
-                self.rows_pulled += 1
-                yield row
+            yield from rows if fails_at is None else rows[:fails_at]
             if fails_at is not None:
                 self.fate.tell("the input fails")
                 self.input_failed = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Any, NoReturn, Protocol, TypeVar, TypeVarTuple
+from typing import Any, NoReturn, TypeVar, TypeVarTuple
 
 from pubrio_async.testing import VirtualClock, VirtualTimeLoop
 from tests.simulation.plan import Crash
@@ -44,14 +44,6 @@ class _Task(asyncio.Task[Any]):
 
     def __hash__(self) -> int:
         return self._number
-
-
-class VirtualExecutor(Protocol):
-    """Stands in for a pool of threads: what it is given is done on the loop, in virtual time."""
-
-    def perform(self, func: Callable[..., _T], *args: object) -> asyncio.Future[_T]:
-        """Does it, now or later."""
-        ...
 
 
 class CountingLoop(VirtualTimeLoop):

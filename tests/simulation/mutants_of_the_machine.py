@@ -13,13 +13,13 @@ from pubrio_async._clock import Clock
 from pubrio_async.scheduler import journal_rows as rows
 from pubrio_async.scheduler.ends import Ends
 from pubrio_async.scheduler.engine import Engine
-from pubrio_async.scheduler.intake import Source
 from pubrio_async.scheduler.journal import Batch
 from pubrio_async.scheduler.journal_file import JournalFile, Step
 from pubrio_async.scheduler.journal_log import ENDED, Entry, Log
 from pubrio_async.scheduler.journal_sqlite import SqliteJournal
 from pubrio_async.scheduler.seen import SlimRegister
 from pubrio_async.scheduler.settling import settled_people
+from pubrio_async.scheduler.source import Source
 from pubrio_async.scheduler.steps import Steps
 
 Changes = list[tuple[Any, str, Any]]

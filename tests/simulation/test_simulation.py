@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
@@ -13,6 +13,29 @@ from tests.simulation.plan import draw
 
 CHUNK = 50
 SEEDS_FOR_A_MUTANT = 300
+# Seeds that have found flaws, and one where a write was lost, are tried before the others of their
+# range: should they find nothing any more, the others are there.
+FINDERS = {
+    "reserve_nothing": (67,),
+    "give_the_permit_back_early": (20,),
+    "poll_early": (52,),
+    "withdraw_what_was_interrupted": (56,),
+    "forget_who_was_given_up": (202,),
+    "write_without_a_transaction": (6,),
+    "lose_what_was_not_written": (14,),
+    "ignore_the_disk": (14,),
+    "measure_time_by_the_date": (16,),
+    "drop_the_rows_before_an_error": (11,),
+    "take_an_error_for_the_end": (11,),
+    "go_on_without_credits": (23,),
+    "forget_whom_it_planned": (35,),
+}
+KEPT_AND_LOST = (11, 88)
+
+
+def first(seeds: Iterable[int], count: int) -> Iterator[int]:
+    """As many seeds as `count`, these before all others of them."""
+    return iter(dict.fromkeys(seed for seed in (*seeds, *range(count)) if seed < count))
 
 
 @pytest.mark.parametrize("start", range(0, 500, CHUNK))
@@ -37,15 +60,18 @@ def test_a_seed_is_the_same_story_every_time(seed: int) -> None:
 
 
 def test_what_was_being_written_is_sometimes_lost_and_sometimes_not() -> None:
-    story: list[str] = []
-    for seed in (seed for seed in range(150) if draw(seed).on_file):
+    seen = set[str]()
+    for seed in (seed for seed in first(KEPT_AND_LOST, 150) if draw(seed).on_file):
+        story: list[str] = []
         run_seed(seed, story)
-    assert any(line.endswith(LOST) for line in story)
-    assert any(line.endswith(KEPT) for line in story)
+        seen |= {end for end in (KEPT, LOST) if any(line.endswith(end) for line in story)}
+        if seen == {KEPT, LOST}:
+            return
+    pytest.fail(f"of what was being written, only this was seen: {seen}")
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_a_planted_flaw_is_found(mutant: Callable[[], Changes]) -> None:
     with planted(mutant), pytest.raises(BrokenPromiseError, match=r"tests\.simulation --seed"):
-        for seed in range(SEEDS_FOR_A_MUTANT):
+        for seed in first(FINDERS.get(mutant.__name__, ()), SEEDS_FOR_A_MUTANT):
             run_seed(seed)

@@ -16,7 +16,7 @@ from pubrio_async import AsyncPubrio, ConfigurationError
 from pubrio_async.models import Contact, Outcome
 from pubrio_async.sandbox import Sandbox, SandboxConfig, SandboxTransport
 from pubrio_async.scheduler.columns import as_text
-from pubrio_async.scheduler.intake import Source
+from pubrio_async.scheduler.source import Source
 from pubrio_async.tables import (
     OUTCOME_COLUMNS,
     OutcomeTable,
