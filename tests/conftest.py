@@ -15,8 +15,9 @@ _NOT_MEASURED = (
     "tests/benchmarks/",
     "tests/browser/test_services.py",
     "tests/browser/test_webapp",
+    "tests/distributed/test_chaos.py",
     "tests/docs/",
-    "tests/endpoints/test_all_",
+    "tests/endpoints/test_all_fuzz.py",
     "tests/endpoints/test_round_trips.py",
     "tests/integration/",
     "tests/packaging/",
@@ -41,7 +42,7 @@ _PROCESSES_MEASURED = (
     "tests/observability/",
 )
 # These take longest, the first of them most of all.
-_FIRST = ("tests/process/", "tests/simulation/")
+_FIRST = ("tests/process/", "tests/simulation/", "tests/distributed/test_chaos.py")
 
 
 def pytest_configure(config: pytest.Config) -> None:

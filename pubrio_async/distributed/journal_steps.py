@@ -226,10 +226,19 @@ async def withdraw(db: Connection, chunk: Chunk, batch_id: str) -> None:
     if batch_id not in chunk.open:
         return
     chunk.open.discard(batch_id)
-    found = await db.execute("DELETE FROM batches WHERE batch_id = %s RETURNING keys", (batch_id,))
+    found = await db.execute(
+        "DELETE FROM batches WHERE batch_id = %s RETURNING id, keys", (batch_id,)
+    )
     row = await found.fetchone()
     if row is not None:
-        await _point_back(db, chunk, split_keys(unpack_stored(row[0])))
+        number, stored = row
+        keys = split_keys(unpack_stored(stored))
+        await db.execute(
+            "UPDATE people SET batch_id = NULL WHERE scope_id = %s AND key = ANY(%s)"
+            " AND batch_id = %s",
+            (chunk.scope_id, _packed(keys), number),
+        )
+        await _point_back(db, chunk, keys)
 
 
 async def settle(
@@ -242,12 +251,14 @@ async def settle(
     """Closes a batch with a result for each person."""
     _check_open(chunk, batch_id)
     people, packed = pack_keys(tuple(results)), pack_results(results)
+    counts = Counter(end.status for end in results.values())
     found = await db.execute(
         "UPDATE batches SET state = 'settled', keys = %s, people = %s, results = %s, seal = %s,"
-        " charged = %s, ended_at = clock_timestamp() WHERE batch_id = %s RETURNING id",
+        " charged = %s, found = %s, empty = %s, rejected = %s, ended_at = clock_timestamp()"
+        " WHERE batch_id = %s RETURNING id",
         (
             *(pack_stored(people.stored), len(results), packed, seal(people.stored, packed)),
-            *(charged, batch_id),
+            *(charged, counts["found"], counts["empty"], counts["rejected"], batch_id),
         ),
     )
     (row,) = await _one(found)

@@ -72,8 +72,8 @@ class Cluster:
             process.send_signal(how)
             process.wait(30)
 
-    def make_database(self, name: str) -> str:
-        self._run("createdb", "-h", str(self._folder), "-U", "tests", name)
+    def make_database(self, name: str, template: str = "template1") -> str:
+        self._run("createdb", "-h", str(self._folder), "-U", "tests", "-T", template, name)
         return self.url(name)
 
     def drop_database(self, name: str) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from pubrio_async import JournalError
-from pubrio_async.distributed import schema
+from pubrio_async.distributed import schema, status
 from pubrio_async.distributed.store import Connection, Store
+from tests.distributed.cluster import Cluster
+from tests.distributed.fleet import Api, ask, ids, outcomes, put
 
 
 async def test_many_who_apply_it_at_once_make_one(empty_url: str) -> None:
@@ -49,3 +52,34 @@ async def test_an_address_that_leads_nowhere_is_told_without_its_password(
         await schema.apply_schema(address)
     assert "hush" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+ROLES = Path(__file__).parents[2] / "examples" / "distributed" / "roles.sql"
+
+
+async def test_the_roles_of_the_example_are_enough_and_no_more(
+    cluster: Cluster, url: str, store: Store, tmp_path: Path
+) -> None:
+    """Roles belong to the whole server: this is the only test that makes any."""
+
+    async def grant(db: Connection) -> None:
+        await db.execute(ROLES.read_text("utf-8").encode())
+
+    await store.transact(grant)
+    database = url.partition("@/")[2].partition("?")[0]
+    few = cluster.url(database, "pubrio_worker")
+    api = Api(few)
+    async with Store(few) as worker:
+        await put(worker, tmp_path, ids(30))
+        limits = "600 per 2 seconds"
+        assert (await api.worker(rate_limit=limits).run(until_done=True)).done == 1
+        for statement in (b"DROP TABLE runs", b"CREATE TABLE pubrio_async.x ()"):
+            with pytest.raises(JournalError, match="42501"):
+                await worker.transact(lambda db, text=statement: db.execute(text))
+    async with Store(cluster.url(database, "pubrio_reader")) as reader:
+        assert {row.status for row in await outcomes(reader)} <= {"found", "empty"}
+        assert len((await status(reader)).runs) == 1
+        with pytest.raises(JournalError, match="42501"):
+            await reader.transact(lambda db: db.execute(b"DELETE FROM people"))
+    await ask(store, "DROP OWNED BY pubrio_worker, pubrio_reader")
+    await ask(store, "DROP ROLE pubrio_worker, pubrio_reader")

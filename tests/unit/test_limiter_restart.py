@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import sys
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pubrio_async._config import Rate, parse_rates
@@ -18,6 +19,8 @@ from pubrio_async.testing.virtual_time import EPOCH
 from tests.unit.test_limiter import hold, most_within, now, passes
 
 HOUR, DAY = 3_600.0, 86_400.0
+# Of a few sums of seconds.
+ROUNDING = 8 * sys.float_info.epsilon
 
 
 class SetClock(VirtualClock):
@@ -105,6 +108,8 @@ def test_no_fixed_window_sees_more_than_its_limit_across_a_restart(  # noqa: PLR
     st.lists(st.floats(0, 5_000), min_size=1, max_size=15),
     st.floats(0, 5_000), st.floats(-1e9, 1e9) | st.floats(-4_000, 4_000),
 )  # fmt: skip
+# What comes back at the same moment is waited for from different ones, and rounded differently.
+@example(limit=3, first=[], second=[0.0, 0.0, 0.0, 1.2290408336955352], down=0.0, jump=601.0)
 @settings(deadline=None, max_examples=300)
 def test_a_clock_that_was_set_costs_one_period_at_most_and_no_safety(
     limit: int, first: list[float], second: list[float], down: float, jump: float
@@ -140,7 +145,10 @@ def test_a_clock_that_was_set_costs_one_period_at_most_and_no_safety(
             sent(knowing), sent(ignorant), back_after_a_period()
         )
         assert back == limit
-        assert all(a >= b for a, b in zip(later, sooner, strict=True))
+        assert all(
+            a >= b or math.isclose(a, b, rel_tol=ROUNDING)
+            for a, b in zip(later, sooner, strict=True)
+        )
         assert most_within(HOUR, later) <= limit
 
     run_virtual(main())

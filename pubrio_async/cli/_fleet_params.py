@@ -1,0 +1,133 @@
+"""What the commands for many machines can be told, beside what all commands can."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pubrio_async.cli._params import PACE
+
+FLEET = "Many machines"
+
+DatabaseTo = Annotated[
+    str | None,
+    typer.Option(
+        "--to",
+        metavar="URL",
+        envvar="PUBRIO_DATABASE",
+        help="Needed. The PostgreSQL of the fleet, such as postgresql://user@host/name. Leave the "
+        "password to PGPASSWORD or ~/.pgpass: others can see command lines.",
+        show_default=False,
+        rich_help_panel=FLEET,
+    ),
+]
+DatabaseFrom = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="URL",
+        envvar="PUBRIO_DATABASE",
+        help="Needed. The PostgreSQL of the fleet, such as postgresql://user@host/name. Leave the "
+        "password to PGPASSWORD or ~/.pgpass: others can see command lines.",
+        show_default=False,
+        rich_help_panel=FLEET,
+    ),
+]
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="URL",
+        envvar="PUBRIO_DATABASE",
+        help="Needed. The PostgreSQL of the fleet, such as postgresql://user@host/name.",
+        show_default=False,
+    ),
+]
+DatabaseAction = Annotated[
+    str,
+    typer.Argument(
+        metavar="ACTION",
+        help="upgrade: make the tables, or bring them up to date. check: tell whether they are.",
+        show_default=False,
+    ),
+]
+StatusOf = Annotated[
+    str,
+    typer.Argument(
+        metavar="JOURNAL",
+        help="The file; or the postgresql:// URL of a fleet's database, for its runs.",
+        show_default=False,
+    ),
+]
+RunName = Annotated[
+    str | None,
+    typer.Option(
+        "--name",
+        metavar="NAME",
+        help="What the run is called. Default: the name of the input. The same command again goes "
+        "on with it.",
+        show_default=False,
+        rich_help_panel=FLEET,
+    ),
+]
+Run = Annotated[
+    str, typer.Argument(metavar="RUN", help="What the run is called.", show_default=False)
+]
+Priority = Annotated[
+    int,
+    typer.Option(
+        "--priority",
+        metavar="N",
+        min=-2_000,
+        max=2_000,
+        help="Runs with a higher one go first; those with the same take turns.",
+        rich_help_panel=FLEET,
+    ),
+]
+WaitForRun = Annotated[
+    bool,
+    typer.Option(
+        "--wait",
+        help="Stay until the workers are done with it, and tell how far they are.",
+        rich_help_panel=FLEET,
+    ),
+]
+Concurrency = Annotated[
+    int,
+    typer.Option(
+        "--concurrency",
+        metavar="N",
+        min=1,
+        help="Chunks, of some 2,000 people each, at once.",
+        rich_help_panel=PACE,
+    ),
+]
+LimitName = Annotated[
+    str | None,
+    typer.Option(
+        "--limit-name",
+        metavar="NAME",
+        help="What the shared limits are called: one name for each key. Default: the API's URL.",
+        show_default=False,
+        rich_help_panel=PACE,
+    ),
+]
+UntilDone = Annotated[
+    bool,
+    typer.Option(
+        "--until-done",
+        help="End when no worker has anything left to do.",
+        rich_help_panel=FLEET,
+    ),
+]
+Stalled = Annotated[
+    float,
+    typer.Option(
+        "--stalled-after",
+        metavar="SECONDS",
+        min=0.5,
+        help="A worker not heard of for so long is taken for dead, and others go on with its "
+        "chunks. The same for all.",
+        rich_help_panel=FLEET,
+    ),
+]

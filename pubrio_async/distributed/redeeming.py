@@ -1,0 +1,223 @@
+"""What a worker does with a chunk: take it, redeem its people, and say what became of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from logging import ERROR, INFO, WARNING
+from typing import cast
+
+from msgspec import structs
+
+from pubrio_async._errors import (
+    AuthenticationError,
+    BudgetExhaustedError,
+    InsufficientCreditsError,
+    JournalError,
+    PermissionDeniedError,
+    PubrioError,
+)
+from pubrio_async._log import JOURNAL, RUNS, note
+from pubrio_async.client import AsyncPubrio
+from pubrio_async.distributed.budget import lease_budget
+from pubrio_async.distributed.chunks import End, Taken, finish, give_back, stop_run, take
+from pubrio_async.distributed.journal import PostgresJournal
+from pubrio_async.distributed.queue import Later
+from pubrio_async.distributed.store import Store
+from pubrio_async.endpoints import ContactTypeName
+from pubrio_async.models import RunReport
+from pubrio_async.models.redeem import Number
+from pubrio_async.scheduler import Run
+from pubrio_async.scheduler.journal import Settled, Unsettled
+
+_AGAIN_S = 60
+_BUDGET_S = 10
+_LONGEST_S = 3_600
+_GOODBYE_S = 2.0
+_WHY_STOPPED = "the worker was told to end"
+_SPENT = "max_credits leaves no room for the worst case of another person"
+_NO_ROOM = "it waits for credits that are set aside for other chunks of the run"
+
+_SUMS = ("found", "empty", "rejected", "batches", "requests", "polls", "retries", "rate_limited")
+
+
+class ChunkJournal(PostgresJournal):
+    """The journal of a chunk, which tells by the clock of the database what is too old."""
+
+    def __init__(self, store: Store, chunk: Taken) -> None:
+        super().__init__(store, chunk.chunk_id, chunk.token)
+        self._newer_than = chunk.newer_than
+
+    async def lookup(
+        self, keys: Sequence[str], newer_than: float | None = None
+    ) -> Mapping[str, Settled | Unsettled]:
+        """What is known of these people."""
+        del newer_than  # by the clock of this machine
+        return await super().lookup(keys, self._newer_than)
+
+
+class Redeemer:
+    """Redeems the chunks that a worker is given.
+
+    Args:
+        store: The database.
+        client: Who sends.
+        on_refusal: Called when the API refuses the key.
+
+    Attributes:
+        refused_by: The error with which the API refused the key, once it has.
+        chunks: How many chunks came to which end.
+        report: The figures of all chunks.
+    """
+
+    def __init__(self, store: Store, client: AsyncPubrio, on_refusal: Callable[[], object]) -> None:
+        self._store = store
+        self._client = client
+        self._on_refusal = on_refusal
+        self._runs: set[Run] = set()
+        self._is_stopping = False
+        self.refused_by: PubrioError | None = None
+        self.chunks: Counter[str] = Counter()
+        self.report: RunReport = RunReport()
+
+    def stop(self) -> None:
+        """Ends what is under way: chunks go back to the queue, for others."""
+        self._is_stopping = True
+        for run in tuple(self._runs):
+            run.stop(_WHY_STOPPED)
+
+    async def redeem(self, chunk_id: int) -> None:
+        """Does a chunk.
+
+        Raises:
+            Later: It is to be done another time.
+        """
+        if self._is_stopping:
+            raise Later(0)
+        try:
+            chunk = await take(self._store, chunk_id)
+        except JournalError as error:
+            note(JOURNAL, WARNING, "chunk_not_taken", chunk=chunk_id, error=type(error).__name__)
+            raise Later(_AGAIN_S) from None
+        if chunk is None:
+            return
+        try:
+            delay, why = await self._redeem(chunk)
+        except asyncio.CancelledError:
+            await self._leave(chunk)
+            raise
+        except JournalError as error:
+            delay, why = _AGAIN_S, str(error)
+        except Exception as error:  # noqa: BLE001 - a flaw of ours: another time, and told
+            why = f"{type(error).__name__} in the worker"
+            # Not its text, which may quote people.
+            note(RUNS, ERROR, "chunk_failed", chunk=chunk.chunk_id, error=type(error).__name__)
+            delay = min(_AGAIN_S * chunk.attempts, _LONGEST_S)
+        if delay is not None:
+            await self._return(chunk, delay, why)
+
+    async def _redeem(self, chunk: Taken) -> tuple[int | None, str]:
+        """Redeems the people of a chunk.
+
+        Returns:
+            Seconds after which it is to be tried again, None if it is done; and why.
+        """
+        lease = await lease_budget(self._store, chunk.chunk_id, chunk.token)
+        if lease.kind == "later" and chunk.stopped is None:
+            return _BUDGET_S, _NO_ROOM
+        if lease.kind == "none" and chunk.stopped is None:
+            chunk = structs.replace(chunk, stopped=_SPENT)
+            await stop_run(self._store, chunk.run_id, _SPENT)
+        failures: dict[str, str] = {}
+        if chunk.stopped is not None:
+            # What is open is fetched, and nobody else is sent.
+            failures = dict.fromkeys(chunk.people, f"skipped: never sent: {chunk.stopped}")
+            chunk = structs.replace(chunk, people=())
+        error = await self._send(chunk, lease.credits, failures)
+        match error:
+            case None if self._is_stopping and failures and chunk.stopped is None:
+                return 0, _WHY_STOPPED
+            case None:
+                return await self._finish(chunk, failures)
+            case JournalError():
+                raise error
+            case AuthenticationError() | PermissionDeniedError():
+                self.refused_by = error
+                self._on_refusal()
+            case BudgetExhaustedError():
+                # Dearer than was thought, or not enough from the start: what is left is seen anew.
+                return 0, str(error)
+            case InsufficientCreditsError():
+                await stop_run(self._store, chunk.run_id, str(error))
+                return await self._finish(structs.replace(chunk, stopped=str(error)), failures)
+            case _:
+                pass  # such as an API that cannot be reached
+        return _AGAIN_S, str(error)
+
+    async def _send(
+        self, chunk: Taken, max_credits: Number | None, failures: dict[str, str]
+    ) -> PubrioError | None:
+        """Makes a run of a chunk.
+
+        Args:
+            chunk: The chunk.
+            max_credits: What it may cost.
+            failures: Where people go who were not bought, with the reason.
+
+        Returns:
+            What ended it early; None if nothing did.
+        """
+        try:
+            async with self._client.redeem.many(
+                chunk.people,
+                people_contact_types=cast("Sequence[ContactTypeName]", chunk.contact_types),
+                batch_size=chunk.batch_size,
+                order=chunk.order,
+                journal=ChunkJournal(self._store, chunk),
+                max_credits=max_credits,
+            ) as run:
+                self._runs.add(run)
+                try:
+                    if self._is_stopping:
+                        run.stop(_WHY_STOPPED)
+                    async for outcome in run:
+                        if outcome.status in {"failed", "skipped"}:
+                            failures[outcome.person] = f"{outcome.status}: {outcome.error}"
+                finally:
+                    self._runs.discard(run)
+        except PubrioError as error:  # before anything was sent for it, such as asking for prices
+            return error
+        self._count(run.report)
+        return run.stopped_by
+
+    async def _finish(self, chunk: Taken, failures: Mapping[str, str]) -> tuple[int | None, str]:
+        end: End = "done" if chunk.stopped is None else "stopped"
+        if await finish(self._store, chunk, failures, end, chunk.stopped):
+            self.chunks[end] += 1
+            note(RUNS, INFO, "chunk_ended", chunk=chunk.chunk_id, run=chunk.run, end=end)
+            return None, ""
+        why = "not all of what was sent has come back"
+        return (0, _WHY_STOPPED) if self._is_stopping else (_AGAIN_S, why)
+
+    async def _return(self, chunk: Taken, delay: int, why: str) -> None:
+        self.chunks["given back"] += 1
+        note(RUNS, INFO, "chunk_given_back", chunk=chunk.chunk_id, run=chunk.run, delay_s=delay)
+        try:
+            is_ours = await give_back(self._store, chunk, why)
+        except JournalError:
+            is_ours = True  # perhaps: then another takes it from us when its time has come
+        if is_ours:
+            raise Later(delay)
+
+    async def _leave(self, chunk: Taken) -> None:
+        """Gives a chunk back in a hurry; whoever finds it otherwise takes a little longer."""
+        task = asyncio.ensure_future(give_back(self._store, chunk, _WHY_STOPPED))
+        await asyncio.wait({task}, timeout=_GOODBYE_S)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    def _count(self, report: RunReport) -> None:
+        for name in _SUMS:
+            setattr(self.report, name, getattr(self.report, name) + getattr(report, name))
+        self.report.credits_charged += report.credits_charged

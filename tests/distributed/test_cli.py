@@ -1,0 +1,177 @@
+"""The commands for many machines, from the first to the last."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from pubrio_async.cli import _database
+from tests.cli.conftest import Api, Cli, api, cli, ids, write_csv
+
+__all__ = ["api", "cli"]
+
+# The stand-in has no limit, and the shared one is tried elsewhere.
+WORK = ("worker", "--until-done", "--rate", "unlimited", "--stalled-after", "4")
+
+
+@pytest.fixture
+def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, api: Api) -> str:
+    api(unresolvable_share=0.0, limits="unlimited")
+    monkeypatch.chdir(tmp_path)
+    return write_csv(tmp_path / "people.csv", [*ids(30), "nobody", ids(1)[0]])
+
+
+def test_from_a_database_with_nothing_in_it_to_a_table(
+    cli: Cli, empty_url: str, people: str, tmp_path: Path
+) -> None:
+    refused = cli("database", "check", empty_url)
+    assert (refused.code, "database upgrade" in refused.err) == (2, True)
+    made = cli("database", "upgrade", empty_url)
+    assert (made.code, "version 1 now" in made.err) == (0, True)
+    assert "already" in cli("database", "upgrade", empty_url).err
+    assert cli("database", "check", empty_url).code == 0
+
+    put = cli("enqueue", people, "--types", "email-work", "--to", empty_url, "--batch-size", 10)
+    assert put.code == 0, put.err
+    assert "run 'people.csv': 32 rows, 1 malformed, 0 known already; 30 people" in put.err
+
+    early = cli("export", "people.csv", "-o", "early.csv", "--from", empty_url)
+    assert early.code == 3
+    assert "30 people" not in early.err
+    assert "31 skipped" in early.err
+
+    work = cli(*WORK, "--to", empty_url)
+    assert work.code == 0, work.err
+    assert re.search(r"1 chunk done, 0 given back, 0 stopped: \d+ found", work.err)
+
+    done = cli("export", "people.csv", "-o", "out.csv", "--from", empty_url)
+    assert done.code == 0, done.err
+    with (tmp_path / "out.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["name"] for row in rows] == [f"name-{row}" for row in range(32)]
+    lines = cli("export", "people.csv", "--from", empty_url).out.splitlines()
+    assert [json.loads(line)["status"] for line in lines] == [row["status"] for row in rows]
+
+    status = cli("status", empty_url)
+    assert status.code == 0
+    for words in (r"^workers +0$", r"^run +people.csv$", r"^people +30$", r"^chunks +1 done$"):
+        assert re.search(words, status.out, re.MULTILINE), status.out
+    (run,) = json.loads(cli("status", empty_url, "--json").out)["runs"]
+    assert run["found"] + run["empty"] == 30
+    assert run["credits_charged"] == 5 * run["found"]
+
+
+def test_the_database_may_be_named_once(
+    cli: Cli, url: str, people: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for words in (("enqueue", people, "--types", "phone"), ("worker",), ("export", "x")):
+        missing = cli(*words)
+        assert (missing.code, "PUBRIO_DATABASE" in missing.err) == (2, True)
+    monkeypatch.setenv("PUBRIO_DATABASE", url)
+    assert cli("enqueue", people, "--types", "phone", "--name", "calls").code == 0
+    assert cli(*WORK).code == 0
+    waited = cli("enqueue", people, "--types", "phone", "--name", "calls", "--wait")
+    assert waited.code == 0, waited.err
+    assert re.search(r"^people +30$", waited.out, re.MULTILINE)
+    assert cli("export", "calls", "-o", "calls.csv").code == 0
+    assert cli("database", "check").code == 0
+
+
+def test_a_budget_is_asked_for_its_prices_and_stops_the_run(
+    cli: Cli, url: str, people: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PUBRIO_DATABASE", url)
+    words = ("enqueue", people, "--types", "email-work", "--batch-size", 10)
+    assert cli(*words, "--max-credits", 20).code == 0
+    assert cli(*WORK).code == 0
+    status = cli("status", url)
+    assert re.search(r"credits charged +20 of 20 at most", status.out)
+    assert re.search(r"stopped +max_credits leaves no room", status.out)
+    assert cli("export", "people.csv", "-o", "out.csv").code == 3
+    assert cli(*words, "--max-credits", 2_000).code == 0
+    assert cli(*WORK).code == 0
+    assert cli("export", "people.csv", "-o", "out.csv").code == 0
+
+
+def test_a_refused_key_is_told_by_the_exit_code(
+    cli: Cli, url: str, people: str, monkeypatch: pytest.MonkeyPatch, api: Api
+) -> None:
+    api(api_key="another")
+    assert cli("enqueue", people, "--types", "phone", "--to", url).code == 0
+    work = cli(*WORK, "--to", url)
+    assert work.code == 5
+    assert "Check PUBRIO_API_KEY" in work.err
+    assert "key-of-the-test" not in work.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("enqueue", "-", "--types", "phone"), "--name"),
+        (("enqueue", "none.csv", "--types", "phone"), "none.csv"),
+        (("enqueue", "people.csv", "--types", "fax"), "'fax' is not a contact type"),
+        (("enqueue", "people.csv", "--types", "phone", "--max-age", "soon"), "--max-age"),
+        (("worker", "--rate", "account"), "`account` cannot be shared"),
+        (("worker", "--rate", "fast"), "fast"),
+        (("export", "none"), "There is no run 'none'"),
+        (("export", "none", "-o", "out.doc"), "There is no run 'none'"),
+        (("database", "drop"), "there are upgrade and check"),
+    ],
+)
+def test_mistakes_are_told(  # noqa: PLR0917 - fixtures come by name
+    cli: Cli,
+    url: str,
+    people: str,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    said: str,
+) -> None:
+    monkeypatch.setenv("PUBRIO_DATABASE", url)
+    result = cli(*words)
+    assert result.code == 2, result.err
+    assert said in result.err
+    assert "Traceback" not in result.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("worker", "--to"), ("enqueue", "people.csv", "--types", "phone", "--to"), ("status",)],
+)
+def test_a_database_that_is_not_there_is_told_without_its_password(
+    cli: Cli, people: str, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pubrio_async.distributed.store._REACHED_S", 0.2)
+    result = cli(*words, "postgresql://me:hush@127.0.0.1:9/pubrio")
+    assert result.code == 2
+    assert "cannot reach the database pubrio at 127.0.0.1:9" in result.err
+    assert "hush" not in result.err + result.out
+
+
+def test_a_missing_extra_is_one_line(
+    cli: Cli, url: str, people: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_database, "find_spec", lambda _: None)
+    for words in (
+        ("worker", "--to", url),
+        ("enqueue", people, "--types", "phone", "--to", url),
+        ("export", "run", "--from", url),
+        ("status", url),
+        ("database", "upgrade", url),
+    ):
+        result = cli(*words)
+        assert result.code == 2
+        assert 'pip install "pubrio-async[postgres]"' in result.err
+        assert len(result.err.splitlines()) == 1
+
+
+def test_an_output_that_cannot_be_written_is_told(cli: Cli, url: str, people: str) -> None:
+    assert cli("enqueue", people, "--types", "phone", "--to", url).code == 0
+    os.mkdir("out.csv")
+    result = cli("export", "people.csv", "-o", "out.csv", "--from", url)
+    assert result.code == 2
+    assert "out.csv" in result.err

@@ -1,0 +1,321 @@
+"""Workers redeem what is in the queue: each person once, whoever dies, whatever is in the way."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from pubrio_async import (
+    AsyncPubrio,
+    AuthenticationError,
+    ConfigurationError,
+    JournalError,
+)
+from pubrio_async.distributed import (
+    SharedLimiter,
+    Store,
+    Worker,
+    chunks,
+    claims,
+    inputs,
+    queue,
+    redeeming,
+    status,
+)
+from pubrio_async.sandbox import SandboxTransport
+from pubrio_async.scheduler import engine
+from pubrio_async.scheduler.outage import Outage
+from tests.distributed.fleet import ORIGIN, Api, ask, ids, outcomes, put, until, working
+
+STATES = "SELECT state, count(*)::int FROM chunks GROUP BY state ORDER BY state"
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inputs, "_ROWS", 20)
+    monkeypatch.setattr(claims, "_FULL", 20)
+    monkeypatch.setattr(queue, "_LOOK_FOR_JOBS_S", 0.1)
+    monkeypatch.setattr(redeeming, "_BUDGET_S", 0)
+
+
+async def test_two_workers_do_all_of_it_and_nobody_twice(
+    store: Store, url: str, tmp_path: Path
+) -> None:
+    api, people = Api(url), ids(200)
+    await put(store, tmp_path, [*people, "nobody", people[0]])
+    first, second = api.worker(), api.worker()
+    reports = await asyncio.gather(first.run(until_done=True), second.run(until_done=True))
+    assert sum(report.done for report in reports) == 10
+    assert sum(report.figures.found + report.figures.empty for report in reports) == 200
+    assert set(api.charged().values()) == {1}
+    rows = await outcomes(store)
+    assert [row.row for row in rows] == list(range(202))
+    assert Counter(row.status for row in rows) == Counter(
+        {
+            "found": len(api.charged()) + (rows[0].status == "found"),
+            "empty": 200 - len(api.charged()) + (rows[0].status == "empty"),
+            "rejected": 1,
+        }
+    )
+    assert rows[-1].emails == rows[0].emails
+    assert await ask(store, "SELECT 1 FROM procrastinate_jobs") == []
+
+
+async def test_a_worker_does_only_what_is_for_its_api(
+    store: Store, url: str, tmp_path: Path
+) -> None:
+    await put(store, tmp_path, ids(20), "other", origin="http://127.0.0.1:10")
+    api = Api(url)
+    assert (await api.worker().run(until_done=True)).done == 0
+    assert api.charged() == {}
+
+
+async def test_a_chunk_that_is_taken_over_goes_on_where_it_was(
+    store: Store, url: str, tmp_path: Path
+) -> None:
+    """The first worker is stopped in the middle; what it bought is fetched, not bought again."""
+    api = Api(url, time_scale=1.0)
+    await put(store, tmp_path, ids(20))
+    async with working(api.worker(stalled_s=60.0)) as first:
+        await until(lambda: ask(store, "SELECT 1 FROM batches WHERE job IS NOT NULL"))
+    report = await first
+    assert report.given_back == 1
+    assert await ask(store, STATES) == [("todo", 1)]
+    (chunk,) = await ask(store, "SELECT reason FROM chunks")
+    assert "told to end" in chunk[0]
+    await api.worker().run(until_done=True)
+    assert set(api.charged().values()) == {1}
+    assert {row.status for row in await outcomes(store)} <= {"found", "empty"}
+    assert api.sandbox.regrets().double_charges == 0
+
+
+async def test_who_wakes_up_too_late_sends_nothing_more(
+    store: Store, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker holds a chunk that was given to another meanwhile."""
+    api = Api(url)
+    await put(store, tmp_path, ids(20))
+    taken, may_go_on = asyncio.Event(), asyncio.Event()
+    take = chunks.take
+
+    async def slowly(store: Store, chunk_id: int) -> chunks.Taken | None:
+        chunk = await take(store, chunk_id)
+        if not taken.is_set():
+            taken.set()
+            await may_go_on.wait()
+        return chunk
+
+    monkeypatch.setattr(redeeming, "take", slowly)
+    late = api.worker(stalled_s=60.0)
+    async with working(late):
+        await taken.wait()
+        # As if it had been dead for long: the job goes to another, which does all of it.
+        await ask(store, "UPDATE procrastinate_workers SET last_heartbeat = 'epoch'")
+        await ask(store, "UPDATE procrastinate_jobs SET status = 'todo'")
+        await api.worker(stalled_s=60.0).run(until_done=True)
+        sent = api.sandbox.statistics().requests
+        may_go_on.set()
+        await until(lambda: _idle(late))
+    assert api.sandbox.statistics().requests == sent
+    assert late.report.done == 0
+    assert set(api.charged().values()) == {1}
+    assert await ask(store, STATES) == [("done", 1)]
+
+
+async def _idle(worker: Worker) -> bool:
+    return worker.report.given_back > 0
+
+
+async def test_a_refused_key_ends_the_worker_and_loses_nothing(
+    store: Store, url: str, tmp_path: Path
+) -> None:
+    await put(store, tmp_path, ids(40))
+    with pytest.raises(AuthenticationError):
+        await Api(url, api_key="another").worker().run()
+    assert await ask(store, STATES) == [("todo", 2)]
+    # They wait a minute, so that workers with a bad key do not try them all the time.
+    await ask(store, "UPDATE procrastinate_jobs SET scheduled_at = NULL")
+    assert (await Api(url).worker().run(until_done=True)).done == 2
+
+
+async def test_missing_credits_stop_the_run_and_enqueue_goes_on_with_it(
+    store: Store, url: str, tmp_path: Path
+) -> None:
+    await put(store, tmp_path, ids(100))
+    poor = Api(url, credit=60)
+    await poor.worker(concurrency=1).run(until_done=True)
+    (run,) = (await status(store)).runs
+    assert run.stopped is not None
+    assert run.is_over
+    assert run.chunks_stopped > 0
+    assert run.found + run.empty + run.failed == 100
+    rows = await outcomes(store)
+    # Those of the refused request failed, the others were never sent.
+    assert {row.status for row in rows} == {"found", "empty", "failed", "skipped"}
+    bought = set(poor.charged())
+
+    again = await put(store, tmp_path, ids(100))
+    assert (again.again, again.people) == (run.failed, 100)
+    rich = Api(url)
+    await rich.worker().run(until_done=True)
+    assert not bought & set(rich.charged())
+    assert {row.status for row in await outcomes(store)} == {"found", "empty"}
+    (run,) = (await status(store)).runs
+    assert (run.stopped, run.failed, run.chunks_stopped) == (None, 0, 0)
+
+
+async def test_the_budget_of_a_run_is_kept_by_all_workers(
+    store: Store, url: str, tmp_path: Path
+) -> None:
+    api = Api(url)
+    await put(store, tmp_path, ids(200), max_credits=150, worst_case=5)
+    await asyncio.gather(*(api.worker().run(until_done=True) for _ in range(3)))
+    (run,) = (await status(store)).runs
+    assert 150 - 5 < run.credits_charged <= 150
+    assert sum(charge.credits for charge in api.sandbox.charges()) == run.credits_charged
+    assert "max_credits" in (run.stopped or "")
+    assert run.credits_reserved == 0
+    # More of it, and it goes on.
+    await put(store, tmp_path, ids(200), max_credits=5_000, worst_case=5)
+    await api.worker().run(until_done=True)
+    assert {row.status for row in await outcomes(store)} == {"found", "empty"}
+    assert set(api.charged().values()) == {1}
+
+
+async def test_what_was_sent_for_a_run_that_was_stopped_is_fetched(
+    store: Store, url: str, tmp_path: Path
+) -> None:
+    api = Api(url, time_scale=1.0)
+    await put(store, tmp_path, ids(20))
+    async with working(api.worker(stalled_s=60.0)):
+        await until(lambda: ask(store, "SELECT 1 FROM batches WHERE job IS NOT NULL OFFSET 1"))
+    # As if one of its two batches had never been sent.
+    await ask(store, "DELETE FROM batches WHERE id = (SELECT max(id) FROM batches)")
+    await ask(store, "UPDATE runs SET stopped = 'no money'")
+    await api.worker().run(until_done=True)
+    rows = Counter(row.status for row in await outcomes(store))
+    assert (rows["skipped"], rows["found"] + rows["empty"]) == (10, 10)
+    assert await ask(store, STATES) == [("stopped", 1)]
+    assert (await put(store, tmp_path, ids(20))).again == 10
+
+
+async def test_people_of_a_stopped_run_are_free_for_others(
+    store: Store, url: str, tmp_path: Path
+) -> None:
+    await put(store, tmp_path, ids(40), "poor", max_credits=0, worst_case=5)
+    await put(store, tmp_path, ids(40), "rich")
+    api = Api(url)
+    await api.worker().run(until_done=True)
+    assert {row.status for row in await outcomes(store, "rich")} == {"skipped"}
+    done = await put(store, tmp_path, ids(40), "rich")
+    assert (done.again, done.known) == (40, 0)
+    await api.worker().run(until_done=True)
+    # Both have them now: what is bought is bought for all.
+    for run in ("rich", "poor"):
+        assert {row.status for row in await outcomes(store, run)} == {"found", "empty"}
+
+
+async def test_an_api_that_is_not_there_costs_nobody_their_place(
+    store: Store, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put(store, tmp_path, ids(20))
+    monkeypatch.setattr(engine, "Outage", lambda _, *rest: Outage(0.1, *rest))
+    away = Worker(url, api_key="key", base_url=ORIGIN, rate_limit="unlimited")  # nobody listens
+    async with working(away):
+        await until(lambda: ask(store, "SELECT 1 FROM chunks WHERE reason IS NOT NULL"))
+    assert await ask(store, STATES) == [("todo", 1)]
+    assert await ask(store, "SELECT 1 FROM people WHERE failure IS NOT NULL") == []
+
+
+async def test_old_results_are_bought_again_once(store: Store, url: str, tmp_path: Path) -> None:
+    api = Api(url)
+    await put(store, tmp_path, ids(20), "first")
+    await api.worker().run(until_done=True)
+    await ask(store, "UPDATE batches SET ended_at = ended_at - interval '2 days'")
+    await put(store, tmp_path, ids(20), "young", max_age=3 * 86_400.0)
+    one = await put(store, tmp_path, ids(20), "old", max_age=86_400.0)
+    two = await put(store, tmp_path, ids(20), "older", max_age=86_400.0)
+    assert (one.people, two.people) == (20, 0)
+    # A worker whose clock is wrong by days: that of the database counts.
+    monkey = pytest.MonkeyPatch()
+    with monkey.context() as patch:
+        patch.setattr("pubrio_async._clock.SystemClock.wall", lambda _: 4e9)
+        await api.worker().run(until_done=True)
+    assert set(api.charged().values()) == {2}
+
+
+async def test_a_flaw_costs_one_chunk_some_time_and_is_told_without_people(
+    store: Store,
+    url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    api, people = Api(url), ids(40)
+    await put(store, tmp_path, people)
+    finish, flaws = redeeming.finish, iter([True])
+
+    async def flawed(*args: object, **options: object) -> bool:
+        if next(flaws, False):
+            raise ZeroDivisionError(people[0])
+        return await finish(*args, **options)  # type: ignore[arg-type]  # as it came
+
+    monkeypatch.setattr(redeeming, "finish", flawed)
+    with caplog.at_level(logging.INFO, "pubrio_async"):
+        async with working(api.worker()):
+            await until(lambda: ask(store, "SELECT 1 FROM chunks WHERE state = 'done'"))
+            await until(lambda: ask(store, "SELECT 1 FROM chunks WHERE reason IS NOT NULL"))
+    assert await ask(store, "SELECT reason FROM chunks WHERE state = 'todo'") == [
+        ("ZeroDivisionError in the worker",)
+    ]
+    assert "chunk_failed" in caplog.text
+    assert people[0] not in caplog.text
+    await ask(store, "UPDATE procrastinate_jobs SET scheduled_at = NULL")
+    await api.worker().run(until_done=True)
+    assert set(api.charged().values()) == {1}
+
+
+async def test_limits_are_shared_by_name(store: Store, url: str, tmp_path: Path) -> None:
+    api = Api(url, limits="30 per 2 seconds")
+    await put(store, tmp_path, ids(200))
+    await asyncio.gather(
+        *(api.worker(rate_limit="30 per 2 seconds").run(until_done=True) for _ in range(3))
+    )
+    assert api.sandbox.regrets().refused_429 == 0
+    assert {row.status for row in await outcomes(store)} == {"found", "empty"}
+    (limit,) = (await status(store)).limits
+    assert limit.name == "http://127.0.0.1:9"
+    assert limit.leased == 0
+
+
+async def test_settings_are_checked(url: str) -> None:
+    for settings in ({"concurrency": 0}, {"heartbeat_s": 2.0, "stalled_s": 3.0}):
+        with pytest.raises(ConfigurationError):
+            Api(url).worker(**settings)
+    with pytest.raises(ConfigurationError, match="account"):
+        Api(url).worker(rate_limit="account")
+
+
+async def test_a_client_goes_by_the_limiter_it_is_given(store: Store, url: str) -> None:
+    api = Api(url, limits="4 per 1 second")
+    async with SharedLimiter(store, name="shared", rates="4 per 1 second") as limiter:
+        clients = [
+            AsyncPubrio("key", ORIGIN, transport=SandboxTransport(api.sandbox), limiter=limiter)
+            for _ in range(2)
+        ]
+        await asyncio.gather(*(client.profile.get() for client in clients * 4))
+        assert api.sandbox.regrets().refused_429 == 0
+        assert limiter.statistics().granted == 8
+        with pytest.raises(ConfigurationError, match="contradict"):
+            AsyncPubrio("key", rate_limit="4/second", limiter=limiter)
+        for client in clients:
+            await client.aclose()
+
+
+async def test_without_a_database_it_says_so(empty_url: str) -> None:
+    with pytest.raises(JournalError, match="database upgrade"):
+        await Api(empty_url).worker().run()
