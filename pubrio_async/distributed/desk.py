@@ -75,11 +75,11 @@ class Desk:
         self._pauses = pauses
         shortest = min(rate.period for rate in terms.rates)
         self._gather = min(_GATHER_S, shortest / 4)
-        self.stock = Stock(clock, terms.lease, shortest / 512)
-        self.waiters = Waiters()
-        self.free = 0
-        self.holders = 1
-        self.is_leaving = False
+        self.stock: Stock = Stock(clock, terms.lease, shortest / 512)
+        self.waiters: Waiters = Waiters()
+        self.free: int = 0
+        self.holders: int = 1
+        self.is_leaving: bool = False
         # What the last exchange has brought, and when the next is due for one reason or another.
         self._attempt = 0
         self._asked_at = 0.0

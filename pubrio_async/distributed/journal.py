@@ -17,6 +17,7 @@ from uuid import UUID
 from msgspec import structs
 
 from pubrio_async._errors import JournalError
+from pubrio_async.distributed import journal_reads as reads
 from pubrio_async.distributed import journal_steps as steps
 from pubrio_async.distributed.journal_steps import Chunk
 from pubrio_async.distributed.store import Connection, Store
@@ -75,15 +76,15 @@ class PostgresJournal:
         self, keys: Sequence[str], newer_than: float | None = None
     ) -> Mapping[str, Settled | Unsettled]:
         """What is known of these people."""
-        return await self._carry_out(lambda db, chunk: steps.lookup(db, chunk, keys, newer_than))
+        return await self._carry_out(lambda db, chunk: reads.lookup(db, chunk, keys, newer_than))
 
     async def open_batches(self) -> Sequence[OpenBatch]:
         """The batches without an end, oldest first."""
-        return await self._carry_out(steps.open_batches)
+        return await self._carry_out(reads.open_batches)
 
     async def unsettled_people(self) -> Sequence[str]:
         """Everyone whose answer is lost."""
-        return await self._carry_out(steps.unsettled_people)
+        return await self._carry_out(reads.unsettled_people)
 
     async def reopen_unsettled(self) -> None:
         """Opens every batch that ended unsettled again, as long as someone in it still is."""
@@ -115,11 +116,11 @@ class PostgresJournal:
 
     async def load_usage(self) -> bytes | None:
         """What was written down of the rate limits."""
-        return await self._carry_out(steps.load_usage)
+        return await self._carry_out(reads.load_usage)
 
     async def summary(self) -> JournalSummary:
         """The figures of the chunk."""
-        return await self._carry_out(steps.summary)
+        return await self._carry_out(reads.summary)
 
     async def close(self) -> None:
         """Carries out what was asked for before; safe to call twice. The chunk stays taken."""

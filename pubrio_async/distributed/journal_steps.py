@@ -1,4 +1,4 @@
-"""The steps of `PostgresJournal`: what each writes into the tables, and reads from them.
+"""The steps of `PostgresJournal`: what each writes into the tables; `journal_reads` reads.
 
 Every function is a part of a transaction that may be done twice: when a connection is lost while
 it commits, nobody knows whether it has. A step that raises `RefusedError` has changed nothing.
@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-import msgspec
 from msgspec import Struct, field
 
 from pubrio_async._errors import JournalError
@@ -26,22 +25,16 @@ from pubrio_async.models import RedeemJob
 from pubrio_async.models.redeem import Number
 from pubrio_async.scheduler.journal import (
     Batch,
-    JournalSummary,
-    OpenBatch,
     Settled,
-    Unsettled,
 )
 from pubrio_async.scheduler.journal_values import (
     Key,
+    join_keys,
     pack_job,
-    pack_key,
     pack_keys,
     pack_results,
     seal,
     split_keys,
-    unpack_job,
-    unpack_key,
-    unpack_results,
 )
 
 
@@ -104,78 +97,6 @@ async def begin(db: Connection, chunk: Chunk, contact_types: Sequence[str]) -> b
     return state is None
 
 
-async def lookup(
-    db: Connection, chunk: Chunk, texts: Sequence[str], newer_than: float | None
-) -> dict[str, Settled | Unsettled]:
-    """What is known of people; of those in an open batch nothing is, for now."""
-    wanted = {pack_person(pack_key(text)): text for text in texts}
-    found = await db.execute(
-        "SELECT array_agg(p.key), b.state, b.keys, b.results, b.job, b.seal, b.reason,"
-        " b.redeem_query_id FROM people p JOIN batches b ON b.id = p.batch_id"
-        " WHERE p.scope_id = %s AND p.key = ANY(%s) AND b.state <> 'open'"
-        " AND (b.state = 'unsettled' OR %s::float8 IS NULL OR b.ended_at >= to_timestamp(%s))"
-        " GROUP BY b.id",
-        (chunk.scope_id, list(wanted), newer_than, newer_than),
-    )
-    rows = await found.fetchall()
-    under_way = await _under_way(db, chunk) if rows else set[bytes]()
-    ends: dict[str, Settled | Unsettled] = {}
-    for packed, state, stored, results, job, mark, reason, query_id in rows:
-        keys = _checked(stored, results or job, mark)
-        people = [key for key in packed if key not in under_way]
-        if state == "unsettled":
-            ends |= {wanted[key]: Unsettled(reason, query_id) for key in people}
-            continue
-        known = unpack_results(keys, results)
-        for key in people:
-            ends[wanted[key]] = known.of(unpack_person(key), wanted[key])
-    return {text: ends[text] for text in texts if text in ends}
-
-
-async def open_batches(db: Connection, chunk: Chunk) -> list[OpenBatch]:
-    """The batches without an end, oldest first."""
-    found = await db.execute(
-        "SELECT batch_id, kind, keys, job, seal, extract(epoch FROM accepted_at)::float8,"
-        " extract(epoch FROM intended_at)::float8, reason"
-        " FROM batches WHERE chunk_id = %s AND state = 'open' ORDER BY id",
-        (chunk.chunk_id,),
-    )
-    return [
-        OpenBatch(
-            Batch(str(batch_id), kind, _texts(_checked(stored, job, mark))),
-            None if job is None else unpack_job(job),
-            accepted_at,
-            intended_at,
-            reason,
-        )
-        for batch_id, kind, stored, job, mark, accepted_at, intended_at, reason in (
-            await found.fetchall()
-        )
-    ]
-
-
-async def unsettled_people(db: Connection, chunk: Chunk) -> list[str]:
-    """Everyone whose answer is lost."""
-    found = await db.execute(
-        "SELECT keys FROM batches WHERE chunk_id = %s AND state = 'open' AND job IS NULL"
-        " ORDER BY id",
-        (chunk.chunk_id,),
-    )
-    people = dict.fromkeys(
-        text for (stored,) in await found.fetchall() for text in _texts(unpack_stored(stored))
-    )
-    found = await db.execute(
-        "SELECT p.key FROM people p JOIN batches b ON b.id = p.batch_id"
-        " WHERE b.chunk_id = %s AND b.state = 'unsettled' ORDER BY b.id",
-        (chunk.chunk_id,),
-    )
-    under_way = await _under_way(db, chunk)
-    for (key,) in await found.fetchall():
-        if key not in under_way:
-            people[unpack_key(unpack_person(key))] = None
-    return list(people)
-
-
 async def reopen_unsettled(db: Connection, chunk: Chunk) -> None:
     """Opens batches again that ended unsettled, as long as someone in them still is."""
     found = await db.execute(
@@ -213,7 +134,7 @@ async def accepted(db: Connection, chunk: Chunk, batch_id: str, job: RedeemJob) 
     _check_open(chunk, batch_id)
     packed = pack_job(job)
     found = await db.execute("SELECT keys FROM batches WHERE batch_id = %s", (batch_id,))
-    (stored,) = await _one(found)
+    (stored,) = await one(found)
     await db.execute(
         "UPDATE batches SET job = %s, redeem_query_id = %s, seal = %s,"
         " accepted_at = clock_timestamp() WHERE batch_id = %s",
@@ -255,21 +176,53 @@ async def settle(
     found = await db.execute(
         "UPDATE batches SET state = 'settled', keys = %s, people = %s, results = %s, seal = %s,"
         " charged = %s, found = %s, empty = %s, rejected = %s, ended_at = clock_timestamp()"
-        " WHERE batch_id = %s RETURNING id",
+        " WHERE batch_id = %s RETURNING id, reason",
         (
             *(pack_stored(people.stored), len(results), packed, seal(people.stored, packed)),
             *(charged, counts["found"], counts["empty"], counts["rejected"], batch_id),
         ),
     )
-    (row,) = await _one(found)
+    row, lost = await one(found)
+    keys = _packed(people.each)
+    if lost is not None:
+        await _leave_lost(db, chunk, (row, batch_id), lost, keys)
     # People the reply names beyond the batch were paid for, too.
     await db.execute(
         "INSERT INTO people (scope_id, key, chunk_id, batch_id) SELECT %s, key, %s, %s"
         " FROM unnest(%s::bytea[]) AS key ON CONFLICT (scope_id, key)"
         " DO UPDATE SET batch_id = EXCLUDED.batch_id, failure = NULL",
-        (chunk.scope_id, chunk.chunk_id, row, _packed(people.each)),
+        (chunk.scope_id, chunk.chunk_id, row, keys),
     )
     chunk.open.discard(batch_id)
+
+
+async def _leave_lost(
+    db: Connection, chunk: Chunk, batch: tuple[int, str], reason: str, ended: Sequence[bytes]
+) -> None:
+    """A batch was lost before: who gets no end by it now is unsettled as before."""
+    row, batch_id = batch
+    found = await db.execute(
+        "SELECT key FROM people WHERE batch_id = %s AND NOT key = ANY(%s)", (row, ended)
+    )
+    left = [unpack_person(key) for (key,) in await found.fetchall()]
+    if not left:
+        return
+    stored = join_keys(left)
+    found = await db.execute(
+        "INSERT INTO batches"
+        " (batch_id, chunk_id, kind, keys, people, seal, state, reason, ended_at)"
+        " VALUES (%s, %s, 'batch', %s, %s, %s, 'unsettled', %s, clock_timestamp())"
+        " ON CONFLICT (batch_id) DO UPDATE SET ended_at = EXCLUDED.ended_at RETURNING id",
+        (
+            *(f"{batch_id}/left", chunk.chunk_id, pack_stored(stored), len(left)),
+            *(seal(stored, None), reason),
+        ),
+    )
+    (other,) = await one(found)
+    await db.execute(
+        "UPDATE people SET batch_id = %s WHERE scope_id = %s AND key = ANY(%s)",
+        (other, chunk.scope_id, _packed(left)),
+    )
 
 
 async def unsettle(db: Connection, chunk: Chunk, batch_id: str, reason: str) -> None:
@@ -282,7 +235,7 @@ async def unsettle(db: Connection, chunk: Chunk, batch_id: str, reason: str) -> 
         " WHERE batch_id = %s RETURNING id, keys",
         (reason, batch_id),
     )
-    row, stored = await _one(found)
+    row, stored = await one(found)
     # Whoever got a result from another batch keeps it.
     await db.execute(
         "INSERT INTO people AS p (scope_id, key, chunk_id, batch_id) SELECT %s, key, %s, %s"
@@ -298,73 +251,17 @@ async def save_usage(db: Connection, chunk: Chunk, usage: bytes) -> None:
     await db.execute("UPDATE chunks SET usage = %s WHERE id = %s", (usage, chunk.chunk_id))
 
 
-async def load_usage(db: Connection, chunk: Chunk) -> bytes | None:
-    """What was written down of the rate limits."""
-    found = await db.execute("SELECT usage FROM chunks WHERE id = %s", (chunk.chunk_id,))
-    row = await found.fetchone()
-    return None if row is None else row[0]
-
-
-async def summary(db: Connection, chunk: Chunk) -> JournalSummary:
-    """The figures of the chunk."""
-    found = await db.execute(
-        "SELECT COALESCE(sum(people) FILTER (WHERE state = 'open' AND job IS NOT NULL), 0),"
-        " COALESCE(sum(people) FILTER (WHERE state = 'open' AND job IS NULL), 0),"
-        " count(*) FILTER (WHERE state = 'open'), COALESCE(sum(charged), 0)"
-        " FROM batches WHERE chunk_id = %s",
-        (chunk.chunk_id,),
-    )
-    pending, unanswered, jobs, charged = await _one(found)
-    found = await db.execute(
-        "SELECT array_agg(p.key), b.state, b.keys, b.results FROM people p"
-        " JOIN batches b ON b.id = p.batch_id"
-        " WHERE b.chunk_id = %s AND b.state <> 'open' GROUP BY b.id",
-        (chunk.chunk_id,),
-    )
-    under_way = await _under_way(db, chunk)
-    counts: Counter[str] = Counter(unsettled=unanswered)
-    for packed, state, stored, results in await found.fetchall():
-        people = [unpack_person(key) for key in packed if key not in under_way]
-        if state == "unsettled":
-            counts["unsettled"] += len(people)
-        else:
-            counts.update(map(unpack_results(unpack_stored(stored), results).status, people))
-    return JournalSummary(
-        contact_types=chunk.contact_types,
-        found=counts["found"],
-        empty=counts["empty"],
-        rejected=counts["rejected"],
-        pending=pending,
-        unsettled=counts["unsettled"],
-        open_jobs=jobs,
-        credits_charged=int(charged) if charged == int(charged) else float(charged),
-    )
-
-
 def _check_open(chunk: Chunk, batch_id: str) -> None:
     if batch_id not in chunk.open:
         raise RefusedError(f"it holds no open batch {batch_id}")
 
 
-async def _one(found: Cursor) -> Any:
+async def one(found: Cursor) -> Any:
+    """The one row that must be there."""
     row = await found.fetchone()
     if row is None:
         raise JournalError("rows of the database were deleted while they were in use")
     return row
-
-
-async def _under_way(db: Connection, chunk: Chunk) -> set[bytes]:
-    """The people of open batches."""
-    if not chunk.open:
-        return set()
-    found = await db.execute(
-        "SELECT keys FROM batches WHERE chunk_id = %s AND state = 'open'", (chunk.chunk_id,)
-    )
-    return {
-        pack_person(key)
-        for (stored,) in await found.fetchall()
-        for key in split_keys(unpack_stored(stored))
-    }
 
 
 async def _point_back(db: Connection, chunk: Chunk, keys: Sequence[Key]) -> None:
@@ -382,22 +279,5 @@ async def _point_back(db: Connection, chunk: Chunk, keys: Sequence[Key]) -> None
         )
 
 
-def _checked(stored: bytes, content: bytes | None, mark: int) -> Key:
-    keys = unpack_stored(stored)
-    if seal(keys, content) != mark:
-        raise JournalError(
-            "the database holds a batch that is not what was written: it is damaged; restore it "
-            "from a copy, knowing that people in it would otherwise be paid for again"
-        )
-    return keys
-
-
 def _packed(keys: Iterable[Key]) -> list[bytes]:
     return [pack_person(key) for key in keys]
-
-
-def _texts(keys: Key) -> tuple[str, ...]:
-    try:
-        return tuple(unpack_key(key) for key in split_keys(keys))
-    except msgspec.MsgspecError:
-        raise JournalError("the database holds people that cannot be read") from None

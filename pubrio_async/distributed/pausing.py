@@ -30,9 +30,9 @@ class Pauses:
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
-        self.generation = 0
-        self.until = 0.0
-        self.must_probe = False
+        self.generation: int = 0
+        self.until: float = 0.0
+        self.must_probe: bool = False
         self._refusals = 0
         self._has_probe = False  # it is here, and still to be used
         self._ticket: int | None = None  # it is here, and in use

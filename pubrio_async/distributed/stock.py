@@ -52,8 +52,8 @@ class Stock:
         self._asked = (0.0, 0.0)
         self._unreported: list[_Used] = []
         self._report = 1
-        self.taken = 0
-        self.last_use = 0.0
+        self.taken: int = 0
+        self.last_use: float = 0.0
 
     def __len__(self) -> int:
         """Permits in use."""

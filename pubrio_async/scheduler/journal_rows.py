@@ -166,7 +166,8 @@ def settle(
     """Closes a batch with a result for each person."""
     entry = _entry(db, batch_id)
     texts = tuple(results)
-    people = entry.people if texts == entry.texts else pack_keys(texts)
+    is_all = texts == entry.texts and texts  # an entry that was read from the file has no texts
+    people = entry.people if is_all else pack_keys(texts)
     found, empty, rejected = _counts(results)
     end = _end(
         *("settled", batch_id, entry, now),

@@ -25,6 +25,7 @@ from tests.unit.test_journal import (  # noqa: F401
     test_a_person_without_a_result_is_free_again,
     test_a_withdrawn_batch_can_be_intended_again,
     test_a_withdrawn_batch_leaves_its_people_free,
+    test_an_opened_batch_that_brings_nobody_an_end_leaves_the_old_ones,
     test_an_unsettled_batch_tells_why_and_names_its_job,
     test_closing_twice_does_nothing,
     test_credits_add_up,

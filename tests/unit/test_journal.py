@@ -129,6 +129,16 @@ async def test_a_person_asked_for_again_is_open_until_the_new_end(journal: Journ
     assert await journal.summary() == figures(empty=2, credits_charged=3)
 
 
+async def test_an_opened_batch_that_brings_nobody_an_end_leaves_the_old_ones(
+    journal: Journal,
+) -> None:
+    await journal.intend(batch("b1", ADA))
+    await journal.unsettle("b1", "lost")
+    await journal.reopen_unsettled()
+    await journal.settle("b1", {}, 0)
+    assert await journal.lookup([ADA]) == {ADA: Unsettled("lost")}
+
+
 @pytest.mark.parametrize("end", ["withdraw", "settle without her"])
 async def test_the_old_end_stands_again_where_no_new_one_came(journal: Journal, end: str) -> None:
     await journal.intend(batch("b1", ADA))

@@ -1,0 +1,179 @@
+"""What `PostgresJournal` reads from the tables: parts of a transaction, like its steps."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import msgspec
+
+from pubrio_async._errors import JournalError
+from pubrio_async.distributed.journal_steps import Chunk, one
+from pubrio_async.distributed.store import Connection
+from pubrio_async.distributed.values import (
+    pack_person,
+    unpack_person,
+    unpack_stored,
+)
+from pubrio_async.scheduler.journal import (
+    Batch,
+    JournalSummary,
+    OpenBatch,
+    Settled,
+    Unsettled,
+)
+from pubrio_async.scheduler.journal_values import (
+    Key,
+    pack_key,
+    seal,
+    split_keys,
+    unpack_job,
+    unpack_key,
+    unpack_results,
+)
+
+
+async def lookup(
+    db: Connection, chunk: Chunk, texts: Sequence[str], newer_than: float | None
+) -> dict[str, Settled | Unsettled]:
+    """What is known of people; of those in an open batch nothing is, for now."""
+    wanted = {pack_person(pack_key(text)): text for text in texts}
+    found = await db.execute(
+        "SELECT array_agg(p.key), b.state, b.keys, b.results, b.job, b.seal, b.reason,"
+        " b.redeem_query_id FROM people p JOIN batches b ON b.id = p.batch_id"
+        " WHERE p.scope_id = %s AND p.key = ANY(%s) AND b.state <> 'open'"
+        " AND (b.state = 'unsettled' OR %s::float8 IS NULL OR b.ended_at >= to_timestamp(%s))"
+        " GROUP BY b.id",
+        (chunk.scope_id, list(wanted), newer_than, newer_than),
+    )
+    rows = await found.fetchall()
+    under_way = await _under_way(db, chunk) if rows else set[bytes]()
+    ends: dict[str, Settled | Unsettled] = {}
+    for packed, state, stored, results, job, mark, reason, query_id in rows:
+        keys = _checked(stored, results or job, mark)
+        people = [key for key in packed if key not in under_way]
+        if state == "unsettled":
+            ends |= {wanted[key]: Unsettled(reason, query_id) for key in people}
+            continue
+        known = unpack_results(keys, results)
+        for key in people:
+            ends[wanted[key]] = known.of(unpack_person(key), wanted[key])
+    return {text: ends[text] for text in texts if text in ends}
+
+
+async def open_batches(db: Connection, chunk: Chunk) -> list[OpenBatch]:
+    """The batches without an end, oldest first."""
+    found = await db.execute(
+        "SELECT batch_id, kind, keys, job, seal, extract(epoch FROM accepted_at)::float8,"
+        " extract(epoch FROM intended_at)::float8, reason"
+        " FROM batches WHERE chunk_id = %s AND state = 'open' ORDER BY id",
+        (chunk.chunk_id,),
+    )
+    return [
+        OpenBatch(
+            Batch(str(batch_id), kind, _texts(_checked(stored, job, mark))),
+            None if job is None else unpack_job(job),
+            accepted_at,
+            intended_at,
+            reason,
+        )
+        for batch_id, kind, stored, job, mark, accepted_at, intended_at, reason in (
+            await found.fetchall()
+        )
+    ]
+
+
+async def unsettled_people(db: Connection, chunk: Chunk) -> list[str]:
+    """Everyone whose answer is lost."""
+    found = await db.execute(
+        "SELECT keys FROM batches WHERE chunk_id = %s AND state = 'open' AND job IS NULL"
+        " ORDER BY id",
+        (chunk.chunk_id,),
+    )
+    people = dict.fromkeys(
+        text for (stored,) in await found.fetchall() for text in _texts(unpack_stored(stored))
+    )
+    found = await db.execute(
+        "SELECT p.key FROM people p JOIN batches b ON b.id = p.batch_id"
+        " WHERE b.chunk_id = %s AND b.state = 'unsettled' ORDER BY b.id",
+        (chunk.chunk_id,),
+    )
+    under_way = await _under_way(db, chunk)
+    for (key,) in await found.fetchall():
+        if key not in under_way:
+            people[unpack_key(unpack_person(key))] = None
+    return list(people)
+
+
+async def load_usage(db: Connection, chunk: Chunk) -> bytes | None:
+    """What was written down of the rate limits."""
+    found = await db.execute("SELECT usage FROM chunks WHERE id = %s", (chunk.chunk_id,))
+    row = await found.fetchone()
+    return None if row is None else row[0]
+
+
+async def summary(db: Connection, chunk: Chunk) -> JournalSummary:
+    """The figures of the chunk."""
+    found = await db.execute(
+        "SELECT COALESCE(sum(people) FILTER (WHERE state = 'open' AND job IS NOT NULL), 0),"
+        " COALESCE(sum(people) FILTER (WHERE state = 'open' AND job IS NULL), 0),"
+        " count(*) FILTER (WHERE state = 'open'), COALESCE(sum(charged), 0)"
+        " FROM batches WHERE chunk_id = %s",
+        (chunk.chunk_id,),
+    )
+    pending, unanswered, jobs, charged = await one(found)
+    found = await db.execute(
+        "SELECT array_agg(p.key), b.state, b.keys, b.results FROM people p"
+        " JOIN batches b ON b.id = p.batch_id"
+        " WHERE b.chunk_id = %s AND b.state <> 'open' GROUP BY b.id",
+        (chunk.chunk_id,),
+    )
+    under_way = await _under_way(db, chunk)
+    counts: Counter[str] = Counter(unsettled=unanswered)
+    for packed, state, stored, results in await found.fetchall():
+        people = [unpack_person(key) for key in packed if key not in under_way]
+        if state == "unsettled":
+            counts["unsettled"] += len(people)
+        else:
+            counts.update(map(unpack_results(unpack_stored(stored), results).status, people))
+    return JournalSummary(
+        contact_types=chunk.contact_types,
+        found=counts["found"],
+        empty=counts["empty"],
+        rejected=counts["rejected"],
+        pending=pending,
+        unsettled=counts["unsettled"],
+        open_jobs=jobs,
+        credits_charged=int(charged) if charged == int(charged) else float(charged),
+    )
+
+
+async def _under_way(db: Connection, chunk: Chunk) -> set[bytes]:
+    """The people of open batches."""
+    if not chunk.open:
+        return set()
+    found = await db.execute(
+        "SELECT keys FROM batches WHERE chunk_id = %s AND state = 'open'", (chunk.chunk_id,)
+    )
+    return {
+        pack_person(key)
+        for (stored,) in await found.fetchall()
+        for key in split_keys(unpack_stored(stored))
+    }
+
+
+def _checked(stored: bytes, content: bytes | None, mark: int) -> Key:
+    keys = unpack_stored(stored)
+    if seal(keys, content) != mark:
+        raise JournalError(
+            "the database holds a batch that is not what was written: it is damaged; restore it "
+            "from a copy, knowing that people in it would otherwise be paid for again"
+        )
+    return keys
+
+
+def _texts(keys: Key) -> tuple[str, ...]:
+    try:
+        return tuple(unpack_key(key) for key in split_keys(keys))
+    except msgspec.MsgspecError:
+        raise JournalError("the database holds people that cannot be read") from None
