@@ -24,7 +24,8 @@ _LAST_WORDS_S: Final = 1.0
 _SHUTDOWN_S: Final = 0.2
 
 # Whoever logs requests logs the token, which is in every path.
-_SILENCE: Final = logging.getLogger("pubrio_async.dashboard.http")
+# Not from `getLogger`: a `dictConfig` of the application would enable it again.
+_SILENCE: Final = logging.Logger("pubrio_async.dashboard.http")
 _SILENCE.disabled = True
 
 _FILES: Final = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import logging.config
 import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -157,6 +158,7 @@ async def test_it_can_only_be_looked_at(site: Site, method: str, path: str, stat
 async def test_garbage_is_refused_and_logged_nowhere(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
+    logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})
     with caplog.at_level(logging.DEBUG):
         for garbage in (b"\x00\x01\x02\r\n\r\n", f"GET /{TOKEN}/ HTTP/9.9\r\n\r\n".encode()):
             reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
