@@ -25,7 +25,7 @@ _SHUTDOWN_S: Final = 0.2
 
 # Whoever logs requests logs the token, which is in every path.
 # Not from `getLogger`: a `dictConfig` of the application would enable it again.
-_SILENCE: Final = logging.Logger("pubrio_async.dashboard.http")
+_SILENCE: Final = logging.Logger("pubrio_async.dashboard.http")  # noqa: LOG001 - as said above
 _SILENCE.disabled = True
 
 _FILES: Final = {
