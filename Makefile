@@ -2,8 +2,7 @@
 #
 #   make demo       redeem the example people against the local stand-in: no key, no credits
 #   make webapp     a web page to redeem contacts with, on the local stand-in (PORT=8000)
-#   make test       the tests
-#   make coverage   the tests, and what of the package they reach
+#   make test       the tests, with coverage
 #   make check      tests, lint, types and contracts
 #   make simulate   ten thousand made-up disasters (SEEDS=10000), each replayed by its number
 #   make bench      measure everything again: benchmarks/results, docs/performance.md, plots in build/
@@ -26,7 +25,7 @@ DEMO_OUT := build/people.redeemed.csv
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo webapp test coverage lint types contracts check simulate bench docs site dist clean
+.PHONY: help demo webapp test lint types contracts check simulate bench docs site dist clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -43,7 +42,7 @@ $(VENV)/.stamp-demo: pyproject.toml | $(RUN)/python
 	@touch $@
 
 $(VENV)/.stamp-dev: pyproject.toml | $(RUN)/python
-	@$(RUN)/python -m pip install --quiet --disable-pip-version-check -e '.[all,dev]'
+	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --no-compile -e '.[all,dev]'
 	@touch $@ $(VENV)/.stamp-demo $(VENV)/.stamp-examples
 
 define SHOW
@@ -78,9 +77,6 @@ webapp: $(VENV)/.stamp-examples
 
 # Hundreds of processes are started: what Python compiles is kept, whatever the environment says.
 test: $(VENV)/.stamp-dev
-	PYTHONDONTWRITEBYTECODE= $(RUN)/python -m pytest -n auto --dist worksteal
-
-coverage: $(VENV)/.stamp-dev
 	PYTHONDONTWRITEBYTECODE= $(RUN)/python -m pytest -n auto --dist worksteal --cov
 
 lint: $(VENV)/.stamp-dev

@@ -39,11 +39,7 @@ from pubrio_async.client import AsyncPubrio
 from pubrio_async.models import RunReport
 from pubrio_async.scheduler.budget import Prices
 from pubrio_async.scheduler.journal_status import JournalStatus, read_status
-
-_SUMS = (
-    *("found", "empty", "rejected", "batches", "requests", "polls", "retries", "rate_limited"),
-    *("credits_charged", "elapsed_s"),
-)
+from pubrio_async.scheduler.outbox import add_counts
 
 
 def resolve(options: ResolveOptions) -> ExitCode:
@@ -224,8 +220,8 @@ class _Resolver:
     def _add(self, report: RunReport) -> None:
         """Adds a run's figures. Who failed, or was skipped, is as unsettled as before."""
         total = self.report
-        for name in _SUMS:
-            setattr(total, name, getattr(total, name) + getattr(report, name))
+        add_counts(total, report)
+        total.elapsed_s += report.elapsed_s
         total.pending, total.unsettled = self.journal.pending, self.journal.unsettled
         total.unique = total.unique or report.unique
         total.rows = total.found + total.empty + total.rejected + total.pending + total.unsettled

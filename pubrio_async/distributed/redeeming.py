@@ -30,6 +30,7 @@ from pubrio_async.models import RunReport
 from pubrio_async.models.redeem import Number
 from pubrio_async.scheduler import Run
 from pubrio_async.scheduler.journal import Settled, Unsettled
+from pubrio_async.scheduler.outbox import add_counts
 
 _AGAIN_S = 60
 _BUDGET_S = 10
@@ -38,8 +39,6 @@ _GOODBYE_S = 2.0
 _WHY_STOPPED = "the worker was told to end"
 _SPENT = "max_credits leaves no room for the worst case of another person"
 _NO_ROOM = "it waits for credits that are set aside for other chunks of the run"
-
-_SUMS = ("found", "empty", "rejected", "batches", "requests", "polls", "retries", "rate_limited")
 
 
 class ChunkJournal(PostgresJournal):
@@ -188,7 +187,7 @@ class Redeemer:
                     self._runs.discard(run)
         except PubrioError as error:  # before anything was sent for it, such as asking for prices
             return error
-        self._count(run.report)
+        add_counts(self.report, run.report)
         return run.stopped_by
 
     async def _finish(self, chunk: Taken, failures: Mapping[str, str]) -> tuple[int | None, str]:
@@ -216,8 +215,3 @@ class Redeemer:
         await asyncio.wait({task}, timeout=_GOODBYE_S)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-    def _count(self, report: RunReport) -> None:
-        for name in _SUMS:
-            setattr(self.report, name, getattr(self.report, name) + getattr(report, name))
-        self.report.credits_charged += report.credits_charged

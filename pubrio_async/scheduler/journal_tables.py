@@ -328,7 +328,7 @@ class Tables(Log):
         """Adds everyone to `people` who is not in memory."""
         if self._indexed_to == self._recent_from:
             return
-        ends: dict[Key, int] = {}
+        ends = dict[Key, int]()
         for row, packed in self._unindexed():
             ends.update(zip(split_keys(packed), repeat(row)))
             if len(ends) >= _MANY:

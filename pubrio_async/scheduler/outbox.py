@@ -16,6 +16,12 @@ Row = tuple[int, str]
 
 _status: Callable[[Outcome], OutcomeStatus] = attrgetter("status")
 
+# Of one run after another; the others tell how things are at its end.
+_COUNTS = (
+    *("found", "empty", "rejected", "batches", "requests", "polls", "retries", "rate_limited"),
+    "credits_charged",
+)
+
 
 class Tally:
     """The figures of a run while it goes on."""
@@ -182,3 +188,9 @@ def failed(
 ) -> Outcome:
     """The outcome of a row without contacts."""
     return Outcome(row[0], row[1], None, status, redeem_query_id=redeem_query_id, error=error)
+
+
+def add_counts(total: RunReport, report: RunReport) -> None:
+    """Adds what another run counted and was charged."""
+    for name in _COUNTS:
+        setattr(total, name, getattr(total, name) + getattr(report, name))

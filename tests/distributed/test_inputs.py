@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from pubrio_async import ConfigurationError
@@ -14,6 +13,7 @@ from pubrio_async.distributed import Store, claims, enqueue, inputs
 from pubrio_async.distributed.queue import job_priority
 from pubrio_async.tables import RowSource, open_rows
 from tests.distributed.fleet import ask, ids, put, run_of, write_csv
+from tests.distributed.torn import tear
 
 CHUNKS = "SELECT number, people, state FROM chunks ORDER BY run_id, number"
 JOBS = (
@@ -114,24 +114,7 @@ async def test_what_broke_off_is_continued(store: Store, tmp_path: Path, after: 
 async def test_a_commit_that_nobody_hears_of_counts_once(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torn: int
 ) -> None:
-    numbers, transaction = iter(range(100)), psycopg.AsyncConnection.transaction
-
-    def cut(connection: psycopg.AsyncConnection[object]) -> object:
-        inner, number = transaction(connection), next(numbers)
-
-        class Cut:
-            async def __aenter__(self) -> object:
-                return await inner.__aenter__()
-
-            async def __aexit__(self, *error: object) -> bool | None:
-                done = await inner.__aexit__(*error)  # type: ignore[arg-type]  # as it came
-                if number == torn:
-                    raise psycopg.OperationalError("the connection is lost")
-                return done
-
-        return Cut()
-
-    monkeypatch.setattr(psycopg.AsyncConnection, "transaction", cut)
+    numbers = tear(monkeypatch, torn)
     done = await put(store, tmp_path, [*ids(25), "nobody"])
     assert (done.rows, done.malformed, done.people, done.chunks) == (26, 1, 25, 3)
     assert next(numbers) > torn + 1

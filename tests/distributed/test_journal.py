@@ -14,6 +14,7 @@ from pubrio_async.distributed.journal import PostgresJournal
 from pubrio_async.distributed.store import Connection, Store
 from pubrio_async.models import RedeemJob
 from pubrio_async.scheduler.journal import Batch, Journal, Settled
+from tests.distributed.torn import tear
 from tests.unit.journals import ADA, BOB, EMPTY, EVE, FOUND, JOB, REJECTED, TYPES, batch, figures
 
 # The tests of every journal: they run here with the fixture below.
@@ -223,27 +224,7 @@ async def test_damage_is_not_taken_for_bought(store: Store, journal: Journal) ->
 async def test_a_commit_that_nobody_hears_of_is_done_again_and_comes_to_the_same(
     store: Store, journal: Journal, monkeypatch: pytest.MonkeyPatch, torn: int
 ) -> None:
-    import psycopg  # noqa: PLC0415 - for its error
-
-    numbers = iter(range(100))
-    transact = psycopg.AsyncConnection.transaction
-
-    def cut(connection: psycopg.AsyncConnection[object]) -> object:
-        inner, number = transact(connection), next(numbers)
-
-        class Cut:
-            async def __aenter__(self) -> object:
-                return await inner.__aenter__()
-
-            async def __aexit__(self, *error: object) -> bool | None:
-                done = await inner.__aexit__(*error)  # type: ignore[arg-type]  # as it came
-                if number == torn:
-                    raise psycopg.OperationalError("the connection is lost")
-                return done
-
-        return Cut()
-
-    monkeypatch.setattr(psycopg.AsyncConnection, "transaction", cut)
+    numbers = tear(monkeypatch, torn)
     await journal.intend(Batch("b1", "batch", (ADA, BOB)))
     await journal.accepted("b1", RedeemJob("job-1"))
     await journal.settle("b1", {ADA: FOUND, BOB: Settled("empty", BOB)}, 5)
