@@ -17,7 +17,8 @@ from pubrio_async._config import Rate
 from pubrio_async._limiter import Limiter
 from pubrio_async._limiter.window import Turn, Window
 from pubrio_async.testing import VirtualClock, run_virtual
-from tests.unit.test_limiter import SLEWS, hold, limiter_of, most_within, now, passes
+from tests.unit.limiter_rules import SLEWS, hold, most_within, now, passes
+from tests.unit.test_limiter import limiter_of
 
 ROUNDED: dict[str, Callable[[float], float]] = {
     "down": math.floor,
