@@ -2,10 +2,10 @@
 
 A step costs one write to the disk, which takes milliseconds, so steps share it: while one group
 of steps is being committed, all steps asked for meanwhile gather, and the next commit carries all
-of them. Changing threads and waiting for the disk cost more than most steps, so groups also keep a
-distance: the first step after a pause goes at once, those that come thick and fast together; who
-only reads is not kept waiting. Each caller goes on when its own step is on the disk, and never
-before.
+of them. Changing threads and waiting for the disk cost more than most steps, so where steps come
+thick and fast groups also keep a distance: a tenth of a second, unless there are many before. Few
+steps go at once, and who only reads is not kept waiting. Each caller goes on when its own step is
+on the disk, and never before.
 """
 
 from __future__ import annotations
@@ -37,8 +37,11 @@ from pubrio_async.scheduler.journal_tables import Tables
 
 _T = TypeVar("_T")
 
-# Between the beginnings of two groups. A batch has three steps, and takes seconds.
-_SPACING_S = 0.03
+# Between the beginnings of two groups, unless so many steps wait before; and in about a second
+# there were more than a few. A batch has three steps, and takes seconds.
+_SPACING_S = 0.1
+_MANY = 32
+_FEW = 15
 
 
 class SqliteJournal:
@@ -73,9 +76,13 @@ class SqliteJournal:
         # Filled by the loop and emptied by the thread.
         self._waiting: deque[tuple[Step, asyncio.Future[Any]]] = deque()
         self._began = -math.inf
+        self._lately = 0.0  # steps, of which half are forgotten every second
         self._hurry = threading.Event()
         self._busy = False
         self._closed: asyncio.Future[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<SqliteJournal {self._path!r} {'open' if self._in_use else 'closed'}>"
 
     async def open(self, contact_types: Sequence[str]) -> bool:
         """Makes the journal ready.
@@ -185,7 +192,7 @@ class SqliteJournal:
             raise self._file.error("it is not open")
         done: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
         self._waiting.append((step, done))
-        if not can_wait:
+        if not can_wait or len(self._waiting) >= _MANY:
             self._hurry.set()
         self._soon()
         return await done
@@ -208,12 +215,13 @@ class SqliteJournal:
 
     def _carry_out_waiting(self) -> list[tuple[asyncio.Future[Any], Any]]:
         """Carries out, in the thread, whatever waits by the time it gets to it."""
-        early = self._began + _SPACING_S - time.monotonic()
-        if early > 0:
-            self._hurry.wait(early)
+        since = time.monotonic() - self._began
+        if self._lately * 0.5**since > _FEW and since < _SPACING_S:
+            self._hurry.wait(_SPACING_S - since)
         self._hurry.clear()
-        self._began = time.monotonic()
+        began, self._began = self._began, time.monotonic()
         group = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        self._lately = self._lately * 0.5 ** (self._began - began) + len(group)
         outcomes: list[Any]
         try:
             outcomes = self._file.carry_out([step for step, _ in group])

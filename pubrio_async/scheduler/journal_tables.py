@@ -21,14 +21,7 @@ import msgspec
 from msgspec import Struct
 
 from pubrio_async.scheduler.journal import BatchKind, Unsettled
-from pubrio_async.scheduler.journal_log import (
-    ACCEPTED,
-    ENDED,
-    INTENDED,
-    EndRow,
-    Kind,
-    Log,
-)
+from pubrio_async.scheduler.journal_log import ACCEPTED, ENDED, INTENDED, EndRow, Kind, Log
 from pubrio_async.scheduler.journal_values import (
     MARKS,
     Ends,

@@ -46,6 +46,9 @@ from tests.unit.journals import (
     opened,
 )
 
+# What is started in a process of its own is not about its start.
+pytestmark = pytest.mark.usefixtures("warm_starts")
+
 # -- the file survives -----------------------------------------------------------------------
 
 
@@ -607,10 +610,16 @@ async def test_an_error_that_sqlite_has_no_name_for_is_told_as_it_is(path: Path)
     await journal.close()
 
 
+def thick_and_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if so many steps had come that the next wait for others; for ever, if nobody hurries."""
+    monkeypatch.setattr(journal_sqlite, "_SPACING_S", 3_600.0)
+    monkeypatch.setattr(journal_sqlite, "_FEW", 0)
+
+
 async def test_a_mistake_of_ours_is_not_called_trouble_with_the_file(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal_sqlite, "_SPACING_S", 3_600.0)
+    thick_and_fast(monkeypatch)
     async with opened(path) as journal:
         await journal.summary()  # so that the next group waits, and both are in it
         writing = asyncio.create_task(journal.intend(batch("b1", ADA)))
@@ -648,10 +657,31 @@ async def test_steps_share_their_commits(path: Path, monkeypatch: pytest.MonkeyP
     assert len(groups) <= 4
 
 
-async def test_who_reads_does_not_wait_for_others_to_come(
+async def test_few_steps_do_not_wait_for_others(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_sqlite, "_SPACING_S", 3_600.0)
+    async with opened(path) as journal:
+        for number in range(4):
+            await journal.intend(batch(f"b{number}", ADA))
+            await journal.accepted(f"b{number}", JOB)
+            await journal.settle(f"b{number}", {ADA: FOUND}, 5)
+
+
+async def test_many_steps_do_not_wait_for_more(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    thick_and_fast(monkeypatch)
+    async with opened(path) as journal:
+        await journal.intend(batch("b", ADA))  # the first goes at once
+        many = [asyncio.create_task(journal.intend(batch(f"b{n}", ADA))) for n in range(32)]
+        await asyncio.sleep(0)
+        assert not any(task.done() for task in many)
+        await asyncio.gather(*many)
+
+
+async def test_who_reads_does_not_wait_for_others_to_come(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thick_and_fast(monkeypatch)
     async with opened(path) as journal:
         await journal.intend(batch("b1", ADA))  # the first goes at once
         second = asyncio.create_task(journal.accepted("b1", JOB))
