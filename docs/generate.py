@@ -25,6 +25,10 @@ WIDTH = 92
 
 ROUTES = {item.name: item for item in vars(_routes).values() if isinstance(item, Route)}
 CREDITS = {True: "spends credits", False: "free", None: "may spend credits"}
+RUNS = {
+    "redeem.many": "spends credits",
+    "redeem.resolve": "free; spends credits with `resend`",
+}
 NOTE = "<!-- Written by docs/generate.py from the docstrings: change them, then `make docs`. -->"
 
 
@@ -50,9 +54,10 @@ def make_pages() -> Iterator[tuple[str, str]]:
     package = griffe.load("pubrio_async", search_paths=[ROOT], docstring_parser="google")
     contents = [NOTE, "", "# API reference", ""]
     contents += [
-        f"The {len(ROUTES)} endpoints of the API by group. All are coroutines of the client and",
-        "take keywords only; what is left out is not sent. `*_iter` is the same call as an",
-        "asynchronous iterator over the rows of all pages.",
+        f"The {len(ROUTES)} endpoints of the API by group: coroutines of the client that take",
+        "keywords only; what is left out is not sent. `*_iter` is the same call as an asynchronous",
+        "iterator over the rows of all pages, `redeem.many` and `redeem.resolve` are",
+        "[runs](../reference/runs.md). *May spend credits*: no document tells whether it does.",
         "",
         "| method | request | credits |",
         "|---|---|---|",
@@ -66,7 +71,7 @@ def make_pages() -> Iterator[tuple[str, str]]:
             anchor = name.replace(".", "").lower()
             route = ROUTES.get(name.removesuffix("_iter"))
             request = "" if route is None else f"`{route.method} {route.path}`"
-            cost = "spends credits" if route is None else CREDITS[route.spends_credits]
+            cost = RUNS[name] if route is None else CREDITS[route.spends_credits]
             contents.append(f"| [`{name}`]({group}.md#{anchor}) | {request} | {cost} |")
         yield f"{group}.md", "\n".join(page).rstrip() + "\n"
     yield "README.md", "\n".join(contents).rstrip() + "\n"

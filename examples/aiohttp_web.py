@@ -1,7 +1,7 @@
 """A small service for aiohttp.web: people in, outcomes out, one line each as they settle.
 
     python examples/aiohttp_web.py --sandbox
-    curl -N http://127.0.0.1:8081/redeem --json '{"people": ["https://www.linkedin.com/in/someone"]}'
+    curl -N 127.0.0.1:8081/redeem --json '{"people": ["e37ccf38-ea8f-422e-9874-cb23b15e8fe4"]}'
 
 With `--sandbox` it talks to a stand-in for the API inside this process. Without, it needs
 PUBRIO_API_KEY and spends credits, for whoever can reach it.

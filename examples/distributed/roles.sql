@@ -13,6 +13,8 @@ GRANT USAGE ON SCHEMA pubrio_async TO pubrio_worker, pubrio_reader;
 -- worker and enqueue: rows, and nothing else. They make, change and drop no tables.
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA pubrio_async TO pubrio_worker;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA pubrio_async TO pubrio_worker;
+-- Which version the tables are of is the owner's to say.
+REVOKE INSERT, UPDATE, DELETE ON pubrio_async.layout FROM pubrio_worker;
 
 -- export and status. What was found is personal data: give this role to few.
 GRANT SELECT ON ALL TABLES IN SCHEMA pubrio_async TO pubrio_reader;

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 
 def main() -> None:
@@ -17,6 +22,7 @@ def main() -> None:
         SystemExit: Always; what the code says is in the contract of the command line.
     """
     _open_standard_files()
+    _outlive_readers()
     with _quiet_interrupts():
         _run()
 
@@ -68,3 +74,28 @@ def _open_standard_files() -> None:
             os.close(opened)
         # Not closed before the process ends.
         setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+def _outlive_readers() -> None:
+    """Lets no run end because nobody reads its messages any more, as after `2>&1 | head`."""
+    usual, is_own = sys.stderr, sys.stderr is sys.__stderr__
+    if is_own and not usual.isatty():
+        sys.stderr = io.TextIOWrapper(
+            io.BufferedWriter(_Stderr(2, "w", closefd=False)),
+            encoding=usual.encoding,
+            errors=usual.errors,
+            line_buffering=True,
+        )
+
+
+class _Stderr(io.FileIO):
+    """Drops what cannot be written, and all that comes after it."""
+
+    def write(self, data: Buffer, /) -> int:
+        """Writes as much as can be, or drops it all."""
+        try:
+            return super().write(data)
+        except OSError:
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), self.fileno())
+            return memoryview(data).nbytes

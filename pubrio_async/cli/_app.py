@@ -11,17 +11,19 @@ from pubrio_async.cli import _fleet
 from pubrio_async.cli import _params as params
 from pubrio_async.cli._chosen import Chosen
 from pubrio_async.cli._dashboard import RedeemCommand
-from pubrio_async.cli._fleet_params import StatusOf
+from pubrio_async.cli._fleet_params import LimitName, OnlyRun, ResolveOf, Stalled, StatusOf
 from pubrio_async.cli._help import HelpfulCommand, SafeGroup
 from pubrio_async.cli._options import (
     DEFAULT_ASK_ABOVE,
     DEFAULT_BATCH_SIZE,
     DEFAULT_MAX_CONCURRENCY,
+    DEFAULT_STALLED_S,
     EstimateOptions,
     Order,
     ProgressStyle,
     RedeemOptions,
     ResolveOptions,
+    is_database,
 )
 
 app = typer.Typer(
@@ -47,9 +49,9 @@ def common(
         typer.Option("--version", help="Print the version.", callback=_version, is_eager=True),
     ] = False,
 ) -> None:
-    """Redeem contacts of the Pubrio API in bulk. The key is read from PUBRIO_API_KEY.
+    """Redeem contacts of the Pubrio API in bulk. Each command tells more with --help.
 
-    Each command tells more with --help.
+    The key is read from PUBRIO_API_KEY. With --sandbox none is needed, and nothing is charged.
     """
     del version
 
@@ -79,7 +81,7 @@ def redeem(  # noqa: PLR0917 - typer calls it by name
     dashboard: params.Dashboard = None,
     dashboard_host: params.DashboardHost = None,
     harmless_input: params.HarmlessInput = False,
-    sandbox: params.RedeemSandbox = False,
+    sandbox: params.Sandbox = False,
 ) -> None:
     """Redeem the people of a file, or of stdin.
 
@@ -133,7 +135,7 @@ def estimate(  # noqa: PLR0917 - typer calls it by name
     offline: params.Offline = False,
     as_json: params.AsJson = False,
     verbose: params.Verbose = False,
-    sandbox: params.EstimateSandbox = False,
+    sandbox: params.Sandbox = False,
 ) -> None:
     """Tell what redeeming a list may cost at most and takes at least. Nothing is charged.
 
@@ -168,7 +170,7 @@ def status(journal: StatusOf, as_json: params.AsJson = False) -> None:
     """
     from pubrio_async.cli import _database, _status  # noqa: PLC0415 - as above
 
-    if _database.is_database(journal):
+    if is_database(journal):
         raise typer.Exit(_database.database_status(journal, as_json=as_json))
     raise typer.Exit(_status.status(journal, as_json=as_json))
 
@@ -176,10 +178,13 @@ def status(journal: StatusOf, as_json: params.AsJson = False) -> None:
 @app.command(cls=HelpfulCommand, short_help="Look once more for answers that were lost.")
 def resolve(  # noqa: PLR0917 - typer calls it by name
     context: typer.Context,
-    journal: params.JournalFile,
+    journal: ResolveOf,
     resend: params.Resend = False,
     yes: params.Yes = False,
+    run: OnlyRun = None,
     rate: params.Rate = None,
+    limit_name: LimitName = None,
+    stalled_after: Stalled = DEFAULT_STALLED_S,
     max_credits: params.MaxCredits = None,
     deadline: params.Deadline = None,
     report: params.Report = None,
@@ -191,6 +196,7 @@ def resolve(  # noqa: PLR0917 - typer calls it by name
 
     Looks for their requests in the API's request log, and fetches what they bought. Afterwards
     the redeem command that wrote the journal completes its output at no cost.
+    Given the URL of a database, settle those of many machines, beside workers or without any.
     """
     from pubrio_async.cli import _resolve  # noqa: PLC0415 - as above
 
@@ -210,6 +216,9 @@ def resolve(  # noqa: PLR0917 - typer calls it by name
         progress=chosen.of("progress", progress),
         as_json=as_json,
         verbose=verbose,
+        run=run,
+        limit_name=limit_name,
+        stalled_after=stalled_after,
     )
     chosen.tell()
     raise typer.Exit(_resolve.resolve(options))
@@ -221,7 +230,7 @@ def call(
     body: params.Body = None,
     show: params.ListEndpoints = False,
     verbose: params.Verbose = False,
-    sandbox: params.CallSandbox = False,
+    sandbox: params.Sandbox = False,
 ) -> None:
     """Call any endpoint by its name and print its reply as JSON."""
     from pubrio_async.cli import _call  # noqa: PLC0415 - as above
@@ -241,7 +250,7 @@ def doctor(  # noqa: PLR0917 - typer calls it by name
     timeout: params.RequestTimeout = 30.0,
     only: params.Only = None,
     verbose: params.Verbose = False,
-    sandbox: params.DoctorSandbox = False,
+    sandbox: params.Sandbox = False,
 ) -> None:
     """Ask the API about itself: the key, the connection, limits, and what differs from the docs.
 
@@ -267,7 +276,7 @@ def doctor(  # noqa: PLR0917 - typer calls it by name
 @app.command(cls=HelpfulCommand)
 def sandbox(  # noqa: PLR0917 - typer calls it by name
     host: Annotated[
-        str, typer.Option("--host", metavar="HOST", help="Address to listen on.")
+        str, typer.Option("--host", metavar="HOST", help="Where it listens.")
     ] = "127.0.0.1",
     port: Annotated[
         int,

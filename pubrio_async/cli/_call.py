@@ -16,11 +16,10 @@ from typing import Any, get_type_hints
 import msgspec
 from msgspec import UNSET, Raw
 
-from pubrio_async import _routes
 from pubrio_async._capture import ResponseInfo
 from pubrio_async._errors import ConfigurationError, PubrioError
 from pubrio_async._observe import Observer
-from pubrio_async._routes import Route
+from pubrio_async._routes import ROUTES, Route
 from pubrio_async.cli._exit import ExitCode, exit_code_of
 from pubrio_async.cli._figures import print_out
 from pubrio_async.cli._messages import harmless_json, say
@@ -33,8 +32,7 @@ _CREDITS = {True: "yes", False: "no", None: "unknown"}
 
 def routes() -> dict[str, Route[Any]]:
     """Every endpoint by its name, in alphabetical order."""
-    known: list[Route[Any]] = [item for item in vars(_routes).values() if isinstance(item, Route)]
-    return {route.name: route for route in sorted(known, key=lambda route: route.name)}
+    return dict(sorted(ROUTES.items()))
 
 
 def show_endpoints() -> ExitCode:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Coroutine
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ from pubrio_async._errors import ConfigurationError
 from pubrio_async.cli._exit import ExitCode
 from pubrio_async.cli._figures import Figure, print_figures, print_json
 from pubrio_async.cli._messages import credits_of, say
+from pubrio_async.cli._options import command_line
 from pubrio_async.cli._runs import cancel_at_signal, run_command
 from pubrio_async.cli._signals import Signals
 
@@ -20,18 +22,14 @@ if TYPE_CHECKING:
     # Not at run time: it needs an extra.
     from pubrio_async.distributed.figures import Figures, RunFigures
 
-_SCHEMES = ("postgresql://", "postgres://")
+# What they have to say, such as that a database cannot be reached, the commands say in their words.
+_TOLD_BY_US = ("psycopg.pool", "procrastinate")
 _NAMES = {"failed": "failed or skipped", "under_way": "under way"}
 _EXTRA = 'many machines need the extra "postgres": pip install "pubrio-async[postgres]"'
 
 
-def is_database(text: str) -> bool:
-    """Whether it is the URL of a database, and not the path of a journal."""
-    return text.startswith(_SCHEMES)
-
-
 def need_extra() -> None:
-    """Sees to it that the driver and the queue are installed.
+    """Sees to it that the driver and the queue are installed, and keep quiet.
 
     Raises:
         ConfigurationError: They are not.
@@ -45,6 +43,8 @@ def need_extra() -> None:
             "psycopg finds no libpq, the library of PostgreSQL: install that, or "
             'pip install "psycopg[binary]".'
         ) from None
+    for name in _TOLD_BY_US:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def database(action: str, url: str) -> ExitCode:
@@ -158,4 +158,7 @@ def run_figures(run: RunFigures) -> list[Figure]:
         shown.append(("stopped", f"{run.stopped} - the same enqueue goes on with it"))
     if run.last_trouble is not None:
         shown.append(("last trouble", run.last_trouble))
+    if run.unsettled and run.is_over:
+        command = command_line("resolve", ["URL"])
+        shown.append(("next", f"{command} looks for the unsettled in the API's request log"))
     return shown

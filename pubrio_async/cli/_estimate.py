@@ -9,7 +9,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from pubrio_async._config import DEFAULT_RATE_LIMIT, Rate, Settings, load_settings
+from pubrio_async._config import (
+    DEFAULT_RATE_LIMIT,
+    Rate,
+    Settings,
+    load_settings,
+    rates_in_words,
+)
 from pubrio_async._errors import ConfigurationError, JournalError, PubrioError
 from pubrio_async._quota import Quota, account_quotas
 from pubrio_async.cli._demo_journal import DEMO_KEY, journal_exists
@@ -245,10 +251,10 @@ def _told(
         plan_credits=profile.credit if profile else None,
         topup_credits=profile.topup_credit if profile else None,
         covered_by_plan_credits=profile.credit >= worst if profile else None,
-        rate_limit=_in_words(rates),
-        used_requests={_in_words((rate,)): count for rate, count in used.items()},
+        rate_limit=rates_in_words(rates),
+        used_requests={rates_in_words((rate,)): count for rate, count in used.items()},
         least_time_s=least_time(requests.total, rates, used),
-        plan_quotas=_in_words(quotas) if quotas else None,
+        plan_quotas=rates_in_words(quotas) if quotas else None,
         least_time_by_plan_quotas_s=least_time(requests.total, quotas) if quotas else None,
     )
 
@@ -276,21 +282,7 @@ def _quotas(profile: Profile | None) -> tuple[Rate, ...]:
     return tuple(Rate(limit, float(_UNITS[unit])) for limit, unit in named if limit)
 
 
-_UNITS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "month": 30 * 86_400}
-
-
-def _in_words(rates: tuple[Rate, ...]) -> str:
-    """Rate limits in the notation in which they are given."""
-    units = {seconds: unit for unit, seconds in _UNITS.items()}
-
-    def in_words(rate: Rate) -> str:
-        seconds = round(rate.period)
-        if seconds in units:
-            return f"{rate.limit}/{units[seconds]}"
-        days, rest = divmod(seconds, _UNITS["day"])
-        return f"{rate.limit} per {seconds} seconds" if rest else f"{rate.limit} per {days} days"
-
-    return "; ".join(map(in_words, rates)) or "unlimited"
+_UNITS = {"hour": 3_600, "day": 86_400, "month": 30 * 86_400}
 
 
 def _figures(told: Estimate) -> list[Figure]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TextIO
 
 import msgspec
@@ -24,7 +24,7 @@ def print_figures(figures: Sequence[Figure]) -> bool:
     return print_out("".join(f"{name:<{width}}  {value}\n" for name, value in shown))
 
 
-def print_json(figures: msgspec.Struct) -> bool:
+def print_json(figures: msgspec.Struct | Mapping[str, object]) -> bool:
     """Prints an object; False if that did not work."""
     text = msgspec.json.format(msgspec.json.encode(figures)).decode()
     return print_out(f"{harmless_json(text)}\n")

@@ -11,7 +11,6 @@ from pubrio_async.cli import _params as params
 from pubrio_async.cli._chosen import Chosen
 from pubrio_async.cli._options import (
     DEFAULT_BATCH_SIZE,
-    DEFAULT_CONCURRENCY,
     DEFAULT_MAX_CONCURRENCY,
     DEFAULT_STALLED_S,
     Order,
@@ -41,7 +40,7 @@ def enqueue(  # noqa: PLR0917 - typer calls it by name
     max_age: params.MaxAge = None,
     wait: fleet.WaitForRun = False,
 ) -> None:
-    """Put the people of a file, or of stdin, into the queue of many machines. Sends none of them.
+    """Put the people of a list into the queue of many machines. Sends none of them.
 
     Running the same command again continues it, and gives those another chance who failed.
     """
@@ -68,8 +67,8 @@ def enqueue(  # noqa: PLR0917 - typer calls it by name
 def worker(  # noqa: PLR0917 - typer calls it by name
     context: typer.Context,
     to: fleet.DatabaseTo = None,
-    concurrency: fleet.Concurrency = DEFAULT_CONCURRENCY,
-    rate: params.Rate = None,
+    concurrency: fleet.Concurrency = None,
+    rate: fleet.SharedRate = None,
     limit_name: fleet.LimitName = None,
     max_concurrency: params.MaxConcurrency = DEFAULT_MAX_CONCURRENCY,
     until_done: fleet.UntilDone = False,
@@ -103,7 +102,7 @@ def export(
     output: params.Output = None,
     source: fleet.DatabaseFrom = None,
 ) -> None:
-    """Write the rows of a run of many machines, with what they have found. Sends nothing.
+    """Write the rows of a run of many machines, with what was found. Sends nothing.
 
     While the run goes on, rows without an end are pending or skipped.
     """

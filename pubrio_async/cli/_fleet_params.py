@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from pubrio_async.cli._completion import complete_rate
 from pubrio_async.cli._params import PACE
 
 FLEET = "Many machines"
@@ -16,7 +17,7 @@ DatabaseTo = Annotated[
         "--to",
         metavar="URL",
         envvar="PUBRIO_DATABASE",
-        help="Needed. The PostgreSQL of the fleet, such as postgresql://user@host/name. Leave the "
+        help="Needed. The PostgreSQL they share, such as postgresql://user@host/name. Leave the "
         "password to PGPASSWORD or ~/.pgpass: others can see command lines.",
         show_default=False,
         rich_help_panel=FLEET,
@@ -28,7 +29,7 @@ DatabaseFrom = Annotated[
         "--from",
         metavar="URL",
         envvar="PUBRIO_DATABASE",
-        help="Needed. The PostgreSQL of the fleet, such as postgresql://user@host/name. Leave the "
+        help="Needed. The PostgreSQL they share, such as postgresql://user@host/name. Leave the "
         "password to PGPASSWORD or ~/.pgpass: others can see command lines.",
         show_default=False,
         rich_help_panel=FLEET,
@@ -39,7 +40,7 @@ DatabaseUrl = Annotated[
     typer.Argument(
         metavar="URL",
         envvar="PUBRIO_DATABASE",
-        help="Needed. The PostgreSQL of the fleet, such as postgresql://user@host/name.",
+        help="Needed. The PostgreSQL they share, such as postgresql://user@host/name.",
         show_default=False,
     ),
 ]
@@ -55,8 +56,27 @@ StatusOf = Annotated[
     str,
     typer.Argument(
         metavar="JOURNAL",
-        help="The file; or the postgresql:// URL of a fleet's database, for its runs.",
+        help="The journal of a run; or the postgresql:// URL of what many machines share.",
         show_default=False,
+    ),
+]
+ResolveOf = Annotated[
+    str,
+    typer.Argument(
+        metavar="JOURNAL",
+        help="The journal of a run: OUTPUT.journal, or what --journal named; or the postgresql:// "
+        "URL of what many machines share.",
+        show_default=False,
+    ),
+]
+OnlyRun = Annotated[
+    str | None,
+    typer.Option(
+        "--run",
+        metavar="RUN",
+        help="Only this run of a database. Default: all of them.",
+        show_default=False,
+        rich_help_panel=FLEET,
     ),
 ]
 RunName = Annotated[
@@ -71,7 +91,12 @@ RunName = Annotated[
     ),
 ]
 Run = Annotated[
-    str, typer.Argument(metavar="RUN", help="What the run is called.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="What the run is called: as its input, unless enqueue was given a --name.",
+        show_default=False,
+    ),
 ]
 Priority = Annotated[
     int,
@@ -93,12 +118,28 @@ WaitForRun = Annotated[
     ),
 ]
 Concurrency = Annotated[
-    int,
+    int | None,
     typer.Option(
         "--concurrency",
         metavar="N",
         min=1,
-        help="Chunks, of some 2,000 people each, at once.",
+        help="Chunks, of some 2,000 people each, at once. Default: as many as keep the limits "
+        "busy.",
+        show_default=False,
+        rich_help_panel=PACE,
+    ),
+]
+SharedRate = Annotated[
+    str | None,
+    typer.Option(
+        "--rate",
+        metavar="RATES",
+        envvar="PUBRIO_RATE_LIMIT",
+        help='The rate limits all workers share, such as "300/minute; 2400/hour". free, growth and '
+        "business are the quotas of that plan for one licence. The same for all. Default: "
+        "300/minute.",
+        show_default=False,
+        autocompletion=complete_rate,
         rich_help_panel=PACE,
     ),
 ]

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from pubrio_async._config import Rate
 from pubrio_async.scheduler import Settled, Unsettled
+from pubrio_async.scheduler.columns import as_text
 from pubrio_async.scheduler.persons import NotAPersonError, is_url, person_key
 from pubrio_async.scheduler.source import Source
 
@@ -93,7 +94,7 @@ def _new_people(rows: Sequence[object], tally: Tally, seen: set[int]) -> list[st
     for given in rows:
         tally.rows += 1
         try:
-            key = person_key("" if given is None else str(given))
+            key = person_key(as_text(given))
         except NotAPersonError:
             tally.malformed += 1
             continue

@@ -94,6 +94,8 @@ GUIDES: dict[str, Guide] = {
         exit_codes={
             "0": "done",
             "2": "the journal is missing, damaged or none, or the database cannot be used",
+            "130": _INTERRUPTED,
+            "1": _ANYTHING,
         },
     ),
     "resolve": Guide(
@@ -147,15 +149,20 @@ GUIDES: dict[str, Guide] = {
             "See whether workers can use them": "pubrio-async database check "
             "postgresql://worker@db/pubrio",
         },
-        exit_codes={"0": "done", "2": "it cannot be reached or used", "1": _ANYTHING},
+        exit_codes={
+            "0": "done",
+            "2": "it cannot be reached or used",
+            "130": _INTERRUPTED,
+            "1": _ANYTHING,
+        },
         environment=_DATABASE,
     ),
     "enqueue": Guide(
         examples={
             "A list for the workers": "pubrio-async enqueue people.csv --types email-work "
             "--to postgresql://me@db/pubrio",
-            "Before the others, for 500 credits at most": "pubrio-async enqueue people.csv "
-            "--types phone --priority 5 --max-credits 500",
+            "Before the others, for 500 credits at most; PUBRIO_DATABASE is set": "pubrio-async "
+            "enqueue urgent.csv --types phone --priority 5 --max-credits 500",
         },
         exit_codes={
             "0": "it is in the queue; with --wait: everybody is settled",
@@ -172,7 +179,8 @@ GUIDES: dict[str, Guide] = {
     "worker": Guide(
         examples={
             "Until a signal ends it": "pubrio-async worker --to postgresql://me@db/pubrio",
-            "Until there is nothing left": "pubrio-async worker --until-done --concurrency 8",
+            "Until there is nothing left; PUBRIO_DATABASE is set": "pubrio-async worker "
+            "--until-done --concurrency 8",
         },
         exit_codes={
             "0": "ended by a signal, or all is done",
@@ -188,7 +196,8 @@ GUIDES: dict[str, Guide] = {
         examples={
             "The input's table with contacts": "pubrio-async export people.csv -o contacts.csv "
             "--from postgresql://me@db/pubrio",
-            "As JSON lines, for a program": "pubrio-async export people.csv > outcomes.jsonl",
+            "As JSON lines, for a program; PUBRIO_DATABASE is set": "pubrio-async export "
+            "people.csv > outcomes.jsonl",
         },
         exit_codes={
             "0": "every row is settled: found, empty or rejected",
@@ -265,6 +274,11 @@ class HelpfulCommand(TyperCommand):
     """A command whose help has groups of options and the parts of its guide."""
 
     # Any: the formatter is a class of click, or of the copy of click that typer holds.
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Gives the words of the usage line, without the braces that elsewhere mean a choice."""
+        pieces: list[str] = super().collect_usage_pieces(ctx)
+        return [piece.strip("{}") for piece in pieces]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Writes arguments, then options by their groups, which come as they are first met."""

@@ -20,9 +20,9 @@ DEFAULT_BATCH_SIZE = 100
 DEFAULT_MAX_CONCURRENCY = 32
 DEFAULT_ASK_ABOVE = 1_000
 """Credits a run may cost before it is asked for on a terminal."""
-DEFAULT_CONCURRENCY = 4
 """Chunks a worker does at once."""
 DEFAULT_STALLED_S = 20.0
+_SCHEMES = ("postgresql://", "postgres://")
 """Seconds after which a worker that is not heard of is taken for dead."""
 
 _TYPES: dict[str, ContactTypeName] = {name: name for name in get_args(ContactTypeName)}
@@ -227,16 +227,22 @@ class ResolveOptions(CommonOptions, frozen=True, kw_only=True):
     """What `resolve` was asked to do.
 
     Attributes:
-        journal: Whose unsettled people are to be settled.
+        journal: Whose unsettled people are to be settled: a file, or the URL of a database.
         resend: Whether those who cannot be found are sent again, at full price.
         yes: Whether that needs no confirmation.
         as_json: Whether a program reads what came of it.
+        run: The one run of a database; None for all.
+        limit_name: What the limits that its workers share are called; None for the API's URL.
+        stalled_after: Seconds after which a worker that is not heard of is taken for dead.
     """
 
     journal: str
     resend: bool = False
     yes: bool = False
     as_json: bool = False
+    run: str | None = None
+    limit_name: str | None = None
+    stalled_after: float = DEFAULT_STALLED_S
 
     def check(self) -> None:
         """Checks what can be checked without opening a file.
@@ -251,6 +257,12 @@ class ResolveOptions(CommonOptions, frozen=True, kw_only=True):
                 "--max-credits bounds what --resend may cost, which was not given; nothing is "
                 "bought without it."
             )
+        if is_database(self.journal):
+            self.check_run({})
+            return
+        for option, value in (("--run", self.run), ("--limit-name", self.limit_name)):
+            if value is not None:
+                raise ConfigurationError(f"{option} is for a database; this is a journal.")
         self.check_run({"journal": self.journal})
 
 
@@ -320,6 +332,11 @@ def parse_age(text: str | None) -> float | None:
     return age
 
 
+def is_database(text: str) -> bool:
+    """Whether it is the URL of a database, and not the path of a journal."""
+    return text.startswith(_SCHEMES)
+
+
 def resolve_command(journal: str, *, resend: bool = False) -> str:
     """The command line that settles the unsettled of a journal."""
     return command_line("resolve", [journal, "--resend"] if resend else [journal])
@@ -332,7 +349,7 @@ def command_line(command: str, words: list[str]) -> str:
 
 def _add(words: list[str], flag: str, value: str | float | None) -> None:
     if value is not None:
-        words += (flag, f"{value:g}" if isinstance(value, float) else str(value))
+        words += (flag, f"{value:.15g}" if isinstance(value, float) else str(value))
 
 
 def _program() -> str:

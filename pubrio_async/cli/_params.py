@@ -66,8 +66,8 @@ Delimiter = Annotated[
     typer.Option(
         "--delimiter",
         metavar="CHAR",
-        help="What separates the cells of a .csv or .tsv input, in case it is not recognised: "
-        "the one beside the name of the column with the people is.",
+        help="What separates the cells of a .csv or .tsv input. A comma, ;, | and a tab are found "
+        "by themselves.",
         show_default=False,
         rich_help_panel=FILES,
     ),
@@ -88,7 +88,7 @@ BatchSize = Annotated[
         metavar="N",
         envvar="PUBRIO_BATCH_SIZE",
         min=1,
-        help="People in one request.",
+        help="Most people in one request.",
         rich_help_panel=PACE,
     ),
 ]
@@ -98,9 +98,9 @@ Rate = Annotated[
         "--rate",
         metavar="RATES",
         envvar="PUBRIO_RATE_LIMIT",
-        help='Rate limits, such as "300/minute; 2400/hour"; or free, growth, business: the quotas '
-        "of the plan for one licence; or account: those of your workspace, which takes one free "
-        "request. Default: 300/minute.",
+        help='Rate limits, such as "300/minute; 2400/hour". free, growth and business are the '
+        "quotas of that plan for one licence; account asks for those of your workspace, with one "
+        "free request. Default: 300/minute.",
         show_default=False,
         autocompletion=complete_rate,
         rich_help_panel=PACE,
@@ -141,21 +141,18 @@ KnownJournal = Annotated[
     typer.Option(
         "--journal",
         metavar="FILE",
-        help="The journal of the run: who is known to it is not paid for again.",
+        help="The journal of the run: who is in it is not paid for again.",
         show_default=False,
         rich_help_panel=FILES,
     ),
-]
-JournalFile = Annotated[
-    str, typer.Argument(metavar="JOURNAL", help="The file.", show_default=False)
 ]
 MaxAge = Annotated[
     str | None,
     typer.Option(
         "--max-age",
         metavar="AGE",
-        help="Such as 30d, 12h, 90m or a number of seconds: results in the journal that are older "
-        "are bought again. Default: never.",
+        help="Buy known results again that are older than this, such as 30d, 12h, 90m or a number "
+        "of seconds. Default: never.",
         show_default=False,
         rich_help_panel=MONEY,
     ),
@@ -198,7 +195,7 @@ Deadline = Annotated[
         "--deadline",
         envvar="PUBRIO_DEADLINE",
         metavar="SECONDS",
-        help="Seconds after which the run ends.",
+        help="Seconds after which the run ends in good order.",
         show_default=False,
         rich_help_panel=PACE,
     ),
@@ -218,7 +215,7 @@ RunOrder = Annotated[
     typer.Option(
         "--order",
         envvar="PUBRIO_ORDER",
-        help="Early results, or the whole list soonest.",
+        help="results: the first ones early; makespan: the whole list soonest.",
         rich_help_panel=PACE,
     ),
 ]
@@ -227,7 +224,8 @@ Progress = Annotated[
     typer.Option(
         "--progress",
         envvar="PUBRIO_PROGRESS",
-        help="On stderr. auto: a bar on a terminal, JSON lines elsewhere.",
+        help="How progress is shown on stderr. log: JSON lines; auto: a bar on a terminal, else "
+        "log.",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -247,8 +245,8 @@ Dashboard = Annotated[
         metavar="[PORT]",
         min=0,
         max=65_535,
-        help="Show live plots on a page of this machine, at this port or, without one, at any free "
-        "one. Its URL is told on stderr.",
+        help="Serve a page with live plots at this port of this machine, or at any free one. Its "
+        "URL is told on stderr.",
         show_default=False,
         rich_help_panel=OUTPUT,
     ),
@@ -274,27 +272,11 @@ Offline = Annotated[
         rich_help_panel=TRIAL,
     ),
 ]
-RedeemSandbox = Annotated[
+Sandbox = Annotated[
     bool,
     typer.Option(
         "--sandbox",
-        help="Redeem from the local stand-in: made-up contacts, no key, no charge.",
-        rich_help_panel=TRIAL,
-    ),
-]
-EstimateSandbox = Annotated[
-    bool,
-    typer.Option(
-        "--sandbox",
-        help="Ask the local stand-in for prices and balances.",
-        rich_help_panel=TRIAL,
-    ),
-]
-CallSandbox = Annotated[
-    bool,
-    typer.Option(
-        "--sandbox",
-        help="Ask the local stand-in: made-up data, no key, no charge.",
+        help="Use the local stand-in for the API: no key, no charge, everybody made up.",
         rich_help_panel=TRIAL,
     ),
 ]
@@ -310,7 +292,9 @@ Spend = Annotated[
 ]
 RequestTimeout = Annotated[
     float,
-    typer.Option("--timeout", metavar="SECONDS", help="For one request.", rich_help_panel=PACE),
+    typer.Option(
+        "--timeout", metavar="SECONDS", help="Most seconds for one request.", rich_help_panel=PACE
+    ),
 ]
 Only = Annotated[
     list[str] | None,
@@ -324,19 +308,11 @@ Only = Annotated[
         rich_help_panel=WHAT,
     ),
 ]
-DoctorSandbox = Annotated[
-    bool,
-    typer.Option(
-        "--sandbox",
-        help="Ask the local stand-in: no key, no charge.",
-        rich_help_panel=TRIAL,
-    ),
-]
 Endpoint = Annotated[
     str | None,
     typer.Argument(
         metavar="NAME",
-        help="Such as people.search.",
+        help="The endpoint, such as people.search; --list shows them all.",
         show_default=False,
         autocompletion=complete_endpoint,
     ),

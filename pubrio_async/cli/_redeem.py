@@ -66,6 +66,7 @@ class Files:
         source: The input.
         failure: Why an output is not what it should be, once that is so.
         complete: Whether the output is in its place.
+        part: Where the output is until then; None for stdout.
     """
 
     def __init__(self, options: RedeemOptions, stack: ExitStack) -> None:
@@ -84,6 +85,9 @@ class Files:
         self.failure: str | None = None
         self.complete: bool = False
         self._output = options.output
+        self.part: str | None = (
+            None if options.output is None else f"{os.path.realpath(options.output)}.part"
+        )
         for warning in self.source.warnings:
             say(f"warning: {warning}")
         self._sink = open_sink(
@@ -125,9 +129,9 @@ class Files:
 
     def keep(self) -> str | None:
         """Gives what was written a name that the next run leaves alone; None if it has none."""
-        if self._output is None:
+        if self._output is None or self.part is None:
             return None
-        path = self._output if self.complete else f"{os.path.realpath(self._output)}.part"
+        path = self._output if self.complete else self.part
         try:
             # On a full disk there may be nothing in it, and nothing to keep.
             return keep(path, self._output) if os.path.getsize(path) else None
@@ -231,8 +235,8 @@ def _tell(options: RedeemOptions, run: Run, files: Files, *, interrupted: bool) 
         say(why_stopped(run.stopped_by))
     if files.failure is not None:
         say(f"error: {files.failure}")
-        if options.output is not None and not files.complete:
-            say(f"what was written of the output is in {options.output}.part")
+        if files.part is not None and not files.complete:
+            say(f"what was written of the output is in {files.part}")
     if isinstance(run.stopped_by, JournalError):
         say(kept_output(options.output, files.keep()))
     for line in what_next(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -16,8 +16,7 @@ from pubrio_async.cli._messages import say, tells_cost
 from pubrio_async.cli._progress import Progress, watching
 from pubrio_async.cli._signals import Signals
 from pubrio_async.cli._verbose import logged, said_through
-from pubrio_async.models import Outcome, RunReport
-from pubrio_async.scheduler import Run
+from pubrio_async.models import Outcome, RunReport, RunStatistics
 from pubrio_async.tables import PartFile
 
 Command = Callable[[Signals, ExitStack], Coroutine[Any, Any, ExitCode]]
@@ -25,6 +24,30 @@ Command = Callable[[Signals, ExitStack], Coroutine[Any, Any, ExitCode]]
 
 The stack is unwound at the end, however that comes.
 """
+
+
+class Settling(Protocol):
+    """A run, or what is like one."""
+
+    @property
+    def report(self) -> RunReport:
+        """The figures."""
+        ...
+
+    @property
+    def stopped_by(self) -> PubrioError | None:
+        """What ended it early."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[Outcome]: ...
+
+    def statistics(self) -> RunStatistics:
+        """It as it stands."""
+        ...
+
+    def stop(self, reason: str) -> None:
+        """Ends it early."""
+        ...
 
 
 def run_command(command: Command, *, verbose: bool = False) -> ExitCode:
@@ -53,7 +76,7 @@ def run_command(command: Command, *, verbose: bool = False) -> ExitCode:
 
 
 async def take_outcomes(
-    run: Run, progress: Progress, signals: Signals, take: Callable[[Outcome], object]
+    run: Settling, progress: Progress, signals: Signals, take: Callable[[Outcome], object]
 ) -> None:
     """Hands every outcome of a run on, and shows how far it is.
 

@@ -9,6 +9,7 @@ import msgspec
 
 from pubrio_async._errors import ConfigurationError
 from pubrio_async.cli._exit import ExitCode
+from pubrio_async.cli._figures import print_out
 from pubrio_async.cli._messages import say
 from pubrio_async.cli._signals import Signals
 from pubrio_async.sandbox import Sandbox, SandboxConfig, SandboxServer
@@ -50,7 +51,7 @@ def serve(options: SandboxOptions) -> ExitCode:
                     faults=options.faults,
                 )
             )
-            asyncio.run(_serve(sandbox, options, signals))
+            told_where = asyncio.run(_serve(sandbox, options, signals))
         except ConfigurationError as error:
             say(f"error: {error}")
             return ExitCode.USAGE
@@ -58,14 +59,19 @@ def serve(options: SandboxOptions) -> ExitCode:
             reason = error.strerror or error
             say(f"error: cannot listen on {options.host}, port {options.port}: {reason}")
             return ExitCode.USAGE
+    if not told_where:
+        return ExitCode.UNEXPECTED
     told = {"regrets": sandbox.regrets(), "statistics": sandbox.statistics()}
     print(msgspec.json.format(msgspec.json.encode(told)).decode(), file=sys.stderr)
     return ExitCode.DONE
 
 
-async def _serve(sandbox: Sandbox, options: SandboxOptions, signals: Signals) -> None:
+async def _serve(sandbox: Sandbox, options: SandboxOptions, signals: Signals) -> bool:
+    # False if nobody could be told the URL: then nobody will come.
     ended = asyncio.Event()
     signals.listen(first=ended.set)
     async with SandboxServer(sandbox, options.host, options.port) as server:
-        print(server.url, flush=True)
+        if not print_out(f"{server.url}\n", "the URL"):
+            return False
         await ended.wait()
+    return True

@@ -13,7 +13,9 @@ from pubrio_async import BatchEvent, Observer, RequestEvent
 from pubrio_async.cli._messages import credits_of, people_in_words, say
 
 _LOG = logging.getLogger("pubrio_async")
-_RUNS = logging.getLogger("pubrio_async.runs")
+_TELL_OF_OUTAGES = [logging.getLogger(f"pubrio_async.{name}") for name in ("runs", "journal")]
+# Between two messages that the database is away.
+_AGAIN_S = 60.0
 
 
 class _Messages(logging.Handler):
@@ -34,13 +36,25 @@ class _Messages(logging.Handler):
 class _Outages(_Messages):
     """Says that nobody answers, as long as nothing else tells why nothing happens."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._next_away = 0.0
+
     def emit(self, record: logging.LogRecord) -> None:
         """Says it in words, of records that tell it."""
-        if getattr(record, "event", None) == "unreachable":
-            super().emit(record)
+        event = getattr(record, "event", None)
+        if event == "database_away":  # whoever waits for it writes one
+            if record.created < self._next_away:
+                return
+            self._next_away = record.created + _AGAIN_S
+        elif event != "unreachable":
+            return
+        super().emit(record)
 
     def format(self, record: logging.LogRecord) -> str:
         """Puts it in words."""
+        if getattr(record, "event", None) == "database_away":
+            return "the database cannot be reached: trying again for some minutes, nothing is lost"
         patience_s = getattr(record, "patience_s", 0.0)
         return (
             f"the API cannot be reached: trying again for up to {patience_s:.0f} s, nothing is "
@@ -61,11 +75,13 @@ def logged(*, verbose: bool) -> Generator[None, None, None]:
             and so is the beginning of an outage.
     """
     if not verbose:
-        _RUNS.addHandler(_outages)
+        for logger in _TELL_OF_OUTAGES:
+            logger.addHandler(_outages)
         try:
             yield
         finally:
-            _RUNS.removeHandler(_outages)
+            for logger in _TELL_OF_OUTAGES:
+                logger.removeHandler(_outages)
         return
     before = _LOG.level
     _LOG.addHandler(_messages)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Coroutine
 from contextlib import ExitStack
 from typing import Any
@@ -14,7 +13,6 @@ from pubrio_async.cli._database import need_extra
 from pubrio_async.cli._exit import ExitCode
 from pubrio_async.cli._messages import credits_of, say, why_stopped
 from pubrio_async.cli._options import (
-    DEFAULT_CONCURRENCY,
     DEFAULT_MAX_CONCURRENCY,
     DEFAULT_STALLED_S,
 )
@@ -30,7 +28,7 @@ class WorkerOptions(Struct, frozen=True, kw_only=True):
 
     Attributes:
         to: The database.
-        concurrency: Chunks at once.
+        concurrency: Chunks at once; None for as many as keep the limits busy.
         rate: Rate limits in words, where they were given.
         limit_name: What the shared limits are called; None for the API's URL.
         max_concurrency: Most requests in flight at once.
@@ -40,7 +38,7 @@ class WorkerOptions(Struct, frozen=True, kw_only=True):
     """
 
     to: str
-    concurrency: int = DEFAULT_CONCURRENCY
+    concurrency: int | None = None
     rate: str | None = None
     limit_name: str | None = None
     max_concurrency: int = DEFAULT_MAX_CONCURRENCY
@@ -64,8 +62,6 @@ def worker(options: WorkerOptions) -> ExitCode:
         need_extra()
         return _work(options, signals)
 
-    for name in ("psycopg.pool", "procrastinate"):  # what they are about is told by us
-        logging.getLogger(name).setLevel(logging.CRITICAL)
     code = run_command(command, verbose=options.verbose)
     # A signal that comes before there is anything to end is one to end, too.
     return ExitCode.DONE if code is ExitCode.INTERRUPTED else code
@@ -90,7 +86,7 @@ async def _work(options: WorkerOptions, signals: Signals) -> ExitCode:
         working.stop()
 
     signals.listen(first=stop)
-    say(f"working on the queue, at most {options.concurrency:,} chunks of people at once")
+    say(f"working on the queue, at most {working.concurrency:,} chunks of people at once")
     code = ExitCode.DONE
     try:
         await working.run(until_done=options.until_done)

@@ -18,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.warm import take_terminal
+
 _SECONDS = 60.0
 
 
@@ -54,7 +56,7 @@ class InTerminal:
             env=env | {"TERM": "xterm-256color"} | dict(environ or {}),
             start_new_session=True,
             # Without it Ctrl-C would reach nobody.
-            preexec_fn=_take_terminal,  # noqa: PLW1509 - one system call
+            preexec_fn=take_terminal,  # noqa: PLW1509 - one system call
         )
         os.close(there)
         self.shown = ""
@@ -112,10 +114,6 @@ class InTerminal:
             data = os.read(self._here, 65_536)
         self.shown += data.decode(errors="replace")
         return bool(data)
-
-
-def _take_terminal() -> None:
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def plain(text: str) -> str:

@@ -13,6 +13,9 @@ from pubrio_async.cli import _ask
 from tests.cli.conftest import Api, Cli, ids, write_csv
 from tests.cli.terminal import InTerminal
 
+# What is started in a process of its own is not about its start.
+pytestmark = pytest.mark.usefixtures("warm_starts")
+
 
 @pytest.fixture
 def source(tmp_path: Path) -> str:

@@ -49,3 +49,23 @@ def test_who_reads_no_further_is_told_what_became_of_the_rest(api: Api, tmp_path
 
     assert "output could not be written" in ended.stderr
     assert "No journal was kept" in ended.stderr
+
+
+def test_messages_that_nobody_reads_any_more_end_no_run(api: Api, tmp_path: Path) -> None:
+    sandbox = api()
+    write_csv(tmp_path / "in.csv", ids(300))
+    words = "redeem in.csv -o out.csv --types phone --batch-size 10 --verbose --report report.json"
+    ended = start(tmp_path, f"{words} 2>&1 | head -n 1")
+
+    assert ended.stdout.count("\n") == 1
+    assert (tmp_path / "out.csv").read_text().count("\n") == 301
+    assert (tmp_path / "report.json").exists()
+    assert sandbox.regrets().total == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only where there is a full device")
+def test_a_sandbox_whose_url_nobody_can_read_says_so(tmp_path: Path) -> None:
+    ended = start(tmp_path, "sandbox > /dev/full")
+
+    assert ended.returncode == 1, ended.stderr
+    assert "the URL could not be written: No space left on device" in ended.stderr

@@ -18,6 +18,9 @@ from pubrio_async.sandbox import Fault
 from tests.cli.conftest import Api, Cli
 from tests.cli.terminal import InTerminal
 
+# What is started in a process of its own is not about its start.
+pytestmark = pytest.mark.usefixtures("warm_starts")
+
 KEY = "key-of-the-test"
 
 

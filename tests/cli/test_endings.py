@@ -208,6 +208,9 @@ def test_an_output_that_breaks_at_its_end(
     cli: Cli, api: Api, out: Path, command: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api()
+    target = out.parent / "elsewhere.csv"
+    target.touch()
+    out.symlink_to(target)
 
     def refuse(part: PartFile) -> None:
         raise OSError(1, "Operation not permitted")
@@ -217,7 +220,8 @@ def test_an_output_that_breaks_at_its_end(
 
     assert result.code == 1, result.err
     assert "the output could not be written" in result.err
-    assert statuses(Path(f"{out}.part")).total() == 30
+    assert f"is in {target}.part" in result.err
+    assert statuses(Path(f"{target}.part")).total() == 30
 
 
 def test_a_report_that_breaks(

@@ -163,12 +163,15 @@ def test_nothing_is_loaded_that_is_not_needed(
     assert not loaded & (heavy | more)
 
 
-@pytest.mark.parametrize("command", ["redeem", "resolve", "doctor", "sandbox"])
-def test_the_list_of_commands_says_whole_sentences(cli: Cli, command: str) -> None:
-    [line] = re.findall(rf"^  {command} +(.+)$", cli("--help").out, re.MULTILINE)
-
-    assert line.endswith(".")
-    assert not line.endswith("...")
+def test_the_list_of_commands_says_whole_sentences(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    out = cli("--help").out
+    for command in COMMANDS:
+        [line] = re.findall(rf"^  {command} +(.+)$", out, re.MULTILINE)
+        assert line.endswith("."), command
+        assert not line.endswith("..."), command
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,14 @@ def test_the_command_names_what_the_environment_or_a_file_has_a_say_in(
     ]  # fmt: skip
 
 
+def test_a_deadline_is_repeated_to_the_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/pubrio-async"])
+
+    command = RedeemOptions(input="in.csv", types="phone", deadline=1_234_567.5).command()
+
+    assert command.endswith("--deadline 1234567.5")
+
+
 def test_defaults_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["/somewhere/pubrio_async/__main__.py"])
 

@@ -27,7 +27,7 @@ from pubrio_async.tables import PartFile
 from pubrio_async.testing import PubrioSandbox
 from tests.cli.conftest import LOG_REFUSED, LOST, Api, Cli, Result, ids, write_csv
 
-pytestmark = pytest.mark.usefixtures("quick_looks")
+pytestmark = pytest.mark.usefixtures("quick_looks", "warm_starts")
 
 # Lost before it came to the API: nothing of it is in the log, and nothing was charged.
 NEVER_CAME = "lost_before:/redeem/people/batch$:times=1"

@@ -84,7 +84,7 @@ Start = Callable[..., "subprocess.Popen[bytes]"]
 
 
 @pytest.fixture
-def start() -> Iterator[Start]:
+def start(warm_starts: None) -> Iterator[Start]:
     """Starts a command line in a process of its own."""
     processes: list[subprocess.Popen[bytes]] = []
 

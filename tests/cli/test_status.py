@@ -15,6 +15,9 @@ from pubrio_async.cli import _status
 from pubrio_async.scheduler.journal_status import JournalStatus
 from tests.cli.conftest import LOG_REFUSED, LOST, Api, Cli, Result, ids, write_csv
 
+# What is started in a process of its own is not about its start.
+pytestmark = pytest.mark.usefixtures("warm_starts")
+
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Path:

@@ -12,6 +12,9 @@ import pytest
 from tests.cli.conftest import LOG_REFUSED, LOST, Api, Cli, ids, write_csv
 from tests.cli.terminal import InTerminal, plain
 
+# What is started in a process of its own is not about its start.
+pytestmark = pytest.mark.usefixtures("warm_starts")
+
 # A file name that clears the screen, names another title, and turns the line round.
 HOSTILE = "a\x1b[2J\x1b]0;x\x07\u202e\x9b31mb.csv"
 # What may be sent to a terminal: colours, one line erased, the cursor hidden and shown.

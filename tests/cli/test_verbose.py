@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from pubrio_async import BatchEvent, RequestEvent
+from pubrio_async._log import JOURNAL, note
+from pubrio_async.cli import _verbose
 from pubrio_async.cli._verbose import logged, observers, said_through
 from tests.cli.conftest import Api, Cli, ids, write_csv
 
@@ -131,3 +133,20 @@ def test_an_outage_is_told_while_it_lasts(
     told = "the API cannot be reached: trying again for up to 120 s" in result.err
     assert told != bool(options)
     assert not logging.getLogger("pubrio_async.runs").handlers
+
+
+@pytest.mark.parametrize("verbose", [True, False])
+def test_a_database_that_is_away_is_told_of_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, verbose: bool
+) -> None:
+    monkeypatch.setattr(_verbose, "_outages", _verbose._Outages())
+    with logged(verbose=verbose):
+        for _ in range(3):  # whoever waits for it
+            note(JOURNAL, logging.WARNING, "database_away", error="OperationalError")
+    told = capsys.readouterr().err.splitlines()
+    if verbose:
+        assert told == ["pubrio-async: database_away error=OperationalError"] * 3
+    else:
+        (line,) = told
+        assert "the database cannot be reached: trying again" in line
+    assert not JOURNAL.handlers
