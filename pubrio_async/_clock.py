@@ -1,9 +1,15 @@
-"""The clock everything else is given, so that tests can hand in another one."""
+"""Time: the clock everything else is given, durations, and the event loop that timers live in."""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from typing import Protocol
+from datetime import timedelta
+from typing import Protocol, TypeVar
+
+from pubrio_async._errors import ConfigurationError
+
+T = TypeVar("T")
 
 
 class Clock(Protocol):
@@ -26,3 +32,36 @@ class SystemClock:
 
     now = staticmethod(time.monotonic)
     wall = staticmethod(time.time)
+
+
+def in_seconds(duration: T | timedelta) -> T | float:
+    """A duration as the rest of the package has it.
+
+    Args:
+        duration: What the user gave: seconds, a timedelta, or None where that means something.
+
+    Returns:
+        The seconds of a timedelta; anything else as it is, to be checked as such.
+    """
+    return duration.total_seconds() if isinstance(duration, timedelta) else duration
+
+
+def is_over(home: asyncio.AbstractEventLoop) -> bool:
+    """Whether what lives in an event loop has gone with it; False if that is the running one.
+
+    Args:
+        home: The event loop.
+
+    Raises:
+        ConfigurationError: It is another one, and not closed.
+    """
+    if home is asyncio.get_running_loop():
+        return False
+    if not home.is_closed():
+        msg = (
+            "The client is in use in another event loop, which is not closed. A client works in "
+            "one event loop at a time: make one for each, and close it where it was used. Nothing "
+            "was sent."
+        )
+        raise ConfigurationError(msg)
+    return True

@@ -7,12 +7,14 @@ import ipaddress
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any, Final, NoReturn
 from urllib.parse import SplitResult, urlsplit
 
 from msgspec import Struct
 
+from pubrio_async._clock import in_seconds
 from pubrio_async._errors import ConfigurationError
 
 DEFAULT_BASE_URL: Final = "https://api.pubrio.com"
@@ -136,7 +138,7 @@ def load_settings(
     environ: Mapping[str, str] | None = None,
     *,
     max_concurrency: int = 32,
-    timeout: float = 30.0,
+    timeout: float | timedelta = 30.0,
 ) -> Settings:
     """Reads and checks the settings.
 
@@ -148,7 +150,7 @@ def load_settings(
         environ: The environment; the process's own by default. A variable that is set to
             nothing counts as not set.
         max_concurrency: Most requests in flight at once, at least 1.
-        timeout: Seconds one request may take.
+        timeout: How long one request may take, in seconds or as a timedelta.
 
     Returns:
         The settings.
@@ -201,6 +203,27 @@ def parse_rates(text: object) -> tuple[Rate, ...]:
     if text.strip().lower() == "unlimited":
         return ()
     return tuple(rate for part in _SEPARATOR.split(text) for rate in _rates(part))
+
+
+def rates_in_words(rates: Iterable[Rate]) -> str:
+    """Writes rate limits as `parse_rates` reads them.
+
+    Args:
+        rates: The limits.
+
+    Returns:
+        Such as `300/minute; 10 per 2 seconds`; `unlimited` for none.
+    """
+    return "; ".join(map(_in_words, rates)) or "unlimited"
+
+
+def _in_words(rate: Rate) -> str:
+    for unit, seconds in reversed(_UNIT_SECONDS.items()):
+        count, rest = divmod(rate.period, seconds)
+        if count and not rest:
+            each = f"/{unit}" if count == 1 else f" per {count:.0f} {unit}s"
+            return f"{rate.limit}{each}"
+    return f"{rate.limit} per {rate.period:.15g} seconds"  # of a program's own; no text means it
 
 
 def names_account(text: str) -> bool:
@@ -327,6 +350,7 @@ def _checked_concurrency(value: object) -> int:
 
 
 def _checked_timeout(value: object) -> float:
+    value = in_seconds(value)
     if (
         not isinstance(value, int | float)
         or isinstance(value, bool)

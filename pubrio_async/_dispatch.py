@@ -13,15 +13,16 @@ from typing import Any, TypeVar
 from msgspec import Struct, field
 
 from pubrio_async._capture import ResponseInfo, capturing
-from pubrio_async._clock import Clock
+from pubrio_async._clock import Clock, is_over
 from pubrio_async._errors import (
     CLIENT_CLOSED,
-    LOOK_IT_UP,
     ConfigurationError,
     NotSentError,
     PubrioError,
     RateLimitedError,
-    ResponseLostError,
+    at_endpoint,
+    never_left,
+    reply_lost,
 )
 from pubrio_async._limiter import RateLimiter
 from pubrio_async._log import REQUESTS, note_pause, note_retry
@@ -204,10 +205,12 @@ class Dispatcher:
             return interpret(
                 reply, decode, method_path=route.what, paid=route.paid, wall=self._clock.wall()
             )
-        except RateLimitedError as error:
-            before = self._limiter.statistics().paused_s
-            self._limiter.pause(ticket, error.retry_after, self._now() - left)
-            note_pause(route.name, before, self._limiter.statistics().paused_s)
+        except PubrioError as error:
+            at_endpoint(route.name, error)
+            if isinstance(error, RateLimitedError):
+                before = self._limiter.statistics().paused_s
+                self._limiter.pause(ticket, error.retry_after, self._now() - left)
+                note_pause(route.name, before, self._limiter.statistics().paused_s)
             raise
         finally:
             self._limiter.release(ticket, phase.sent, answered=phase.reply is not None)
@@ -233,6 +236,7 @@ class Dispatcher:
 
     async def drain(self, grace: float) -> None:
         """Ends the dispatcher: paid calls under way get `grace` seconds to finish."""
+        self._owned -= {task for task in self._owned if is_over(task.get_loop())}
         self._closed = True
         if self._owned:
             await asyncio.wait(self._owned, timeout=grace)
@@ -323,7 +327,7 @@ class Dispatcher:
             f"within {self._max_wait:g} s (the next one in about {max(1.0, blocked):.0f} s). "
             "Nothing was charged; try again later, or send less at once."
         )
-        raise NotSentError(msg)
+        raise at_endpoint(route.name, NotSentError(msg))
 
     async def _run_owned(self, route: Route[T], fields: Mapping[str, Any], body: bytes | None) -> T:
         flight = Flight()
@@ -337,7 +341,7 @@ class Dispatcher:
             task.add_done_callback(lambda done: self._keep(route, fields, flight, done))
             raise
         if task.cancelled():
-            raise _cut_off(route, flight)
+            raise cut_off(route, flight)
         return task.result()
 
     def _keep(
@@ -352,7 +356,7 @@ class Dispatcher:
         if task.cancelled():
             if not flight.is_sent:
                 return
-            error = _cut_off(route, flight)
+            error = cut_off(route, flight)
         else:
             error = task.exception()
         if error is None:
@@ -381,15 +385,16 @@ def _given(value: T, _body: bytes) -> T:
     return value
 
 
-def _cut_off(route: Route[Any], flight: Flight) -> PubrioError:
-    """What became of a paid call that closing the client has ended."""
-    what = route.what
-    if not flight.is_sent:
-        return NotSentError(
-            f"{what} was not sent: the client was closed meanwhile. Nothing was carried out or "
-            "charged; it is safe to send it again."
-        )
-    return ResponseLostError(
-        f"{what} was sent, but its reply was lost: the client was closed meanwhile. {LOOK_IT_UP}",
-        may_have_charged=True,
-    )
+def cut_off(route: Route[Any], flight: Flight, page: int | None = None) -> PubrioError:
+    """What became of a call that closing the client has ended.
+
+    Args:
+        route: The endpoint.
+        flight: Where it stood.
+        page: Which page it asks for, for the message.
+    """
+    what = route.what if page is None else f"{route.what} (page {page})"
+    why = "the client was closed meanwhile"
+    if flight.is_sent:
+        return at_endpoint(route.name, reply_lost(what, why, paid=route.paid))
+    return at_endpoint(route.name, never_left(what, why))

@@ -14,14 +14,14 @@ PubrioError
 │   ├── RateLimitedError        429
 │   ├── ServerError             5xx
 │   └── DecodeError             a success whose body is not what is documented
-├── JobError                    a batch job that cannot be followed to its end
+├── JobError                    a job that cannot be followed to its end
 ├── BudgetExhaustedError        `max_credits` leaves no room for another person
 └── JournalError                the journal cannot be used, or cannot be written
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 LOOK_IT_UP: Final = (
     "Credits may have been charged, so it is not sent again on its own: look for it in the API's "
@@ -44,7 +44,11 @@ class PubrioError(Exception):
 
     Attributes:
         may_have_charged: True if credits may have been spent by the call that failed.
+        endpoint: Which endpoint was called, such as `redeem.batch`; None where it is not about a
+            request.
     """
+
+    endpoint: str | None = None
 
     def __init__(self, message: str, *, may_have_charged: bool = False) -> None:
         super().__init__(message)
@@ -53,6 +57,15 @@ class PubrioError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         # The default would call __init__ with the message alone and lose the keywords.
         return _rebuild, (type(self), self.args, dict(self.__dict__))
+
+
+_E = TypeVar("_E", bound=PubrioError)
+
+
+def at_endpoint(name: str, error: _E) -> _E:
+    """The error, which now says at which endpoint it came up."""
+    error.endpoint = name
+    return error
 
 
 class ConfigurationError(PubrioError, ValueError):
@@ -79,6 +92,45 @@ class ResponseLostError(TransportError):
     ) -> None:
         super().__init__(message, may_have_charged=may_have_charged)
         self.status = status
+
+
+def never_left(what: str, why: str, *, to: str = "") -> NotSentError:
+    """What is raised for a request that surely never left.
+
+    Args:
+        what: The request, such as `POST /redeem/people`.
+        why: What kept it from leaving.
+        to: The host it was meant for.
+    """
+    return NotSentError(
+        f"{what} was not sent{_where(to)}: {why}. Nothing was carried out or charged; it is safe "
+        "to send it again."
+    )
+
+
+def reply_lost(
+    what: str, why: str, *, paid: bool, to: str = "", status: int | None = None
+) -> ResponseLostError:
+    """What is raised for a request whose reply is lost.
+
+    Args:
+        what: The request, such as `POST /redeem/people`.
+        why: How the reply was lost.
+        paid: Whether the request may have spent credits.
+        to: The host it was sent to.
+        status: The HTTP status, where at least that much of the reply was read.
+    """
+    answered = "" if status is None else f" (it had answered with status {status})"
+    fate = LOOK_IT_UP if paid else "It may have been carried out; it spends no credits."
+    return ResponseLostError(
+        f"{what} was sent{_where(to)}, but its reply was lost{answered}: {why}. {fate}",
+        status=status,
+        may_have_charged=paid,
+    )
+
+
+def _where(host: str) -> str:
+    return f" to {host}" if host else ""
 
 
 class ResponseError(PubrioError):
@@ -191,7 +243,10 @@ class DecodeError(ResponseError):
 
 
 class JobError(PubrioError):
-    """A batch job was accepted but cannot be followed to its end.
+    """A job was accepted but cannot be followed to its end.
+
+    For programs that follow jobs of `redeem.batch` by themselves; a run tells `pending` or
+    `unsettled` instead.
 
     Attributes:
         redeem_query_id: The id of the job; its result may still be had with it.

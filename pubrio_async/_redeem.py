@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from numbers import Integral, Real
 from typing import TypeAlias, cast
 
+from pubrio_async._clock import in_seconds
 from pubrio_async._dispatch import Dispatcher
 from pubrio_async._errors import ConfigurationError
 from pubrio_async._routes import Rules, check
@@ -22,7 +24,7 @@ _WHOLE = frozenset({"batch_size", "max_open_jobs"})
 _MANY = Rules(
     required=("people_contact_types",),
     lists=("people_contact_types",),
-    choices={"people_contact_types": CONTACT_TYPES},
+    choices={"people_contact_types": CONTACT_TYPES, "order": ORDERS},
 )
 
 OpenRun: TypeAlias = Callable[
@@ -46,10 +48,10 @@ class ClientRedeem(Redeem):
         journal: str | os.PathLike[str] | Journal | None = None,
         max_credits: float | None = None,
         order: Order = "results",
-        deadline: float | None = None,
+        deadline: float | timedelta | None = None,
         max_open_jobs: int | None = None,
-        linger: float = 2.0,
-        max_age: float | None = None,
+        linger: float | timedelta = 2.0,
+        max_age: float | timedelta | None = None,
     ) -> Run:
         """Redeems any number of people. Spends credits.
 
@@ -67,11 +69,12 @@ class ClientRedeem(Redeem):
             max_credits: Bound on what this run may cost; the worst case is reserved before a
                 request is made. Costs one request for the plan's prices.
             order: `results` for finished people early, `makespan` for the whole list soonest.
-            deadline: Seconds after which the run ends, with the rest `pending` or `skipped`.
+            deadline: How long the run may take, in seconds or as a `datetime.timedelta`; then it
+                ends, with the rest `pending` or `skipped`.
             max_open_jobs: Most jobs open at once; by default what the rate limit calls for.
-            linger: Seconds a batch waits to be filled when an async input pauses.
-            max_age: Seconds after which a result in the journal is too old, and bought again;
-                None keeps results for ever.
+            linger: How long a batch waits to be filled when an async input pauses.
+            max_age: The age from which a result in the journal is too old, and bought again, such
+                as `timedelta(days=30)`; None keeps results for ever.
 
         Returns:
             The run, to be used with `async with` and iterated.
@@ -79,10 +82,10 @@ class ClientRedeem(Redeem):
         Raises:
             ConfigurationError: An argument is malformed; nothing was sent.
         """
-        check("redeem.many", _MANY, {"people_contact_types": people_contact_types})
-        if order not in ORDERS:
-            msg = f"order: {order!r} is not allowed; choose from {', '.join(ORDERS)}"
-            raise ConfigurationError(msg)
+        words = {"people_contact_types": people_contact_types, "order": order}
+        check("redeem.many", _MANY, words)
+        deadline, max_age = in_seconds(deadline), in_seconds(max_age)
+        linger = in_seconds(linger)
         _check_positive(batch_size=batch_size, deadline=deadline, max_open_jobs=max_open_jobs)
         _check_not_negative(max_credits=max_credits, max_age=max_age, linger=linger)
         if cast("object", people) is None:
@@ -107,7 +110,7 @@ class ClientRedeem(Redeem):
         resend: bool = False,
         batch_size: int = 100,
         max_credits: float | None = None,
-        deadline: float | None = None,
+        deadline: float | timedelta | None = None,
     ) -> Run:
         """Finds out what became of people whose answer was lost. With `resend`: spends credits.
 
@@ -121,7 +124,7 @@ class ClientRedeem(Redeem):
                 the lost request was carried out, they are paid for twice.
             batch_size: Most people in one request, with `resend`.
             max_credits: Bound on what this may cost, with `resend`.
-            deadline: Seconds after which the run ends.
+            deadline: How long the run may take, in seconds or as a `datetime.timedelta`.
 
         Returns:
             A run like that of `many`, whose rows are the journal's unsettled people.
@@ -129,6 +132,7 @@ class ClientRedeem(Redeem):
         Raises:
             ConfigurationError: An argument is malformed; nothing was sent.
         """
+        deadline = in_seconds(deadline)
         _check_positive(batch_size=batch_size, deadline=deadline)
         _check_not_negative(max_credits=max_credits)
         options = RunOptions(
@@ -152,7 +156,7 @@ def _check_positive(**values: float | None) -> None:
 def _check_not_negative(**values: float | None) -> None:
     for name, value in _numbers(values):
         if not value >= 0:
-            msg = f"{name} must not be negative, not {value!r}"
+            msg = f"{name} must be at least 0, not {value!r}"
             raise ConfigurationError(msg)
 
 

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from pubrio_async._dispatch import Dispatcher
-from pubrio_async._errors import DecodeError, PubrioError
+from pubrio_async._errors import DecodeError, PubrioError, at_endpoint
 from pubrio_async._phase import Phase
 from pubrio_async._routes import (
     API_KEYS_LOG,
@@ -36,6 +36,7 @@ from pubrio_async.scheduler.persons import NotAPersonError, is_url, person_key
 
 T = TypeVar("T")
 
+_LONGEST_MS = 1e9
 _KINDS: Mapping[str, BatchKind] = {REDEEM_BATCH.path: "batch", REDEEM_PEOPLE.path: "single"}
 
 
@@ -109,7 +110,7 @@ def _row(logged: QueryLog) -> LogRow | None:
     if logged.query_log_id is None or at is None:
         return None
     kind = _KINDS.get((logged.path or "").rstrip("/"))
-    took_s = (logged.duration_ms or 0) / 1000
+    took_s = min(logged.duration_ms or 0, _LONGEST_MS) / 1000  # JSON may hold what no float does
     return LogRow(logged.query_log_id, kind, at, took_s, logged.status_code, logged.credits)
 
 
@@ -162,9 +163,10 @@ def _interpret(route: Route[T], row: LogRow, logged: QueryLogDetails) -> T | Pub
     what = f"{route.method} {route.path}"
     if body is None or row.status is None:
         msg = f"{what}: the request log does not show the whole reply"
-        return DecodeError(msg, status=row.status or 200, may_have_charged=True)
+        unread = DecodeError(msg, status=row.status or 200, may_have_charged=True)
+        return at_endpoint(route.name, unread)
     reply = WireReply(row.status, {}, body.encode(errors="replace"))
     try:
         return interpret(reply, route.decode, method_path=what, paid=True, wall=0.0)
     except PubrioError as error:
-        return error
+        return at_endpoint(route.name, error)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, AsyncExitStack
+from datetime import timedelta
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -13,7 +14,7 @@ import anyio
 from msgspec import Struct, structs
 
 from pubrio_async._capture import ResponseInfo, capture
-from pubrio_async._clock import Clock, SystemClock
+from pubrio_async._clock import Clock, SystemClock, in_seconds
 from pubrio_async._config import load_settings
 from pubrio_async._dispatch import AbandonedCall, Dispatcher
 from pubrio_async._errors import CLIENT_CLOSED, ConfigurationError
@@ -42,6 +43,7 @@ from pubrio_async.endpoints import (
 from pubrio_async.scheduler.budget import Prices
 from pubrio_async.scheduler.journal import Journal
 from pubrio_async.scheduler.journal_spill import SpillingJournal
+from pubrio_async.scheduler.logbook import Archive
 from pubrio_async.scheduler.options import RunOptions
 from pubrio_async.scheduler.run import Run
 from pubrio_async.scheduler.source import People
@@ -77,6 +79,8 @@ class AsyncPubrio:
                 people_contact_types=["email-work"],
             )
 
+    It works in one event loop at a time. Once that is closed it goes on in the next one.
+
     Args:
         api_key: The key, else the environment variable PUBRIO_API_KEY.
         base_url: Where the API is, else PUBRIO_BASE_URL, else https://api.pubrio.com.
@@ -85,11 +89,13 @@ class AsyncPubrio:
             licence. `account` asks the API, with one free request when the client is entered, for
             the quotas of the workspace and how much of them is used. Several are joined by `;`.
         max_concurrency: Most requests in flight at once.
-        timeout: Seconds for one attempt, from connecting to the last byte of the reply.
+        timeout: How long one attempt may take, from connecting to the last byte of the reply: in
+            seconds, or a `datetime.timedelta`.
         session: An aiohttp session of yours to send through; it is never closed here. It also
             carries paid calls, so give its connector `force_close=True`: a kept-alive connection
             that has gone stale loses the answer to a call that may have been charged.
-        max_wait: Most seconds a call waits for rate limits and pauses before it fails unsent.
+        max_wait: How long a call waits for rate limits and pauses before it fails unsent, as
+            `timeout` is given.
         observers: What is told of every request and every batch, for metrics and traces.
         limiter: What says when a request may leave, in the place of `rate_limit`: such as a
             `SharedLimiter` of `pubrio_async.distributed`. It is neither opened nor closed here.
@@ -121,10 +127,10 @@ class AsyncPubrio:
         base_url: str | None = None,
         rate_limit: str | None = None,
         max_concurrency: int = 32,
-        timeout: float = 30.0,
+        timeout: float | timedelta = 30.0,
         session: Session | None = None,
         *,
-        max_wait: float = 90.0,
+        max_wait: float | timedelta = 90.0,
         observers: Sequence[Observer] = (),
         limiter: RateLimiter | None = None,
         transport: Transport | None = None,
@@ -155,6 +161,7 @@ class AsyncPubrio:
         if self._must_ask:
             self._dispatcher.hold(_NOT_ENTERED)
         self._runs: set[Run] = set()
+        self._archive = Archive()
         self._closed = False
         self.redeem = ClientRedeem(self._dispatcher, self._open_run)
         self.people = PeopleEndpoints(self._dispatcher)
@@ -172,7 +179,14 @@ class AsyncPubrio:
         self.user = User(self._dispatcher)
 
     def __repr__(self) -> str:
-        return f"<AsyncPubrio {'closed' if self._closed else 'open'}>"
+        runs = f"{len(self._runs)} run{'' if len(self._runs) == 1 else 's'}"
+        state = "closed" if self._closed else "open"
+        return f"<AsyncPubrio {self._base_url} {state}: {runs}, {self._limiter!r}>"
+
+    @property
+    def base_url(self) -> str:
+        """Where the API is."""
+        return self._base_url
 
     @property
     def abandoned(self) -> Sequence[AbandonedCall]:
@@ -225,12 +239,11 @@ class AsyncPubrio:
         self._closed = True
         # A cancelled scope would cancel every await below again; all of it is bounded.
         with anyio.CancelScope(shield=True):
-            try:
+            async with AsyncExitStack() as stack:  # the rest is closed even if one thing fails to
+                stack.push_async_callback(self._transport.aclose)
+                stack.push_async_callback(self._dispatcher.drain, _DRAIN_S)
                 for run in tuple(self._runs):
-                    await run.aclose()
-                await self._dispatcher.drain(_DRAIN_S)
-            finally:
-                await self._transport.aclose()
+                    stack.push_async_callback(run.aclose)
 
     async def _ask_for_limits(self) -> None:
         usage = await self._dispatcher.first_call(PROFILE_USAGE, {})
@@ -259,6 +272,7 @@ class AsyncPubrio:
             prices=self._prices,
             open_runs=self._runs,
             observers=self._observers,
+            archive=self._archive,
         )
 
     async def _prices(self) -> Prices:
@@ -267,6 +281,7 @@ class AsyncPubrio:
 
 
 def _checked_wait(value: object) -> float:
+    value = in_seconds(value)
     if not isinstance(value, int | float) or not value >= 0:
         msg = f"max_wait must be a number of seconds of at least 0, not {value!r:.40}."
         raise ConfigurationError(msg)

@@ -37,10 +37,10 @@ import random
 from collections import deque
 from collections.abc import Sequence
 
-from pubrio_async._clock import Clock
-from pubrio_async._config import Rate
+from pubrio_async._clock import Clock, is_over
+from pubrio_async._config import Rate, rates_in_words
 from pubrio_async._limiter import ledger
-from pubrio_async._limiter.protocol import LimiterStatistics
+from pubrio_async._limiter.protocol import LimiterStatistics, figures_of
 from pubrio_async._limiter.window import STRAY_S, Window
 
 # As good as no limit.
@@ -86,12 +86,17 @@ class Limiter:
         self._cancelled = 0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
+        self._home: asyncio.AbstractEventLoop | None = None  # of the timer and of those who wait
         # A generation is the time between two pauses; its number is the ticket of its requests.
         self._generation = 0
         self._paused_until = 0.0
         self._refusals_in_a_row = 0
         self._must_probe = False
         self._probe_out = False
+
+    def __repr__(self) -> str:
+        rates = rates_in_words(Rate(window.limit, window.period) for window in self._windows)
+        return f"<Limiter {rates}: {figures_of(self)}>"
 
     async def acquire(self, priority: int = 0) -> int:
         """Waits until a request may leave.
@@ -101,11 +106,17 @@ class Limiter:
 
         Returns:
             A ticket, to be handed to `release` exactly once.
+
+        Raises:
+            ConfigurationError: Others wait in another event loop, which is not closed.
         """
         ticket = None if self._waiting else self._take(None)
         if ticket is not None:
             return ticket
-        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        if loop is not self._home:
+            self._move_to(loop)
+        future: asyncio.Future[int] = loop.create_future()
         queue = self._queues.get(priority)
         if queue is None:
             queue = self._queues[priority] = deque()
@@ -320,6 +331,14 @@ class Limiter:
                 if back is not None:  # else all are in flight, and no time is known
                     at = max(at, back)
         return at
+
+    def _move_to(self, loop: asyncio.AbstractEventLoop) -> None:
+        """From now on the timer, and those who wait, live in this event loop."""
+        if self._waiting and self._home is not None and is_over(self._home):
+            self._queues.clear()  # they have gone with it, and so has the timer
+            self._waiting = self._cancelled = 0
+            self._timer = None
+        self._home = loop
 
     def _pump(self) -> None:
         now = self._now()  # one look: what is too early now must not be too late for the timer

@@ -78,3 +78,19 @@ class RateLimiter(Protocol):
     def statistics(self) -> LimiterStatistics:
         """The limiter as it stands now."""
         ...
+
+
+def figures_of(limiter: RateLimiter) -> str:
+    """How a limiter stands, in a few words, for a repr."""
+    try:
+        now = limiter.statistics()
+    except RuntimeError:  # its clock is that of an event loop, and none is running
+        return "no event loop"
+    words = [f"{now.in_flight} in flight", f"{now.waiting} waiting"]
+    if now.available is not None:
+        words.insert(0, f"{now.available} free")
+    if now.paused_s:
+        words.append(f"paused for {now.paused_s:.1f} s")
+    elif now.next_permit_s:
+        words.append(f"the next in {now.next_permit_s:.1f} s")
+    return ", ".join(words)

@@ -15,13 +15,15 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from pubrio_async._clock import is_over
 from pubrio_async._config import Settings
 from pubrio_async._errors import (
     CLIENT_CLOSED,
-    LOOK_IT_UP,
     ConfigurationError,
     NotSentError,
     ResponseLostError,
+    never_left,
+    reply_lost,
 )
 from pubrio_async._phase import Phase
 from pubrio_async._transport.connector import TIMEOUT, CountingConnector, current_phase
@@ -42,6 +44,11 @@ Session: TypeAlias = aiohttp.ClientSession
 
 MAX_BODY: Final = 64 * 1024 * 1024
 
+_SESSION_ELSEWHERE: Final = (
+    "The aiohttp session given to the client belongs to another event loop than the one that is "
+    "running: make the session, and the client with it, in the event loop they are used in. "
+    "Nothing was sent."
+)
 _KEY_HEADER: Final = "pubrio-api-key"
 # Shorter keys would garble messages when they are struck out of them.
 _STRIKABLE_KEY: Final = 8
@@ -86,6 +93,8 @@ class AiohttpTransport:
         self._single_use: aiohttp.ClientSession | None = None
         self._connectors: list[CountingConnector] = []
         self._deadlines = Deadlines()
+        # Where its connections live; a session that was given tells where it does.
+        self._home: asyncio.AbstractEventLoop | None = getattr(session, "_loop", None)
         self._closed = False
 
     async def send(self, request: WireRequest, *, timeout: float, phase: Phase) -> WireReply:
@@ -102,8 +111,12 @@ class AiohttpTransport:
         Raises:
             NotSentError: The request surely never left.
             ResponseLostError: It may have been carried out; no whole reply came back.
-            ConfigurationError: The client, or the session it was given, is closed.
+            ConfigurationError: The client, or the session it was given, is closed, or lives in
+                another event loop.
         """
+        loop = asyncio.get_running_loop()
+        if loop is not self._home:
+            await self._move_to(loop)
         session = self._session_for(request)
         given = session is self._given
         if given:
@@ -150,12 +163,33 @@ class AiohttpTransport:
         raise self._failed(request, failure, timeout=timeout, status=status, sent=phase.sent)
 
     async def aclose(self) -> None:
-        """Ends all connections of its own; requests under way fail."""
+        """Ends all connections of its own; requests under way fail.
+
+        Raises:
+            ConfigurationError: They live in another event loop, and have to be ended there.
+        """
+        if self._connectors and self._home is not None and is_over(self._home):
+            await self._forget()
         self._closed = True
         self._deadlines.rest()
         async with AsyncExitStack() as stack:  # the rest is closed even if one is interrupted
             for connector in self._connectors:
                 stack.push_async_callback(connector.close_now)
+
+    async def _move_to(self, loop: asyncio.AbstractEventLoop) -> None:
+        """From now on requests are sent from this event loop: it is the first, or comes next."""
+        if self._given is not None and self._home is not None:
+            raise ConfigurationError(_SESSION_ELSEWHERE)
+        if self._connectors and self._home is not None and is_over(self._home):
+            await self._forget()
+        self._home = loop
+
+    async def _forget(self) -> None:
+        """Lets go of connections that have gone with their event loop."""
+        for connector in self._connectors:
+            await connector.forget()
+        self._connectors.clear()
+        self._shared = self._single_use = None
 
     def _session_for(self, request: WireRequest) -> aiohttp.ClientSession:
         if self._closed:
@@ -234,22 +268,12 @@ class AiohttpTransport:
         key = self._key.reveal()
         if len(key) >= _STRIKABLE_KEY:
             reason = reason.replace(key, "[key]")
-        error: NotSentError | ResponseLostError
-        if sent == 0:
-            error = NotSentError(
-                f"{request.method} {request.path} was not sent to {self._host}: {reason}. Nothing "
-                "was carried out or charged; it is safe to send it again."
-            )
-        else:
-            answered = "" if status is None else f" (it had answered with status {status})"
-            free = "It may have been carried out; it spends no credits."
-            fate = LOOK_IT_UP if request.paid else free
-            error = ResponseLostError(
-                f"{request.method} {request.path} was sent to {self._host}, but its reply was "
-                f"lost{answered}: {reason}. {fate}",
-                status=status,
-                may_have_charged=request.paid,
-            )
+        what = f"{request.method} {request.path}"
+        error: NotSentError | ResponseLostError = (
+            reply_lost(what, reason, paid=request.paid, to=self._host, status=status)
+            if sent
+            else never_left(what, reason, to=self._host)
+        )
         if not shows(failure, key):
             error.__cause__ = failure
         return error

@@ -7,6 +7,7 @@ before bytes may leave.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Final
 
@@ -80,6 +81,12 @@ class CountingConnector(aiohttp.TCPConnector):
         self._alive.pop(lost, None)
         if not lost.cancelled():
             lost.exception()  # or asyncio would report it as never looked at
+
+    async def forget(self) -> None:
+        """Lets go of every connection, where the event loop is closed in which they could end."""
+        self._alive.clear()
+        with suppress(RuntimeError):  # what is under way in there cannot be cancelled
+            await self.close()
 
     async def close_now(self) -> None:
         """Aborts every connection and waits until all are gone."""

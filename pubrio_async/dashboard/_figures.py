@@ -65,11 +65,11 @@ class Now(Struct, frozen=True):
         report: Its figures so far; final once it has ended.
         read: Rows taken from the input.
         queued: Outcomes the program has not taken yet.
-        batches_open: Jobs accepted and not finished.
+        batches_open: Batches under way.
         batches_ready: Batches planned and not sent.
         in_flight: Requests under way.
         left: Requests that could leave at once; None without a limit.
-        paused_s: Seconds until a pause ends that the API asked for.
+        paused_s: Seconds until requests may leave again; 0 when they may.
         reserved: Worst-case cost in credits of what is open.
         pace: Rows settled a second, of late.
         eta_s: Seconds until all rows are settled, as things go.

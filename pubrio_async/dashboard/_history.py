@@ -31,9 +31,9 @@ class Sample(Struct, frozen=True, gc=False, array_like=True):
         empty: Rows without.
         requests: Requests sent.
         charged: Credits charged.
-        paused_s: Seconds for which the API made everyone wait, all together.
+        paused_s: Seconds for which everyone had to wait, all together.
         reserved: Worst-case cost of what is open; the most within a stretch, as all that follow.
-        batches_open: Jobs accepted and not finished.
+        batches_open: Batches under way.
         batches_ready: Batches planned and not sent.
         in_flight: Requests under way.
         used: Requests within the shortest window of the limits; None without a limit.

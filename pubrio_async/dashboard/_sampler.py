@@ -67,12 +67,9 @@ class Sampler:
 
     def look(self) -> None:
         """Takes one sample; the first one at which the clock of a run stands still is its last."""
-        if self._run is None or self.ended:
+        statistics = None if self.ended else self._statistics()
+        if statistics is None:
             return
-        try:
-            statistics = self._run.statistics()
-        except ConfigurationError:
-            return  # it is not open yet
         elapsed_s = statistics.report.elapsed_s
         over = elapsed_s == self._elapsed_s
         self._elapsed_s = elapsed_s
@@ -82,21 +79,23 @@ class Sampler:
 
     def end(self, trouble: str | None) -> None:
         """Takes the last sample, unless that has been done."""
-        if self._run is None:
+        statistics = self._statistics()
+        if statistics is None:
             words = trouble or "The program ended before it opened a run. Nothing was sent."
             self.now = Now("ended", RunReport(), end=End("stopped", "Never started", [words]))
             return
         if self.ended and trouble is None:
             return
-        try:
-            statistics = self._run.statistics()
-        except ConfigurationError:
-            words = trouble or "The run was not opened. Nothing was sent."
-            self.now = Now("ended", RunReport(), end=End("stopped", "Never started", [words]))
-            return
         if not self.ended:
             self._take(statistics)
         self._end(statistics, trouble)
+
+    def _statistics(self) -> RunStatistics | None:
+        """The run as it stands; None as long as there is none, or it is not open."""
+        try:
+            return None if self._run is None else self._run.statistics()
+        except ConfigurationError:
+            return None
 
     def _take(self, statistics: RunStatistics) -> None:
         report = statistics.report

@@ -9,6 +9,7 @@ from pubrio_async.distributed.figures import Figures, LimitFigures, RunFigures, 
 from pubrio_async.distributed.inputs import Enqueued, RunSettings, enqueue
 from pubrio_async.distributed.journal import PostgresJournal
 from pubrio_async.distributed.limiter import SharedLimiter
+from pubrio_async.distributed.resolving import FleetRun, resolve
 from pubrio_async.distributed.results import Export, export, open_export
 from pubrio_async.distributed.schema import apply_schema
 from pubrio_async.distributed.store import Store
@@ -18,6 +19,7 @@ __all__ = [
     "Enqueued",
     "Export",
     "Figures",
+    "FleetRun",
     "LimitFigures",
     "PostgresJournal",
     "RunFigures",
@@ -30,5 +32,6 @@ __all__ = [
     "enqueue",
     "export",
     "open_export",
+    "resolve",
     "status",
 ]

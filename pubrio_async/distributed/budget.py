@@ -42,7 +42,12 @@ class BudgetLease(Struct, frozen=True):
 
 
 async def lease_budget(
-    store: Store, chunk_id: int, token: UUID, *, worst_case: Number | None = None
+    store: Store,
+    chunk_id: int,
+    token: UUID,
+    *,
+    worst_case: Number | None = None,
+    resend: bool = False,
 ) -> BudgetLease:
     """Sets aside what the people of a chunk who are still to be sent can cost.
 
@@ -55,6 +60,8 @@ async def lease_budget(
         token: What proves that it belongs to this worker.
         worst_case: What a person costs at most as far as this worker knows, such as from the plan;
             if that is more than was thought, it holds for the whole run from then on.
+        resend: Whether people whose answer is lost are sent again: what they may have cost goes on
+            to count, and they count once more.
 
     Returns:
         What it may cost.
@@ -69,7 +76,7 @@ async def lease_budget(
         chunk = await _own(db, chunk_id, token)
         if chunk.max_credits is None:
             return BudgetLease("whole")
-        to_send = await _to_send(db, chunk_id, chunk)
+        to_send = await _to_send(db, chunk_id, chunk, resend=resend)
         await db.execute("SELECT FROM runs WHERE id = %s FOR NO KEY UPDATE", (chunk.run_id,))
         if worst_case is not None:
             await db.execute(
@@ -117,6 +124,24 @@ async def return_budget(store: Store, chunk_id: int, token: UUID) -> None:
         )
 
     await store.transact(work)
+
+
+async def left_to_send(store: Store, chunk_id: int, token: UUID) -> int:
+    """How many people of a chunk were never sent, or are to be bought again.
+
+    Args:
+        store: The database.
+        chunk_id: The chunk.
+        token: What proves that it belongs to this worker.
+
+    Raises:
+        JournalError: The chunk belongs to somebody else by now, or the database cannot be used.
+    """
+
+    async def work(db: Connection) -> int:
+        return await _to_send(db, chunk_id, await _own(db, chunk_id, token), resend=False)
+
+    return await store.transact(work)
 
 
 # What the run may cost; what a person can cost, as far as charges have shown; what this chunk has
@@ -173,14 +198,15 @@ async def _own(db: Connection, chunk_id: int, token: UUID) -> _Own:
     return _Own(*row)
 
 
-async def _to_send(db: Connection, chunk_id: int, chunk: _Own) -> int:
-    """How many of its people are neither bought, nor open, nor lost."""
+async def _to_send(db: Connection, chunk_id: int, chunk: _Own, *, resend: bool) -> int:
+    """How many of its people are neither bought nor open, nor lost; with `resend`, lost or not."""
     people = {pack_person(key) for key in split_keys(unpack_stored(chunk.keys))}
     found = await db.execute(
         "SELECT p.key FROM people p JOIN batches b ON b.id = p.batch_id"
-        " WHERE p.scope_id = %s AND p.key = ANY(%s) AND (b.state <> 'settled'"
+        " WHERE p.scope_id = %s AND p.key = ANY(%s)"
+        " AND NOT (%s AND b.state = 'unsettled') AND (b.state <> 'settled'"
         " OR %s::float8 IS NULL OR b.ended_at >= to_timestamp(%s))",
-        (chunk.scope_id, list(people), chunk.newer_than, chunk.newer_than),
+        (chunk.scope_id, list(people), resend, chunk.newer_than, chunk.newer_than),
     )
     people.difference_update(key for (key,) in await found.fetchall())
     found = await db.execute(

@@ -5,7 +5,7 @@ Every function is one transaction, and comes to the same when it is done twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 from uuid import UUID, uuid4
 
@@ -18,6 +18,13 @@ from pubrio_async.scheduler.journal_values import Key, pack_key, split_keys, unp
 from pubrio_async.scheduler.policy import Order
 
 End = Literal["done", "stopped"]
+
+_CHUNK = """
+SELECT c.state, c.keys, c.attempts, c.token, r.id, r.name, r.stopped, r.batch_size, r.sequence,
+    extract(epoch FROM c.made_at)::float8 - r.max_age, r.max_credits IS NOT NULL, s.contact_types
+FROM chunks c JOIN runs r ON r.id = c.run_id JOIN scopes s ON s.id = r.scope_id
+WHERE c.id = %s FOR UPDATE OF c
+"""
 
 
 class Taken(Struct, frozen=True, kw_only=True):
@@ -34,6 +41,7 @@ class Taken(Struct, frozen=True, kw_only=True):
         order: What goes first.
         newer_than: By the clock of the database: results from before are bought again.
         attempts: How often it was taken, this time included.
+        has_budget: Whether its run may cost no more than some bound.
         stopped: Why the run was stopped, so that only what was bought before is to be fetched;
             None if it goes on.
     """
@@ -48,7 +56,25 @@ class Taken(Struct, frozen=True, kw_only=True):
     order: Order
     newer_than: float | None
     attempts: int
+    has_budget: bool = False
     stopped: str | None = None
+
+
+class Row(Struct, frozen=True):
+    """A chunk as it stands in the database, with what its run says."""
+
+    state: str
+    keys: bytes
+    attempts: int
+    token: UUID | None
+    run_id: int
+    run: str
+    stopped: str | None
+    batch_size: int
+    order: Order
+    newer_than: float | None
+    has_budget: bool
+    contact_types: Sequence[str]
 
 
 async def take(store: Store, chunk_id: int) -> Taken | None:
@@ -63,45 +89,49 @@ async def take(store: Store, chunk_id: int) -> Taken | None:
     token = uuid4()
 
     async def work(db: Connection) -> Taken | None:
-        found = await db.execute(
-            "SELECT c.state, c.keys, c.attempts, c.token, r.id, r.name, r.stopped, r.batch_size,"
-            " r.sequence, extract(epoch FROM c.made_at)::float8 - r.max_age, s.contact_types"
-            " FROM chunks c JOIN runs r ON r.id = c.run_id JOIN scopes s ON s.id = r.scope_id"
-            " WHERE c.id = %s FOR UPDATE OF c",
-            (chunk_id,),
-        )
-        row = await found.fetchone()
-        if row is None or row[0] not in {"todo", "doing"}:
+        row = await look_at(db, chunk_id)
+        if row is None or row.state not in {"todo", "doing"}:
             return None
-        _, stored, attempts, holder, run_id, name, stopped, *rest = row
-        keys = split_keys(unpack_stored(stored))
-        if stopped is not None and not await _has_open(db, chunk_id):
-            await _note(db, chunk_id, run_id, keys, f"skipped: never sent: {stopped}")
-            await _end(db, chunk_id, "stopped", stopped)
+        if row.stopped is not None and not await _has_open(db, chunk_id):
+            keys = split_keys(unpack_stored(row.keys))
+            await _note(db, chunk_id, row.run_id, keys, f"skipped: never sent: {row.stopped}")
+            await _end(db, chunk_id, "stopped", row.stopped)
             return None
-        if holder != token:  # else a transaction that was thought to be lost has taken it
-            attempts += 1
-        await db.execute(
-            "UPDATE chunks SET state = 'doing', token = %s, attempts = %s, reason = NULL,"
-            " changed_at = clock_timestamp() WHERE id = %s",
-            (token, attempts, chunk_id),
-        )
-        batch_size, order, newer_than, types = rest
-        return Taken(
-            chunk_id=chunk_id,
-            token=token,
-            run_id=run_id,
-            run=name,
-            people=tuple(map(unpack_key, keys)),
-            contact_types=tuple(types),
-            batch_size=batch_size,
-            order=order,
-            newer_than=newer_than,
-            attempts=attempts,
-            stopped=stopped,
-        )
+        return await seize(db, chunk_id, row, token)
 
     return await store.transact(work)
+
+
+async def look_at(db: Connection, chunk_id: int) -> Row | None:
+    """A chunk as it stands, which nobody else changes before this transaction ends."""
+    found = await db.execute(_CHUNK, (chunk_id,))
+    row = await found.fetchone()
+    return None if row is None else Row(*row)
+
+
+async def seize(db: Connection, chunk_id: int, row: Row, token: UUID) -> Taken:
+    """Puts a token on a chunk that `look_at` has seen: whoever had it writes nothing more."""
+    # Else a transaction that was thought to be lost has taken it.
+    attempts = row.attempts + (row.token != token)
+    await db.execute(
+        "UPDATE chunks SET state = 'doing', token = %s, attempts = %s, reason = NULL,"
+        " changed_at = clock_timestamp() WHERE id = %s",
+        (token, attempts, chunk_id),
+    )
+    return Taken(
+        chunk_id=chunk_id,
+        token=token,
+        run_id=row.run_id,
+        run=row.run,
+        people=tuple(map(unpack_key, split_keys(unpack_stored(row.keys)))),
+        contact_types=tuple(row.contact_types),
+        batch_size=row.batch_size,
+        order=row.order,
+        newer_than=row.newer_than,
+        attempts=attempts,
+        has_budget=row.has_budget,
+        stopped=row.stopped,
+    )
 
 
 async def finish(

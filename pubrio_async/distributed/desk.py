@@ -62,6 +62,7 @@ class Desk:
         waiters: Who waits for one.
         free: So many could be had besides, by whoever is first, when it was last heard.
         holders: Among so many.
+        rests: There is nothing to do for now.
         is_leaving: Nothing is used any more.
     """
 
@@ -79,6 +80,7 @@ class Desk:
         self.waiters: Waiters = Waiters()
         self.free: int = 0
         self.holders: int = 1
+        self.rests: bool = False
         self.is_leaving: bool = False
         # What the last exchange has brought, and when the next is due for one reason or another.
         self._attempt = 0
@@ -90,6 +92,7 @@ class Desk:
         self._retry_at = 0.0
         self._failures = 0
         self._is_away = False
+        self._told_rests = False
         self._heard: tuple[Rate, int] | None = None
         self._told_heard: tuple[Rate, int] | None = None
         self._changed = asyncio.Event()
@@ -202,7 +205,7 @@ class Desk:
         if now < self.stock.last_use + renewal:
             # Who was busy a moment ago will want to know what is left.
             at = min(at, max(self._next_at, self._asked_at + _FRESH_S))
-        if self._pauses.has_news:
+        if self._pauses.has_news or self.rests != self._told_rests:
             at = now
         if self.stock.has_reports:
             at = min(at, self._report_at)
@@ -234,7 +237,7 @@ class Desk:
         self._asked_at = now
         self._asked_for = 0 if self.is_leaving else self._needs(now)
         self._correct_at = inf
-        self._told_heard = self._heard
+        self._told_heard, self._told_rests = self._heard, self.rests
         rate, remaining = self._heard or (None, None)
         probe, refused_in = self._pauses.say()
         return Ask(
@@ -254,6 +257,7 @@ class Desk:
             wait_s=max(0.0, self._pauses.until - now),
             heard_spec=None if rate is None else spec_of(rate),
             heard_remaining=remaining,
+            rests=self.rests,
             leaves=self.is_leaving,
         )
 

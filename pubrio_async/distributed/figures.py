@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
 
 from pubrio_async._errors import ConfigurationError
+from pubrio_async.distributed.leases import in_words
 from pubrio_async.distributed.store import Connection, Store
+from pubrio_async.distributed.survey import unsettled_by_run
 from pubrio_async.distributed.worker import STALLED_S
 from pubrio_async.models.redeem import Number
 
@@ -20,7 +22,7 @@ SELECT r.name, r.priority, s.origin, s.contact_types, r.rows, r.malformed, r.kno
     COALESCE(c.stopped, 0), c.reason,
     COALESCE(b.found, 0)::bigint, COALESCE(b.empty, 0)::bigint, COALESCE(b.rejected, 0)::bigint,
     COALESCE(b.pending, 0)::bigint, COALESCE(b.under_way, 0)::bigint,
-    COALESCE(b.unsettled, 0)::bigint, COALESCE(b.charged, 0)::float8, COALESCE(b.batches, 0),
+    COALESCE(b.charged, 0)::float8, COALESCE(b.batches, 0),
     COALESCE(f.failed, 0)
 FROM runs r
 JOIN scopes s ON s.id = r.scope_id
@@ -39,7 +41,6 @@ LEFT JOIN (
     SELECT c.run_id, sum(b.found) AS found, sum(b.empty) AS empty, sum(b.rejected) AS rejected,
         sum(b.people) FILTER (WHERE b.state = 'open' AND b.job IS NOT NULL) AS pending,
         sum(b.people) FILTER (WHERE b.state = 'open' AND b.job IS NULL) AS under_way,
-        sum(b.people) FILTER (WHERE b.state = 'unsettled') AS unsettled,
         sum(b.charged) AS charged, count(*) AS batches
     FROM batches b JOIN chunks c ON c.id = b.chunk_id GROUP BY c.run_id
 ) b ON b.run_id = r.id
@@ -140,7 +141,7 @@ class LimitFigures(Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: What it is called.
-        limits: What it allows.
+        limits: What it allows, such as `300/minute`.
         paused_s: Seconds until a pause asked for by the API ends; 0 when there is none.
         refusals: Requests the API refused with 429 so far.
         leased: Permits that workers hold.
@@ -182,12 +183,20 @@ async def status(store: Store, run: str | None = None) -> Figures:
     async def work(db: Connection) -> Figures:
         await db.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         found = await db.execute(_RUNS, {"name": run})
-        runs = tuple(map(_run_figures, await found.fetchall()))
+        rows = await found.fetchall()
+        lost = await unsettled_by_run(db, run)
+        runs = tuple(_run_figures(row, lost) for row in rows)
         found = await db.execute(_WORKERS, (STALLED_S,))
         (workers,) = await found.fetchone() or (0,)
         found = await db.execute(_LIMITS)
         limits = tuple(
-            LimitFigures(name=name, limits=tuple(specs), paused_s=paused, refusals=no, leased=held)
+            LimitFigures(
+                name=name,
+                limits=tuple(in_words((spec,)) for spec in specs),
+                paused_s=paused,
+                refusals=no,
+                leased=held,
+            )
             for name, specs, paused, no, held in await found.fetchall()
         )
         return Figures(workers=workers, runs=runs, limits=limits)
@@ -202,13 +211,15 @@ _COLUMNS = (
     *("run", "priority", "api", "contact_types", "rows", "malformed_rows", "known_rows"),
     *("is_whole", "stopped", "max_credits", "created_at", "people", "credits_reserved"),
     *("chunks_todo", "chunks_doing", "chunks_done", "chunks_stopped", "last_trouble"),
-    *("found", "empty", "rejected", "pending", "under_way", "unsettled", "credits_charged"),
+    *("found", "empty", "rejected", "pending", "under_way", "credits_charged"),
     *("batches", "failed"),
 )
 
 
-def _run_figures(row: Sequence[Any]) -> RunFigures:
+def _run_figures(row: Sequence[Any], lost: Mapping[str, int]) -> RunFigures:
     values: dict[str, Any] = dict(zip(_COLUMNS, row, strict=True))
+    # Not those of a lost batch who were bought again since.
+    values["unsettled"] = lost.get(values["run"], 0)
     values["contact_types"] = tuple(values["contact_types"])
     for name in ("credits_charged", "credits_reserved", "max_credits"):
         number = values[name]

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+from pubrio_async._clock import SystemClock
 from pubrio_async._errors import JournalError
-from pubrio_async.distributed.journal_steps import Chunk, one
+from pubrio_async.distributed.journal_steps import Chunk, lost_people, one, whose
 from pubrio_async.distributed.store import Connection
 from pubrio_async.distributed.values import (
     pack_person,
@@ -64,20 +65,23 @@ async def lookup(
 async def open_batches(db: Connection, chunk: Chunk) -> list[OpenBatch]:
     """The batches without an end, oldest first."""
     found = await db.execute(
-        "SELECT batch_id, kind, keys, job, seal, extract(epoch FROM accepted_at)::float8,"
-        " extract(epoch FROM intended_at)::float8, reason"
+        "SELECT batch_id, kind, keys, job, seal,"
+        " extract(epoch FROM clock_timestamp() - accepted_at)::float8,"
+        " extract(epoch FROM clock_timestamp() - intended_at)::float8, reason"
         " FROM batches WHERE chunk_id = %s AND state = 'open' ORDER BY id",
         (chunk.chunk_id,),
     )
+    # How long ago it was, the database knows; the run reckons by the clock of this machine.
+    now = SystemClock().wall()
     return [
         OpenBatch(
             Batch(str(batch_id), kind, _texts(_checked(stored, job, mark))),
             None if job is None else unpack_job(job),
-            accepted_at,
-            intended_at,
+            None if accepted_s is None else now - accepted_s,
+            now - intended_s,
             reason,
         )
-        for batch_id, kind, stored, job, mark, accepted_at, intended_at, reason in (
+        for batch_id, kind, stored, job, mark, accepted_s, intended_s, reason in (
             await found.fetchall()
         )
     ]
@@ -93,15 +97,11 @@ async def unsettled_people(db: Connection, chunk: Chunk) -> list[str]:
     people = dict.fromkeys(
         text for (stored,) in await found.fetchall() for text in _texts(unpack_stored(stored))
     )
-    found = await db.execute(
-        "SELECT p.key FROM people p JOIN batches b ON b.id = p.batch_id"
-        " WHERE b.chunk_id = %s AND b.state = 'unsettled' ORDER BY b.id",
-        (chunk.chunk_id,),
-    )
     under_way = await _under_way(db, chunk)
-    for (key,) in await found.fetchall():
-        if key not in under_way:
-            people[unpack_key(unpack_person(key))] = None
+    for keys in (await lost_people(db, chunk)).values():
+        people |= dict.fromkeys(
+            unpack_key(key) for key in keys if pack_person(key) not in under_way
+        )
     return list(people)
 
 
@@ -123,19 +123,20 @@ async def summary(db: Connection, chunk: Chunk) -> JournalSummary:
     )
     pending, unanswered, jobs, charged = await one(found)
     found = await db.execute(
-        "SELECT array_agg(p.key), b.state, b.keys, b.results FROM people p"
-        " JOIN batches b ON b.id = p.batch_id"
-        " WHERE b.chunk_id = %s AND b.state <> 'open' GROUP BY b.id",
+        "SELECT id, state, keys, results FROM batches WHERE chunk_id = %s AND state <> 'open'"
+        " ORDER BY id",
         (chunk.chunk_id,),
     )
+    ended = {row: rest for row, *rest in await found.fetchall()}
+    people = await whose(db, chunk.scope_id, {row: keys for row, (_, keys, _) in ended.items()})
     under_way = await _under_way(db, chunk)
     counts: Counter[str] = Counter(unsettled=unanswered)
-    for packed, state, stored, results in await found.fetchall():
-        people = [unpack_person(key) for key in packed if key not in under_way]
+    for row, (state, stored, results) in ended.items():
+        mine = [key for key in people[row] if pack_person(key) not in under_way]
         if state == "unsettled":
-            counts["unsettled"] += len(people)
-        else:
-            counts.update(map(unpack_results(unpack_stored(stored), results).status, people))
+            counts["unsettled"] += len(mine)
+        elif mine:
+            counts.update(map(unpack_results(unpack_stored(stored), results).status, mine))
     return JournalSummary(
         contact_types=chunk.contact_types,
         found=counts["found"],

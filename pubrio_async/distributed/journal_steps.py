@@ -99,13 +99,44 @@ async def begin(db: Connection, chunk: Chunk, contact_types: Sequence[str]) -> b
 
 async def reopen_unsettled(db: Connection, chunk: Chunk) -> None:
     """Opens batches again that ended unsettled, as long as someone in them still is."""
+    lost = list(await lost_people(db, chunk))
+    await db.execute(
+        "UPDATE batches SET state = 'open', ended_at = NULL WHERE batch_id = ANY(%s)", (lost,)
+    )
+    chunk.open.update(lost)
+
+
+async def lost_people(db: Connection, chunk: Chunk) -> dict[str, list[Key]]:
+    """The batches that ended unsettled, and the people in each who have no other end; no others."""
     found = await db.execute(
-        "UPDATE batches b SET state = 'open', ended_at = NULL"
-        " WHERE b.chunk_id = %s AND b.state = 'unsettled'"
-        " AND EXISTS (SELECT FROM people p WHERE p.batch_id = b.id) RETURNING b.batch_id",
+        "SELECT id, batch_id, keys FROM batches WHERE chunk_id = %s AND state = 'unsettled'"
+        " ORDER BY id",
         (chunk.chunk_id,),
     )
-    chunk.open.update(batch_id for (batch_id,) in await found.fetchall())
+    rows = await found.fetchall()
+    people = await whose(db, chunk.scope_id, {row: stored for row, _, stored in rows})
+    return {batch_id: people[row] for row, batch_id, _ in rows if people[row]}
+
+
+async def whose(
+    db: Connection, scope_id: int, batches: Mapping[int, bytes]
+) -> dict[int, list[Key]]:
+    """The people of some batches whose end is the one that each of them tells.
+
+    Args:
+        db: A transaction.
+        scope_id: Where they are bought.
+        batches: The numbers of the batches, and their people as they are stored.
+    """
+    keys = {row: split_keys(unpack_stored(stored)) for row, stored in batches.items()}
+    everybody = {pack_person(key) for each in keys.values() for key in each}
+    # By their keys: by the batch, all people of the database would be gone through.
+    found = await db.execute(
+        "SELECT key, batch_id FROM people WHERE scope_id = %s AND key = ANY(%s)",
+        (scope_id, list(everybody)),
+    )
+    told = {unpack_person(key): row for key, row in await found.fetchall()}
+    return {row: [key for key in each if told.get(key) == row] for row, each in keys.items()}
 
 
 async def intend(db: Connection, chunk: Chunk, batch: Batch) -> None:

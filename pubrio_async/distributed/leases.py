@@ -17,7 +17,7 @@ import msgspec
 import psycopg
 from msgspec import Struct
 
-from pubrio_async._config import Rate
+from pubrio_async._config import Rate, rates_in_words
 from pubrio_async._errors import ConfigurationError
 from pubrio_async.distributed.store import Connection, Store
 
@@ -61,6 +61,7 @@ class Ask(Struct, frozen=True, kw_only=True):
         wait_s: Seconds everyone has to wait for that.
         heard_spec: The limit of which the API has told what remains.
         heard_remaining: How many that were.
+        rests: It has nothing to do for now.
         leaves: It does not come back.
     """
 
@@ -80,6 +81,7 @@ class Ask(Struct, frozen=True, kw_only=True):
     wait_s: float = 0.0
     heard_spec: str | None = None
     heard_remaining: int | None = None
+    rests: bool = False
     leaves: bool = False
 
 
@@ -111,7 +113,7 @@ class Reply(Struct, frozen=True, kw_only=True):
         paused_s: Seconds until the pause ends.
         refusals: Pauses without a success in between.
         free: Permits that could still be had.
-        holders: How many share the limits, with this one.
+        holders: How many share the limits, with this one and without those that rest.
         next_s: Seconds until there may be more.
     """
 
@@ -192,10 +194,11 @@ class PostgresLeases:
 
         known = await self._store.transact(define)
         if known is not None:
+            theirs = in_words(known.split("; "))
             raise ConfigurationError(
-                f"those who share the limits {name!r} go by {known} (requests / seconds) at the "
-                f"moment, and not by {'; '.join(limit.spec for limit in limits)}: give all of them "
-                "the same, or stop them before the limits are changed"
+                f"those who share the limits {name!r} go by {theirs} at the moment, and not by "
+                f"{rates_in_words(rates)}: give all of them the same, or stop them before the "
+                "limits are changed"
             )
         self._listener = asyncio.get_running_loop().create_task(self._listen(name, on_news))
 
@@ -245,6 +248,12 @@ class _Limit(Struct, frozen=True):
 def spec_of(rate: Rate) -> str:
     """A limit, as it is written in the database."""
     return f"{rate.limit}/{rate.period:.15g}"
+
+
+def in_words(specs: Sequence[str]) -> str:
+    """Limits as they are written in the database, in the notation in which they are given."""
+    parts = (spec.split("/") for spec in specs)
+    return rates_in_words(Rate(int(limit), float(period)) for limit, period in parts)
 
 
 def _read(payload: str) -> News | None:

@@ -45,12 +45,12 @@ from types import TracebackType
 from typing import Self
 from uuid import UUID
 
-from pubrio_async._clock import Clock, SystemClock
-from pubrio_async._config import Rate, names_account, parse_rates
+from pubrio_async._clock import Clock, SystemClock, is_over
+from pubrio_async._config import Rate, names_account, parse_rates, rates_in_words
 from pubrio_async._errors import ConfigurationError, JournalError
-from pubrio_async._limiter import LimiterStatistics
+from pubrio_async._limiter import LimiterStatistics, figures_of
 from pubrio_async.distributed.desk import Desk, Terms
-from pubrio_async.distributed.leases import Leases, PostgresLeases, spec_of
+from pubrio_async.distributed.leases import Leases, PostgresLeases
 from pubrio_async.distributed.pausing import Pauses
 from pubrio_async.distributed.store import Store
 
@@ -58,6 +58,10 @@ from pubrio_async.distributed.store import Store
 _FRESH_S = 1.0
 _LONGEST_GOODBYE_S = 5.0
 _LONGEST_NAME = 200
+_LOOP_IS_OVER = (
+    "The event loop in which the shared limiter was opened has been closed meanwhile: make and "
+    "open another one in the event loop it is used in. Nothing was sent."
+)
 _CLOSED = "The shared limiter is not open: use it inside `async with SharedLimiter(...)`."
 
 
@@ -122,7 +126,8 @@ class SharedLimiter:
         self._closed = False
 
     def __repr__(self) -> str:
-        return f"<SharedLimiter {self._terms.name!r} {'; '.join(map(spec_of, self._terms.rates))}>"
+        state = "closed" if self._closed else "not open" if self._task is None else figures_of(self)
+        return f"<SharedLimiter {self._terms.name!r} {rates_in_words(self._terms.rates)}: {state}>"
 
     # -- life ------------------------------------------------------------------------------
 
@@ -161,10 +166,11 @@ class SharedLimiter:
 
         Callers who wait for a permit get a ConfigurationError.
         """
+        is_gone = self._task is not None and is_over(self._task.get_loop())
         self._closed = self._desk.is_leaving = True
         task, self._task = self._task, None
-        if task is None:
-            return
+        if task is None or is_gone:
+            return  # what is leased still comes back when the lease ends
         self._waiters.dismiss(ConfigurationError(_CLOSED))
         try:
             task.cancel()
@@ -200,13 +206,15 @@ class SharedLimiter:
             A ticket, to be handed to `release` exactly once.
 
         Raises:
-            ConfigurationError: The limiter is not open.
+            ConfigurationError: The limiter is not open, or was opened in another event loop.
         """
         if self._task is None:
             raise ConfigurationError(_CLOSED)
         ticket = self.try_acquire()
         if ticket is not None:
             return ticket
+        if is_over(self._task.get_loop()):
+            raise ConfigurationError(_LOOP_IS_OVER)
         future = self._waiters.join(priority)
         self._desk.changed()
         try:
@@ -272,6 +280,17 @@ class SharedLimiter:
             return
         if 0 <= remaining <= meant[0].limit:
             self._desk.overheard(meant[0], remaining)
+
+    def rest(self, *, rests: bool) -> None:
+        """Says whether there is nothing to do for now, so that others need not leave it a share.
+
+        It takes nothing away: whoever asks for a permit gets one all the same.
+
+        Args:
+            rests: Whether it is so.
+        """
+        self._desk.rests = rests
+        self._desk.changed()
 
     def usage(self) -> bytes:
         """Nothing: the database remembers what was sent."""

@@ -8,24 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import math
 import random
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from logging import WARNING
-from typing import Any, Final, LiteralString, TypeVar
+from typing import Any, Final, LiteralString, TypeVar, cast
 
 import procrastinate
 from procrastinate.connector import Notify
-from procrastinate.exceptions import ConnectorException
+from procrastinate.exceptions import AppNotOpen, ConnectorException
 from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager
+from psycopg import errors
 
 from pubrio_async._log import JOURNAL, note
-from pubrio_async.distributed.store import is_passing
+from pubrio_async.distributed.store import Pool, connection_settings, is_passing
 
 T = TypeVar("T")
 
 _FIRST_WAIT_S = 0.1
 _LONGEST_WAIT_S = 2.0
+_LONGEST_STATEMENT_S = 30.0
 
 # Only as long as the job is this worker's: else it was given to another, who is at it now.
 _FINISH: Final = """
@@ -53,11 +57,29 @@ class PatientConnector(procrastinate.PsycopgConnector):
     A statement whose end nobody has heard of is carried out once more. For all but one that comes
     to the same; a job that was fetched so, and is known to nobody, is found by `rescue`.
 
-    Attributes:
-        patience: Seconds to wait for the database; None for ever.
+    Args:
+        conninfo: The database.
+        connections: Most connections at once, beside one that listens.
+        timeout: Seconds to wait for one of them, each time.
+
     """
 
-    patience: float | None = None
+    def __init__(self, conninfo: str, *, connections: int, timeout: float) -> None:
+        super().__init__(  # pyright: ignore[reportUnknownMemberType]  # two of its parameters have no type
+            pool_factory=Pool,
+            conninfo=conninfo,
+            kwargs=connection_settings(conninfo, "pubrio-async queue"),
+            max_size=connections,
+            timeout=timeout,
+            longest=_LONGEST_STATEMENT_S,
+        )
+        self._patience = math.inf
+
+    def hurry(self, seconds: float) -> None:
+        """From now on the database is waited for no longer than that."""
+        self._patience = seconds
+        with suppress(AppNotOpen):
+            cast("Pool", self.pool).hurry(seconds)
 
     async def execute_query_async(self, query: LiteralString, **arguments: Any) -> None:
         """Carries out a statement."""
@@ -90,9 +112,12 @@ class PatientConnector(procrastinate.PsycopgConnector):
             try:
                 return await work()
             except ConnectorException as error:
-                is_over = self.patience is not None and loop.time() - began >= self.patience
+                is_over = loop.time() - began >= self._patience
                 if is_over or not is_passing(error.__cause__):
                     raise
+                if isinstance(error.__cause__, errors.ReadOnlySqlTransaction):
+                    # Others may lead to where it can be written.
+                    await self.pool.drain()
             await asyncio.sleep(wait * random.uniform(0.5, 1.0))
             wait = min(2 * wait, _LONGEST_WAIT_S)
 

@@ -19,7 +19,6 @@ from procrastinate.job_context import JobContext
 from procrastinate.jobs import Job
 
 from pubrio_async.distributed.patience import GuardedJobs, PatientConnector
-from pubrio_async.distributed.schema import OPTIONS
 from pubrio_async.distributed.store import Connection
 
 TASK: Final = "pubrio_async.redeem_chunk"
@@ -121,13 +120,7 @@ class Queue:
         self.name = name
         self._heartbeat_s = heartbeat_s
         self._stalled_s = stalled_s
-        self._connector = PatientConnector(
-            conninfo=conninfo,
-            kwargs={"options": OPTIONS, "application_name": "pubrio-async queue"},
-            min_size=1,
-            max_size=2,
-            timeout=_GOODBYE_S,
-        )
+        self._connector = PatientConnector(conninfo, connections=2, timeout=_GOODBYE_S)
         self._app = procrastinate.App(connector=self._connector)
         self._jobs = GuardedJobs(self._connector)
         self._app.job_manager = self._jobs
@@ -181,7 +174,7 @@ class Queue:
     def stop(self) -> None:
         """Takes no further job; those that are being done get a moment to end."""
         self._stopping = True
-        self._connector.patience = _GOODBYE_S
+        self._connector.hurry(_GOODBYE_S)
         self.begin_again()
 
     def begin_again(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from logging import ERROR, INFO, WARNING
 from typing import cast
 
@@ -23,12 +23,14 @@ from pubrio_async.client import AsyncPubrio
 from pubrio_async.distributed.budget import lease_budget
 from pubrio_async.distributed.chunks import End, Taken, finish, give_back, stop_run, take
 from pubrio_async.distributed.journal import PostgresJournal
+from pubrio_async.distributed.limiter import SharedLimiter
 from pubrio_async.distributed.queue import Later
 from pubrio_async.distributed.store import Store
 from pubrio_async.endpoints import ContactTypeName
 from pubrio_async.models import RunReport
 from pubrio_async.models.redeem import Number
 from pubrio_async.scheduler import Run
+from pubrio_async.scheduler.budget import Prices
 from pubrio_async.scheduler.journal import Settled, Unsettled
 from pubrio_async.scheduler.outbox import add_counts
 
@@ -62,7 +64,9 @@ class Redeemer:
     Args:
         store: The database.
         client: Who sends.
+        prices: Tells what the plan charges; asked where a run has a budget.
         on_refusal: Called when the API refuses the key.
+        limiter: The limits it shares with others; told when there is nothing to do.
 
     Attributes:
         refused_by: The error with which the API refused the key, once it has.
@@ -70,15 +74,25 @@ class Redeemer:
         report: The figures of all chunks.
     """
 
-    def __init__(self, store: Store, client: AsyncPubrio, on_refusal: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        client: AsyncPubrio,
+        prices: Callable[[], Awaitable[Prices]],
+        on_refusal: Callable[[], object],
+        limiter: SharedLimiter | None = None,
+    ) -> None:
         self._store = store
         self._client = client
+        self._prices = prices
         self._on_refusal = on_refusal
+        self._limiter = limiter
         self._runs: set[Run] = set()
         self._is_stopping = False
         self.refused_by: PubrioError | None = None
         self.chunks: Counter[str] = Counter()
         self.report: RunReport = RunReport()
+        self._tell_limiter()
 
     def stop(self) -> None:
         """Ends what is under way: chunks go back to the queue, for others."""
@@ -122,7 +136,14 @@ class Redeemer:
         Returns:
             Seconds after which it is to be tried again, None if it is done; and why.
         """
-        lease = await lease_budget(self._store, chunk.chunk_id, chunk.token)
+        worst_case: Number | None = None
+        if chunk.has_budget and chunk.stopped is None:
+            # The run goes by these prices, too: with less it would send nobody, again and again.
+            try:
+                worst_case = (await self._prices()).worst_case(chunk.contact_types)
+            except PubrioError as trouble:
+                return await self._ended_early(chunk, trouble, {})
+        lease = await lease_budget(self._store, chunk.chunk_id, chunk.token, worst_case=worst_case)
         if lease.kind == "later" and chunk.stopped is None:
             return _BUDGET_S, _NO_ROOM
         if lease.kind == "none" and chunk.stopped is None:
@@ -139,6 +160,14 @@ class Redeemer:
                 return 0, _WHY_STOPPED
             case None:
                 return await self._finish(chunk, failures)
+            case _:
+                return await self._ended_early(chunk, error, failures)
+
+    async def _ended_early(
+        self, chunk: Taken, error: PubrioError, failures: Mapping[str, str]
+    ) -> tuple[int | None, str]:
+        """What is to become of a chunk whose run was ended by an error; returns as `_redeem`."""
+        match error:
             case JournalError():
                 raise error
             case AuthenticationError() | PermissionDeniedError():
@@ -177,6 +206,7 @@ class Redeemer:
                 max_credits=max_credits,
             ) as run:
                 self._runs.add(run)
+                self._tell_limiter()
                 try:
                     if self._is_stopping:
                         run.stop(_WHY_STOPPED)
@@ -185,10 +215,15 @@ class Redeemer:
                             failures[outcome.person] = f"{outcome.status}: {outcome.error}"
                 finally:
                     self._runs.discard(run)
+                    self._tell_limiter()
         except PubrioError as error:  # before anything was sent for it, such as asking for prices
             return error
         add_counts(self.report, run.report)
         return run.stopped_by
+
+    def _tell_limiter(self) -> None:
+        if self._limiter is not None:
+            self._limiter.rest(rests=not self._runs)
 
     async def _finish(self, chunk: Taken, failures: Mapping[str, str]) -> tuple[int | None, str]:
         end: End = "done" if chunk.stopped is None else "stopped"

@@ -84,10 +84,6 @@ class Rescue:
         Raises:
             JournalError: The database cannot be reached.
         """
-        now = asyncio.get_running_loop().time()
-        if now - self._last > self._stalled_s / 2:
-            # We may have been cut off, and the others with us: they get time to be heard of.
-            self._may_judge_at = now + self._stalled_s
         saved = await self._store.transact(self._save)
         self._last = asyncio.get_running_loop().time()
         return saved
@@ -97,7 +93,12 @@ class Rescue:
         if await found.fetchone() != (True,):
             return 0  # another worker is at it
         saved = 0
-        if asyncio.get_running_loop().time() >= self._may_judge_at:
+        now = asyncio.get_running_loop().time()
+        if now - self._last > self._stalled_s / 2:
+            # We may have been cut off, and the others with us, until this very transaction: they
+            # get time to be heard of.
+            self._may_judge_at = now + self._stalled_s
+        if now >= self._may_judge_at:
             given = {"queue": self._queue, "after": self._stalled_s}
             saved = (await db.execute(_STALLED, given)).rowcount
         await db.execute(_FORGOTTEN, (_FORGOTTEN_S,))

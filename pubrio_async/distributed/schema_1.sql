@@ -155,6 +155,7 @@ CREATE TABLE leases (
     held integer NOT NULL CHECK (held >= 0),
     wants integer NOT NULL,
     waits_since timestamptz,
+    rests boolean NOT NULL,
     -- No request begins on them after the first, and none is under way after the second.
     ends_at timestamptz NOT NULL,
     over_at timestamptz NOT NULL,
@@ -296,7 +297,7 @@ BEGIN
         pause.probe := NULL;  -- its holder is dead
     END IF;
 
-    SELECT coalesce(sum(held), 0), count(*) FILTER (WHERE ends_at > moment),
+    SELECT coalesce(sum(held), 0), count(*) FILTER (WHERE ends_at > moment AND NOT rests),
         count(*) FILTER (WHERE ends_at > moment AND wants > 0),
         count(*) FILTER (WHERE ends_at > moment AND wants > 0
             AND (waits_since, holder) < (coalesce(mine.waits_since, moment), me))
@@ -365,11 +366,11 @@ BEGIN
             greatest(0, needs - granted),
             CASE WHEN needs <= granted THEN NULL WHEN granted > 0 THEN moment
                 ELSE coalesce(mine.waits_since, moment) END,
-            moment + lease, moment + lease + longest
+            (ask->>'rests')::boolean, moment + lease, moment + lease + longest
         )
         ON CONFLICT (name, holder) DO UPDATE SET attempt = EXCLUDED.attempt,
             reported = EXCLUDED.reported, held = EXCLUDED.held, wants = EXCLUDED.wants,
-            waits_since = EXCLUDED.waits_since, ends_at = EXCLUDED.ends_at,
+            waits_since = EXCLUDED.waits_since, rests = EXCLUDED.rests, ends_at = EXCLUDED.ends_at,
             over_at = EXCLUDED.over_at;
     END IF;
     -- Written even where nothing has changed: whoever looked before this, and in a transaction that

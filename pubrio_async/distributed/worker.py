@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
+from datetime import timedelta
+from functools import cached_property
 from logging import WARNING
 
 from msgspec import Struct
 
-from pubrio_async._config import Rate, load_settings
+from pubrio_async._config import Rate, Settings, load_settings
 from pubrio_async._errors import ConfigurationError, JournalError
 from pubrio_async._log import JOURNAL, note
 from pubrio_async._observe import Observer
@@ -23,6 +26,7 @@ from pubrio_async.distributed.rescue import Rescue
 from pubrio_async.distributed.store import Store
 from pubrio_async.models import RunReport
 from pubrio_async.scheduler.budget import Prices
+from pubrio_async.scheduler.policy import open_jobs_bound
 
 HEARTBEAT_S = 5.0
 STALLED_S = 20.0
@@ -31,9 +35,14 @@ STALLED_S = 20.0
 _LOOKS = 4
 _LOOK_FOR_END_S = 1.0
 _PATIENCE_S = 300.0
+_LONGEST_TRANSACTION_S = 60.0
 _GOODBYE_S = 2.0
-_SPARE_CONNECTIONS = 2
-_MOST_CONNECTIONS = 10
+# What a chunk writes takes milliseconds: so many are enough for any number of them.
+_CONNECTIONS = 6
+_BATCHES_IN_CHUNK = 20
+_LEAST_CHUNKS = 4
+# Each takes some 8 MB while it is under way.
+_MOST_CHUNKS = 32
 _PRICES_HOLD_S = 600.0
 
 
@@ -72,9 +81,9 @@ class Worker:
         rate_limit: The limits, as for `AsyncPubrio`; the same ones for all workers with the key.
         limit_name: What the limits are called; give each key one of its own. By default one for
             all workers with the same `base_url`.
-        concurrency: Chunks at once.
+        concurrency: Chunks at once; by default as many as keep the limits busy.
         max_concurrency: Most requests in flight at once.
-        timeout: Seconds for one request.
+        timeout: How long one request may take, in seconds or as a `datetime.timedelta`.
         observers: What is told of every request and every batch.
         heartbeat_s: Seconds between two signs of life.
         stalled_s: Seconds without one after which others take a worker for dead.
@@ -92,9 +101,9 @@ class Worker:
         base_url: str | None = None,
         rate_limit: str | None = None,
         limit_name: str | None = None,
-        concurrency: int = 4,
+        concurrency: int | None = None,
         max_concurrency: int = 32,
-        timeout: float = 30.0,
+        timeout: float | timedelta = 30.0,
         observers: Sequence[Observer] = (),
         heartbeat_s: float = HEARTBEAT_S,
         stalled_s: float = STALLED_S,
@@ -103,29 +112,22 @@ class Worker:
         settings = load_settings(
             api_key, base_url, rate_limit, max_concurrency=max_concurrency, timeout=timeout
         )
-        if concurrency < 1:
+        if concurrency is not None and concurrency < 1:
             raise ConfigurationError("concurrency must be at least 1.")
         if not 0 < 2 * heartbeat_s <= stalled_s:
             raise ConfigurationError("stalled_s must be at least twice heartbeat_s, above 0.")
         self._conninfo = conninfo
         self._origin = settings.base_url
-        self._concurrency = concurrency
         self._heartbeat_s = heartbeat_s
         self._stalled_s = stalled_s
         self._store = Store(
             conninfo,
             patience=_PATIENCE_S,
-            connections=min(concurrency, _MOST_CONNECTIONS) + _SPARE_CONNECTIONS,
+            connections=_CONNECTIONS,
+            longest=_LONGEST_TRANSACTION_S,
         )
-        self._limiter: SharedLimiter | None = None
-        if settings.rates or settings.account:
-            self._limiter = SharedLimiter(
-                self._store,
-                name=limit_name or settings.base_url,
-                rates="account" if settings.account else _in_words(settings.rates),
-                max_concurrency=max_concurrency,
-                longest_request=2 * timeout + 2,
-            )
+        self._limiter = shared_limits(self._store, settings, limit_name)
+        self._concurrency = concurrency or _enough(self._limiter)
         self._client = _Client(
             api_key,
             base_url,
@@ -136,7 +138,9 @@ class Worker:
             limiter=self._limiter,
             transport=transport,
         )
-        self._redeemer = Redeemer(self._store, self._client, self.stop)
+        self._redeemer = Redeemer(
+            self._store, self._client, self._client.prices, self.stop, self._limiter
+        )
         self._queue = Queue(
             conninfo,
             queue_of(self._origin),
@@ -157,6 +161,11 @@ class Worker:
             stopped=chunks["stopped"],
             figures=self._redeemer.report,
         )
+
+    @property
+    def concurrency(self) -> int:
+        """How many chunks it does at once."""
+        return self._concurrency
 
     def stop(self) -> None:
         """Ends it in good order: nothing new is sent, chunks under way go back to the queue."""
@@ -219,6 +228,34 @@ class Worker:
                 self._queue.begin_again()
 
 
+def _enough(limiter: SharedLimiter | None) -> int:
+    """Chunks that have as many jobs open as the limits can serve."""
+    open_jobs = open_jobs_bound("results", None if limiter is None else limiter.window_size())
+    return max(_LEAST_CHUNKS, min(_MOST_CHUNKS, math.ceil(open_jobs / _BATCHES_IN_CHUNK)))
+
+
+def shared_limits(store: Store, settings: Settings, limit_name: str | None) -> SharedLimiter | None:
+    """The limits as settings have them, for all who name them; None for none.
+
+    Args:
+        store: The database.
+        settings: Of a client.
+        limit_name: What they are called; None for the name by which workers share them.
+
+    Raises:
+        ConfigurationError: They cannot be shared.
+    """
+    if not settings.rates and not settings.account:
+        return None
+    return SharedLimiter(
+        store,
+        name=limit_name or settings.base_url,
+        rates="account" if settings.account else _in_words(settings.rates),
+        max_concurrency=settings.max_concurrency,
+        longest_request=2 * settings.timeout + 2,
+    )
+
+
 def _in_words(rates: Sequence[Rate]) -> str:
     return "; ".join(f"{rate.limit} per {rate.period:.0f} seconds" for rate in rates)
 
@@ -228,8 +265,17 @@ class _Client(AsyncPubrio):
 
     _known: tuple[float, Prices] | None = None
 
+    @cached_property
+    def _one_asks(self) -> asyncio.Lock:
+        return asyncio.Lock()
+
+    async def prices(self) -> Prices:
+        """What the plan charges, as of some minutes ago at most."""
+        async with self._one_asks:
+            now = asyncio.get_running_loop().time()
+            if self._known is None or now - self._known[0] > _PRICES_HOLD_S:
+                self._known = now, await super()._prices()
+            return self._known[1]
+
     async def _prices(self) -> Prices:
-        now = asyncio.get_running_loop().time()
-        if self._known is None or now - self._known[0] > _PRICES_HOLD_S:
-            self._known = now, await super()._prices()
-        return self._known[1]
+        return await self.prices()

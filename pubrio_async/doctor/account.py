@@ -21,6 +21,7 @@ _PRICES: Final = (
     "web_intent_signal_credit",
 )
 _MOST_HEADER: Final = 100
+_LARGEST: Final = 1 << 63
 # Numbers, and short words between them: no id and no key, which mix the two.
 _LIMIT: Final = re.compile(r"""(?:(?:[0-9]+(?:\.[0-9]+)?|[A-Za-z]{1,12})(?:[ ,;:="-]+|$)|["])*""")
 
@@ -78,12 +79,12 @@ def plan_of(evidence: Evidence) -> PlanCheck:
 
 def number_of(value: Any) -> Number | None:
     """A number; None for anything else."""
-    return value if type(value) in {int, float} else None
+    return value if type(value) is float else whole_of(value)
 
 
 def whole_of(value: Any) -> int | None:
-    """A whole number; None for anything else."""
-    return value if type(value) is int else None
+    """A whole number; None for anything else, and for one that no float could hold."""
+    return value if type(value) is int and abs(value) <= _LARGEST else None
 
 
 def _quotas(usage: Exchange) -> tuple[QuotaCheck, ...]:

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from pubrio_async._routes import ROUTES
 from pubrio_async.doctor.account import number_of, whole_of
 from pubrio_async.doctor.assumptions import Questions, Verdict, either, names, no, untested, yes
-from pubrio_async.doctor.evidence import Evidence, decoded
+from pubrio_async.doctor.evidence import Evidence, Exchange, decoded
 from pubrio_async.doctor.words import is_object, kind_of
 
 ACCOUNT: Final = Questions()
@@ -120,8 +120,7 @@ def _log_lists(evidence: Evidence) -> Verdict:
     before, after = evidence.good("api_keys.logs"), evidence.good("api_keys.logs", "again")
     if before is None or after is None:
         return untested("the log was not read twice")
-    old = {row.get("query_log_id") for row in before.rows("query_logs")}
-    new = [row for row in after.rows("query_logs") if row.get("query_log_id") not in old]
+    new = _new_rows(before, after)
     waited = after.began - before.ended
     return either(bool(new), f"{len(new)} new entries on its first page after {waited:.0f} s")
 
@@ -131,14 +130,14 @@ def _log_lists(evidence: Evidence) -> Verdict:
 )
 def _log_zone(evidence: Evidence) -> Verdict:
     before, after = evidence.good("api_keys.logs"), evidence.good("api_keys.logs", "again")
-    old = {row.get("query_log_id") for row in before.rows("query_logs")} if before else set[Any]()
-    new = [
-        row
-        for row in (after.rows("query_logs") if after else ())
-        if row.get("query_log_id") not in old
+    if before is None or after is None:
+        return untested("the log was not read twice")
+    times = [
+        time
+        for row in _new_rows(before, after)
+        if (time := _seconds(row.get("created_at"))) is not None
     ]
-    times = [time for row in new if (time := _seconds(row.get("created_at"))) is not None]
-    if before is None or after is None or not times:
+    if not times:
         return untested("no entry of ours was seen")
     # The newest is of a call made just before: what is more than a few minutes is the zone.
     off = max(times) - after.began
@@ -214,6 +213,12 @@ def _free_slug(evidence: Evidence) -> Verdict:
         return untested("the log shows no such call")
     named = sum(1 for row in rows if row.get("log_type_slug"))
     return either(not named, f"{named} of {len(rows)} have one")
+
+
+def _new_rows(before: Exchange, after: Exchange) -> list[dict[str, Any]]:
+    """Entries that have come into the log between two looks at its first page."""
+    old = [row.get("query_log_id") for row in before.rows("query_logs")]
+    return [row for row in after.rows("query_logs") if row.get("query_log_id") not in old]
 
 
 def _log_rows(evidence: Evidence) -> list[dict[str, Any]]:

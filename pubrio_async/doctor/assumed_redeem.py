@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from pubrio_async.doctor.account import number_of
 from pubrio_async.doctor.assumptions import Questions, Verdict, either, names, untested
-from pubrio_async.doctor.evidence import Evidence, Exchange
-from pubrio_async.doctor.words import VOCABULARY, is_list, is_object, kind_of, word
+from pubrio_async.doctor.evidence import Evidence, Exchange, objects_in
+from pubrio_async.doctor.words import VOCABULARY, is_list, kind_of, word
 from pubrio_async.models.redeem import Number
 
 REDEEM: Final = Questions()
@@ -239,13 +239,12 @@ def _contacts(evidence: Evidence) -> list[dict[str, Any]]:
         contact
         for person in _people(evidence)
         for field in ("emails", "phones")
-        for contact in person.get(field) or ()
-        if is_object(contact)
+        for contact in objects_in(person.get(field))
     ]
 
 
 def _emails(one: Exchange) -> int:
-    return sum(len(person.get("emails") or ()) for person in one.rows("peoples"))
+    return sum(len(objects_in(person.get("emails"))) for person in one.rows("peoples"))
 
 
 def _price(evidence: Evidence, field: str) -> Number | None:

@@ -58,6 +58,8 @@ async def look_at_connection(base_url: str, timeout: float) -> Connection:
         found.problem = f"no answer within {timeout:g} s"
     except ssl.SSLCertVerificationError as error:
         found.problem = f"its certificate cannot be trusted: {error.verify_message}"
+    except ssl.SSLError as error:
+        found.problem = f"it does not agree on TLS: {error.reason}"
     except socket.gaierror:
         found.problem = "its name is not known"
     except OSError as error:

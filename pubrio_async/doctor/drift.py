@@ -8,6 +8,7 @@ data. Bounds that a type puts on a value (`Meta`) are left to the decoder.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Final, Literal, cast
 
 from msgspec import NODEFAULT, Struct, inspect
@@ -88,8 +89,12 @@ def compare(
         Where they differ, each path once.
     """
     walk = _Walk(words or {}, partial)
-    walk.check(value, inspect.type_info(kind), path)
+    walk.check(value, _type_info(kind), path)
     return walk.result()
+
+
+# It looks through all that a type consists of, each time.
+_type_info = cache(inspect.type_info)
 
 
 class _Found:

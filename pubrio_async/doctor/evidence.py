@@ -103,9 +103,7 @@ class Exchange(Struct, kw_only=True, eq=False):
 
     def rows(self, key: str) -> list[Json]:
         """The objects of a list below `data`, or of `data` itself if that is a list."""
-        found = self.data if is_list(self.data) else self.member(key)
-        rows: list[Any] = found if is_list(found) else []
-        return [row for row in rows if is_object(row)]
+        return objects_in(self.data if is_list(self.data) else self.member(key))
 
 
 class Evidence:
@@ -152,6 +150,11 @@ class Evidence:
     def asked(self) -> list[Exchange]:
         """Calls that were made, those read from the request log left out."""
         return [one for one in self.exchanges if one.purpose != "request log"]
+
+
+def objects_in(value: Any) -> list[Json]:
+    """The objects of a list; none of anything else."""
+    return [element for element in value if is_object(element)] if is_list(value) else []
 
 
 def decoded(body: bytes | str) -> Any:

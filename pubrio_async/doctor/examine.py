@@ -70,7 +70,7 @@ async def examine(
         The report.
 
     Raises:
-        ConfigurationError: The client is closed, or a setting of it is wrong.
+        ConfigurationError: The environment names a proxy that cannot be used.
     """
     key = settings.api_key.reveal().encode()
     clock = clock or SystemClock()

@@ -10,7 +10,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from pubrio_async.doctor.account import number_of
-from pubrio_async.doctor.evidence import Evidence, Exchange, Purpose
+from pubrio_async.doctor.evidence import Evidence, Exchange, Purpose, objects_in
 from pubrio_async.doctor.visit import Visitor
 from pubrio_async.doctor.words import is_object
 from pubrio_async.models import RedeemJob
@@ -160,7 +160,7 @@ class Prober:
         for one in self._evidence:
             for row in one.rows("peoples") if one.ok else ():
                 try:
-                    key = person_key(row.get("people_search_id") or "")
+                    key = person_key(str(row.get("people_search_id")))
                 except NotAPersonError:
                     continue
                 if not is_url(key):
@@ -170,7 +170,7 @@ class Prober:
     def _email(self) -> str | None:
         for one in self._evidence:
             for person in one.rows("peoples") if one.name == "redeem.people" and one.ok else ():
-                for contact in person.get("emails") or ():
+                for contact in objects_in(person.get("emails")):
                     value = contact.get("value")
                     if isinstance(value, str) and "@" in value:
                         return value

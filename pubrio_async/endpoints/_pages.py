@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any, Generic, Self, TypeVar, cast
 
-from pubrio_async._dispatch import Dispatcher, Flight
-from pubrio_async._errors import ConfigurationError, DecodeError, ResponseLostError
+from pubrio_async._dispatch import Dispatcher, Flight, cut_off
+from pubrio_async._errors import ConfigurationError, DecodeError, at_endpoint
 from pubrio_async._routes import Route
 from pubrio_async.models import Pagination
 
@@ -40,8 +41,9 @@ class Pages(Generic[Row]):
         max_pages: int | None,
     ) -> None:
         for name, bound in (("max_items", max_items), ("max_pages", max_pages)):
-            if bound is not None and bound < 0:
-                msg = f"{name} must not be negative, not {bound!r}"
+            given = cast("object", bound)  # numpy's count as numbers, too
+            if bound is not None and (not isinstance(given, Integral) or bound < 0):
+                msg = f"{name} must be a whole number of at least 0, not {bound!r:.40}"
                 raise ConfigurationError(msg)
         self._dispatcher = dispatcher
         self._route = route
@@ -92,12 +94,12 @@ class Pages(Generic[Row]):
                 fields = {**fields, "page": self._page}
             self._fetching, self._flight = self._dispatcher.begin(self._route, fields)
             self._fetching.add_done_callback(_seen)
-        task = self._fetching
+        task, flight = self._fetching, self._flight
         self._readers += 1
         try:
             await asyncio.wait((task,))
         except asyncio.CancelledError:
-            if self._readers == 1 and not self._flight.is_sent and not task.done():
+            if self._readers == 1 and not flight.is_sent and not task.done():
                 task.cancel()
                 self._fetching = None
             raise
@@ -107,7 +109,7 @@ class Pages(Generic[Row]):
         if first:
             self._fetching = None
         if task.cancelled():
-            raise _cut_off(self._route, self._page)
+            raise cut_off(self._route, flight, self._page)
         data = task.result()  # an error is for everyone who waited: nobody asks again unasked
         if not first:
             return  # another reader of this iterator has taken the rows
@@ -148,10 +150,10 @@ def _rows_among(members: Mapping[str, Any], route: Route[Any]) -> list[Any]:
     if len(lists) > 1:
         names = ", ".join(name for name, value in members.items() if type(value) is list)
         msg = (
-            f"{route.method} {route.path} succeeded, but its rows cannot be told from its other "
+            f"{route.what} succeeded, but its rows cannot be told from its other "
             f"lists: {names}. Ask for single pages with {route.name} instead."
         )
-        raise DecodeError(msg, status=200, may_have_charged=route.paid)
+        raise at_endpoint(route.name, DecodeError(msg, status=200, may_have_charged=route.paid))
     return lists[0] if lists else []
 
 
@@ -163,11 +165,3 @@ def _seen(task: asyncio.Task[Any]) -> None:
     # A reader that was cancelled may never come back for the error.
     if not task.cancelled():
         task.exception()
-
-
-def _cut_off(route: Route[Any], page: int) -> ResponseLostError:
-    charged = " Credits may have been charged." if route.paid else ""
-    return ResponseLostError(
-        f"Page {page} of {route.name} was lost: the client was closed meanwhile.{charged}",
-        may_have_charged=route.paid,
-    )

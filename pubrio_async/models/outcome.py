@@ -31,7 +31,7 @@ class Outcome(Struct, frozen=True, gc=False):
         status: How the row ended.
         emails: E-mail addresses. Personal data: never logged by this package.
         phones: Phone numbers. Personal data, likewise.
-        redeem_query_id: The batch job this row belongs to, where there is one.
+        redeem_query_id: The job this row belongs to, where there is one.
         error: What went wrong, whether it may have cost credits, and what to do next.
     """
 
@@ -51,10 +51,10 @@ class RunReport(Struct, kw_only=True):
     Attributes:
         rows: Rows that have an outcome.
         unique: Distinct well-formed people among them.
-        batches: Batch jobs the API accepted in this run.
+        batches: Batches the API has made a job of in this run.
         requests: HTTP requests sent, refused ones included.
-        polls: Requests for the state of a batch job.
-        retries: Requests that had to be sent again.
+        polls: Requests for the state of a job.
+        retries: Requests that had to be made again.
         rate_limited: Requests refused with 429.
         credits_charged: Credits the API reported as charged in this run.
         credit_balance: Plan credits left, as last reported.
@@ -90,11 +90,12 @@ class RunStatistics(Struct, frozen=True, kw_only=True):
         rows_settled: Rows whose outcome is known, handed over or not.
         rows_waiting: Rows read whose outcome is not known yet.
         outcomes_queued: Outcomes the consumer has not taken yet.
-        batches_open: Batch jobs accepted and not finished.
+        batches_open: Batches under way: with a request in flight, accepted, or lost and looked for.
         batches_ready: Batches planned and not sent.
         requests_in_flight: Requests under way.
         requests_left: Requests the rate limit would let leave at once; None without a limit.
-        paused_s: Seconds until a pause asked for by the API ends; 0 when there is none.
+        paused_s: Seconds until requests may leave again, after a 429 or while the API cannot be
+            reached; 0 when they may.
         credits_reserved: Worst-case cost of what is open.
         stopped_by: Why no further batch is sent, where that is so.
         report: The figures so far.

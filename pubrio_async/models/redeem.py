@@ -113,7 +113,7 @@ class RedeemPeopleReply(Struct, frozen=True):
 
 
 class RedeemJob(Struct, frozen=True):
-    """The state of a batch job.
+    """The state of a job.
 
     Attributes:
         redeem_query_id: The job's id; the only way back to a job that has been paid for.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from email.utils import formatdate
 
 from pubrio_async._clock import Clock
-from pubrio_async._errors import ConfigurationError, NotSentError, ResponseLostError
+from pubrio_async._errors import ConfigurationError, ResponseLostError, never_left, reply_lost
 from pubrio_async._phase import Phase
 from pubrio_async._wire import WireReply, WireRequest
 from pubrio_async.sandbox.core import Sandbox
@@ -16,11 +16,11 @@ from pubrio_async.sandbox.wire import SandboxReply, SandboxRequest
 _ANSWERED = frozenset({"mid_body", "stall_body"})
 
 
-class _Headers(Mapping[str, str]):
+class Headers(Mapping[str, str]):
     """Headers whose names match in any case."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
-        self._headers = headers
+        self._headers = {name.lower(): value for name, value in headers.items()}
 
     def __getitem__(self, name: str) -> str:
         return self._headers[name.lower()]
@@ -101,7 +101,7 @@ class SandboxTransport:
             self._sandbox.epoch = self._clock.wall() - loop.time()
         if self._refuses(loop.time()):
             await asyncio.sleep(min(self._half, timeout))
-            raise NotSentError("The connection was refused.")
+            raise never_left(_what(request), "the connection was refused")
         phase.sent += 1
         reply: SandboxReply | None = None
         arrived = False
@@ -116,17 +116,17 @@ class SandboxTransport:
                 reply = self._sandbox.handle(sent, loop.time())
             if reply.cut in {"stall", "stall_body"}:
                 await asyncio.sleep(max(0.0, deadline - loop.time()))
-                raise _lost(reply, f"no answer within {timeout} s")
+                raise _lost(request, reply, f"no complete reply came within {timeout:g} s")
             wait = reply.delay + self._half
             if loop.time() + wait > deadline:
                 await asyncio.sleep(max(0.0, deadline - loop.time()))
-                raise _lost(None, f"no answer within {timeout} s")
+                raise _lost(request, None, f"no complete reply came within {timeout:g} s")
             await asyncio.sleep(wait)
             if reply.cut is not None:
-                raise _lost(reply, "the connection broke")
+                raise _lost(request, reply, "the connection broke")
             arrived = True
             date = formatdate(self._sandbox.wall(loop.time()), usegmt=True)
-            return WireReply(reply.status, _Headers({**reply.headers, "date": date}), reply.body)
+            return WireReply(reply.status, Headers({**reply.headers, "date": date}), reply.body)
         finally:
             if not arrived and reply is not None:
                 self._sandbox.undelivered(reply)
@@ -141,6 +141,10 @@ class SandboxTransport:
         return False
 
 
-def _lost(reply: SandboxReply | None, reason: str) -> ResponseLostError:
+def _lost(request: WireRequest, reply: SandboxReply | None, why: str) -> ResponseLostError:
     status = reply.status if reply is not None and reply.cut in _ANSWERED else None
-    return ResponseLostError(f"The reply was lost: {reason}.", status=status)
+    return reply_lost(_what(request), why, paid=request.paid, status=status)
+
+
+def _what(request: WireRequest) -> str:
+    return f"{request.method} {request.path}"

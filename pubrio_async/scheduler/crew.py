@@ -146,6 +146,10 @@ class Crew:
                 await step
             finally:
                 self._busy.discard(this)
+            if this.cancelling():  # put off until the step was done
+                self._size = 0
+                foreman.stepped()
+                return
             foreman.stepped()
 
     async def _permit(self) -> int:
@@ -164,6 +168,8 @@ class Crew:
 
     def _left(self, task: asyncio.Task[None]) -> None:
         self._workers.discard(task)
+        if task.cancelled():  # as all are by a loop that ends: nobody comes in its place
+            self._size = 0
         self._foreman.ended(task)
 
     def _set_alarm(self, now: float) -> None:

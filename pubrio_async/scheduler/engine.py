@@ -18,7 +18,7 @@ from pubrio_async.scheduler.crew import Crew
 from pubrio_async.scheduler.ends import Ends
 from pubrio_async.scheduler.intake import Intake, new_batch
 from pubrio_async.scheduler.journal import Batch, Journal
-from pubrio_async.scheduler.logbook import Lost
+from pubrio_async.scheduler.logbook import Archive, Lost
 from pubrio_async.scheduler.notes import halted
 from pubrio_async.scheduler.options import RunOptions
 from pubrio_async.scheduler.outage import Outage
@@ -50,6 +50,7 @@ class Engine:
         clock: Clock,
         rng: random.Random,
         witness: Witness | None = None,
+        archive: Archive | None = None,
     ) -> None:
         self._limiter = limiter
         self._journal = journal
@@ -76,7 +77,7 @@ class Engine:
             on_batch=self._planned,
             on_trouble=lambda error: self.halt(error, keep_polling=True),
         )
-        self._reconciler = Reconciler(verbs, options.contact_types, clock)
+        self._reconciler = Reconciler(verbs, options.contact_types, clock, archive)
         self._ends = Ends(
             journal=journal,
             budget=budget,
@@ -311,10 +312,10 @@ class Engine:
         self._input_is_over = self._input_is_over or task is self._reader
         if not task.cancelled() and (error := task.exception()) is not None:
             # Raised once everything else is handed over. An input that fails has ended; a step
-            # that fails is a flaw of this package, after which only open jobs are fetched.
+            # that fails is a flaw of this package: what is open is left to the next run.
             self.crash = self.crash or error
             if task is not self._reader:
-                self._shut(f"{type(error).__name__}: {error}", keep_polling=True)
+                self._shut(f"{type(error).__name__}: {error}", keep_polling=False)
         self._check_end()
 
     async def _submit_part(self, batch: Batch, size: int, ticket: int) -> None:

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from pubrio_async.scheduler.intake import new_batch
 from pubrio_async.scheduler.journal import Batch
+
+
+class _Pair(Struct):
+    """What two halves share.
+
+    Attributes:
+        size: People in the larger one.
+        is_half_accepted: Whether one of them was accepted.
+    """
+
+    size: int
+    is_half_accepted: bool = False
 
 
 class Halving:
     """Remembers which batches are halves of a refused one."""
 
     def __init__(self) -> None:
-        self._halves: dict[str, tuple[str, int]] = {}
-        self._half_accepted: set[str] = set()
+        self._halves: dict[str, _Pair] = {}
 
     @property
     def is_open(self) -> bool:
@@ -23,8 +36,7 @@ class Halving:
         self.ended(batch)
         middle = (len(batch.keys) + 1) // 2
         first, second = new_batch(batch.keys[:middle]), new_batch(batch.keys[middle:])
-        for half in (first, second):
-            self._halves[half.batch_id] = (batch.batch_id, middle)
+        self._halves[first.batch_id] = self._halves[second.batch_id] = _Pair(middle)
         return first, second
 
     def accepted(self, batch: Batch) -> int | None:
@@ -33,14 +45,12 @@ class Halving:
         Returns:
             The largest size that is known to be accepted, where this settles it.
         """
-        half = self._halves.pop(batch.batch_id, None)
-        if half is None:
+        pair = self._halves.pop(batch.batch_id, None)
+        if pair is None:
             return None
-        parent, size = half
-        if parent in self._half_accepted:
-            self._half_accepted.discard(parent)
-            return size
-        self._half_accepted.add(parent)
+        if pair.is_half_accepted:
+            return pair.size
+        pair.is_half_accepted = True
         return None
 
     def ended(self, batch: Batch) -> None:

@@ -40,6 +40,13 @@ class MemoryJournal:
         self._charged: Number = 0
         self._usage: bytes | None = None
 
+    def __repr__(self) -> str:
+        types = f" {', '.join(self._types)}:" if self._types else ""
+        return (
+            f"<{type(self).__name__}{types} {len(self._ends):,} people, "
+            f"{len(self._open):,} open batches, {self._charged:,} credits charged>"
+        )
+
     async def open(self, contact_types: Sequence[str]) -> bool:
         """Makes the journal ready. As several runs may share it, it never counts as new."""
         if self._types and contact_types and set(contact_types) != set(self._types):

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 PER_PAGE = 25
 
-_MOST_PAGES = 24
 _MOST_GROWTH = 2 * PER_PAGE
 
 
@@ -40,6 +39,11 @@ class PageMap:
     def is_empty(self) -> bool:
         """True until a page was fetched."""
         return not self._asked
+
+    @property
+    def asked(self) -> int:
+        """How many pages were fetched."""
+        return len(self._asked)
 
     def take(self, number: int, times: Sequence[float], total: int, pages: int) -> None:
         """Takes in a page.
@@ -72,10 +76,10 @@ class PageMap:
             end: The latest time.
 
         Returns:
-            Its number; None if all of them are known, or enough was asked.
+            Its number; None if all of them are known.
         """
         gaps = self._gaps(start, end)
-        if not gaps or len(self._asked) >= _MOST_PAGES:
+        if not gaps:
             return None
         guess = self._rank_at(expected)
         rank = min((_inside(guess, *gap) for gap in gaps), key=lambda rank: abs(rank - guess))

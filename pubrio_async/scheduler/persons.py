@@ -64,7 +64,11 @@ def _linkedin_key(text: str) -> str:
     kind, name, rest = match.groups()
     # What follows a name under /in/ is a language or a sub-page; under /pub/ it is part of it.
     tail = "" if kind == "in" else (rest or "").rstrip("/")
-    return f"https://www.linkedin.com/{kind}/{quote(name)}{quote(tail)}"
+    try:
+        return f"https://www.linkedin.com/{kind}/{quote(name)}{quote(tail)}"
+    except UnicodeEncodeError:
+        msg = "malformed: the LinkedIn URL holds half of a character"
+    raise NotAPersonError(msg)
 
 
 def _linkedin_path(url: str) -> str | None:

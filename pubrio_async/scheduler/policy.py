@@ -32,6 +32,7 @@ _UNIT_S = {
 }
 _SHORTEST_WAIT_S = 0.2
 _LONGEST_WAIT_S = 3600.0
+_ANY_AMOUNT = 1e9
 _WAIT_WITHOUT_ESTIMATE_S = 5.0
 _LONGEST_LADDER_S = 60.0
 _OPEN_JOBS_WITHOUT_LIMIT = 256
@@ -82,7 +83,8 @@ def estimated_seconds(job: RedeemJob) -> float | None:
     seconds = _UNIT_S.get(unit, _UNIT_S.get(unit.removesuffix("s")))
     if amount is None or seconds is None:
         return None
-    return min(_LONGEST_WAIT_S, max(_SHORTEST_WAIT_S, amount * seconds))
+    told_s = min(_ANY_AMOUNT, amount) * seconds  # JSON may hold what no float does
+    return min(_LONGEST_WAIT_S, max(_SHORTEST_WAIT_S, told_s))
 
 
 def first_wait(estimate_s: float | None) -> float:

@@ -26,12 +26,12 @@ from pubrio_async._errors import (
 from pubrio_async._phase import Phase
 from pubrio_async.scheduler.board import Verbs
 from pubrio_async.scheduler.journal import Batch, OpenBatch
-from pubrio_async.scheduler.logbook import Finding, LogEntry, LogRow, Lost, Search, next_look
+from pubrio_async.scheduler.logbook import Archive, Finding, LogRow, Lost, next_look
+from pubrio_async.scheduler.logsearch import Search
 
 _TOGETHER_S = 3.0
 _MOST_FAILURES = 3
 _PAUSE_S = 5.0
-_ARCHIVE = 1_000
 _SENT = 1_000
 # How long a request may have been under way that an earlier run did not see the end of.
 _LONGEST_REQUEST_S = 60.0
@@ -44,13 +44,20 @@ class Reconciler:
         verbs: What it asks the API with.
         types: The contact types of the run.
         clock: Where the time comes from.
+        archive: What searches of other runs have asked for, too; None for one of its own.
 
     Attributes:
         refused: How often a rate limit refused a request.
         unreadable: Why the log cannot be read at all; None as long as it can.
     """
 
-    def __init__(self, verbs: Verbs, types: Sequence[str], clock: Clock) -> None:
+    def __init__(
+        self,
+        verbs: Verbs,
+        types: Sequence[str],
+        clock: Clock,
+        archive: Archive | None = None,
+    ) -> None:
         self._verbs = verbs
         self._types = types
         self._clock = clock
@@ -59,9 +66,10 @@ class Reconciler:
         self._wanted: int | LogRow | None = None  # what the search asks for next
         self._asking = False
         self._failures = 0
-        self._archive: dict[str, LogEntry | None] = {}
+        self._archive = archive or Archive()
         self._zone_s: float | None = None
         self._skew_s: float | None = None
+        self._offset_s: float | None = None
         self._not_before = -math.inf
         self._sent: dict[str, float] = {}
         self.refused: int = 0
@@ -160,28 +168,32 @@ class Reconciler:
     def _begin(self) -> Search:
         now = self._clock.now()
         targets = [lost for lost in self._lost.values() if lost.due <= now + _TOGETHER_S]
-        while len(self._archive) > _ARCHIVE:
-            del self._archive[next(iter(self._archive))]
+        self._archive.trim()
         self._failures = 0
         return Search(
             targets,
             self._types,
-            self._archive,
+            self._archive.entries,
             now=now,
             wall=self._clock.wall(),
             zone_s=self._zone_s,
             skew_s=self._skew_s,
+            offset_s=self._offset_s,
             sent=self._sent,
+            being_read=self._archive.being_read,
         )
 
     async def _step(self, search: Search, ticket: int, phase: Phase) -> None:
         wanted = self._wanted
         assert wanted is not None  # noqa: S101 - a search that wants nothing has been ended
         if isinstance(wanted, LogRow):
+            self._archive.being_read.add(wanted.log_id)
             try:
                 entry = await self._verbs.log_entry(wanted, ticket, phase)
             except (NotFoundError, BadRequestError):
                 entry = None  # it is listed, and not shown: others may be
+            finally:
+                self._archive.being_read.discard(wanted.log_id)
             search.take_entry(wanted, entry)
         else:
             search.take_page(wanted, await self._verbs.log_page(wanted, ticket, phase))
@@ -202,6 +214,7 @@ class Reconciler:
     def _end(self, search: Search, trouble: str | None) -> list[tuple[Lost, Finding | None]]:
         self._search = None
         self._zone_s, self._skew_s = search.zone_s, search.skew_s
+        self._offset_s = search.offset_s
         now = self._clock.now()
         told: list[tuple[Lost, Finding | None]] = []
         for lost in search.targets:
@@ -217,7 +230,7 @@ class Reconciler:
                     lost.due = due
                     continue
             else:
-                self._archive[finding.log_id] = None  # nobody else's answer
+                self._archive.entries[finding.log_id] = None  # nobody else's answer
             del self._lost[batch_id]
             told.append((lost, finding))
         if self.unreadable is not None:

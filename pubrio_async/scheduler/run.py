@@ -15,29 +15,38 @@ The scheduler's promises:
 
 from __future__ import annotations
 
+import asyncio
+import math
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Self, get_args
 
 import anyio
 from msgspec import structs
 
-from pubrio_async._clock import Clock
+from pubrio_async._clock import Clock, is_over
 from pubrio_async._errors import ConfigurationError, PubrioError
 from pubrio_async._limiter import RateLimiter
 from pubrio_async._observe import Observers
-from pubrio_async.models import Outcome, RunReport, RunStatistics
+from pubrio_async.models import Outcome, OutcomeStatus, RunReport, RunStatistics
 from pubrio_async.scheduler import notes
 from pubrio_async.scheduler.board import Verbs
 from pubrio_async.scheduler.budget import Budget, CreditBudget, NoBudget, Prices
 from pubrio_async.scheduler.engine import Engine
 from pubrio_async.scheduler.journal import Journal
+from pubrio_async.scheduler.logbook import Archive
 from pubrio_async.scheduler.options import RunOptions
 from pubrio_async.scheduler.source import People, Source
 from pubrio_async.scheduler.usage import UsageKeeper
 from pubrio_async.scheduler.witness import Witness
+
+_CLOSING_S = 5.0  # for a run that is being closed by somebody else
+_LOOP_IS_OVER = (
+    "The run cannot go on: the event loop it was opened in has been closed meanwhile. What it "
+    "bought is in its journal, if it was given one: run it again with that, in one event loop."
+)
 
 
 class Run:
@@ -68,6 +77,7 @@ class Run:
         open_runs: set[Run],
         rng: random.Random | None = None,
         observers: Observers | None = None,
+        archive: Archive | None = None,
     ) -> None:
         self._people = people
         self._verbs = verbs
@@ -79,9 +89,23 @@ class Run:
         self._open_runs = open_runs
         self._rng = rng or random.Random()
         self._observers = observers
+        self._archive = archive
         self._engine: Engine | None = None
+        self._home: asyncio.AbstractEventLoop | None = None
         self._usage: UsageKeeper | None = None
         self._closed = False
+        self._is_closed = asyncio.Event()
+
+    def __repr__(self) -> str:
+        if self._engine is None:
+            return "<Run not open>"
+        state = "ended" if self._closed or self._engine.done.is_set() else "open"
+        if self.stopped_by is not None:
+            state += f", stopped by {type(self.stopped_by).__name__}"
+        try:
+            return f"<Run {state}: {_in_words(self.statistics())}>"
+        except RuntimeError:  # its clock is that of an event loop, and none is running
+            return f"<Run {state}>"
 
     @property
     def report(self) -> RunReport:
@@ -115,6 +139,7 @@ class Run:
         if self._engine is not None:
             msg = "a run is used once; call redeem.many again"
             raise ConfigurationError(msg)
+        self._home = asyncio.get_running_loop()
         is_new = await self._journal.open(self._options.contact_types)
         try:
             self._engine = await self._make_engine(is_new=is_new)
@@ -144,6 +169,8 @@ class Run:
 
     def __aiter__(self) -> Self:
         self._running()
+        if self._home is not None and is_over(self._home):
+            raise ConfigurationError(_LOOP_IS_OVER)
         return self
 
     async def __anext__(self) -> Outcome:
@@ -157,8 +184,20 @@ class Run:
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        """Ends the run now: requests under way get a moment, the rest is left for a resume."""
-        if self._closed or self._engine is None:
+        """Ends the run now: requests under way get a moment, the rest is left for a resume.
+
+        Raises:
+            ConfigurationError: It was opened in another event loop.
+        """
+        if self._engine is None:
+            return
+        if self._home is not None and is_over(self._home):
+            await self._abandon()
+            raise ConfigurationError(_LOOP_IS_OVER)
+        if self._closed:
+            # Bounded, as an input that is being closed may close the client it is read for.
+            with anyio.move_on_after(_CLOSING_S, shield=True):
+                await self._is_closed.wait()
             return
         self._closed = True
         engine = self._engine
@@ -174,7 +213,15 @@ class Run:
                     await self._close_journal()
         finally:
             self._open_runs.discard(self)
+            self._is_closed.set()
             notes.ended(self.report, self.stopped_by)
+
+    async def _abandon(self) -> None:
+        """Lets go of what has gone with its event loop; only the journal can still be closed."""
+        self._closed = True
+        self._open_runs.discard(self)
+        with anyio.move_on_after(_CLOSING_S, shield=True):
+            await self._journal.close()
 
     async def _make_engine(self, *, is_new: bool) -> Engine:
         """The engine, with what only the journal and the API know."""
@@ -185,7 +232,7 @@ class Run:
             people = await self._journal.unsettled_people()
         options = self._options
         budget: Budget = NoBudget()
-        if options.max_credits is not None:
+        if options.max_credits is not None and options.max_credits < math.inf:
             worst = (await self._prices()).worst_case(options.contact_types)
             budget = CreditBudget(options.max_credits, worst)
         return Engine(
@@ -199,6 +246,7 @@ class Run:
             clock=self._clock,
             rng=self._rng,
             witness=None if self._observers is None else Witness(self._observers, self._clock),
+            archive=self._archive,
         )
 
     async def _close_journal(self) -> None:
@@ -213,3 +261,16 @@ class Run:
             msg = "open the run first: `async with client.redeem.many(...) as run:`"
             raise ConfigurationError(msg)
         return self._engine
+
+
+def _in_words(now: RunStatistics) -> str:
+    """A run in figures, for its repr."""
+    statuses: tuple[OutcomeStatus, ...] = get_args(OutcomeStatus)
+    ends = [f"{rows:,} {status}" for status in statuses if (rows := getattr(now.report, status))]
+    told = (
+        f"{now.rows_read:,} rows read",
+        *(ends or ["0 settled"]),
+        f"{now.batches_open:,} batches open",
+        f"{now.report.credits_charged:,} credits charged",
+    )
+    return ", ".join(told)

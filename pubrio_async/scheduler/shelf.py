@@ -91,7 +91,7 @@ class Shelf:
     async def room(self) -> None:
         """Waits while too much waits for the disk."""
         while self._writing is not None and self._held_bytes > _MOST_WAITING_BYTES:
-            await asyncio.shield(self._writing)
+            await asyncio.wait((self._writing,))  # what cannot be written fails nobody
 
     async def find(self, keys: Iterable[str]) -> Mapping[str, tuple[Settled, float]]:
         """Looks people up.
@@ -120,7 +120,7 @@ class Shelf:
     async def close(self) -> None:
         """Lets go of the file, and of everything in it; safe to call twice."""
         while self._writing is not None:
-            await asyncio.shield(self._writing)
+            await asyncio.wait((self._writing,))  # what cannot be written fails nobody
         async with self._reading:
             if self._file is not None:
                 self._file.close()

@@ -100,6 +100,8 @@ class Source:
     async def close(self) -> None:
         """Stops reading ahead and lets an async generator clean up."""
         if self._pump is not None:
+            if self._pump is asyncio.current_task():
+                return  # it is the input that closes the run, and ends after this
             self._pump.cancel()
             # What the input raised has been seen by `pull`, or nobody is left to see it.
             await asyncio.gather(self._pump, return_exceptions=True)

@@ -211,6 +211,7 @@ class Steps:
                 self._board.halt(error, keep_polling=False)
                 await self._ends.fail(batch, str(error))
             else:
+                figures.retries += 1
                 self._budget.release(len(batch.keys))
                 self._board.again(batch)
         elif self._is_about_people(error, batch):

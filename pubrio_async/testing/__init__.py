@@ -5,6 +5,8 @@
         assert asyncio.run(code_under_test([ada])) == ["ada@example.com"]
         assert pubrio_sandbox.credits_charged == 5
 
+For a single odd reply there is `MockTransport`, whose replies a function gives.
+
 The fixtures `pubrio_sandbox` and `pubrio_memory`, and the markers `pubrio_sandbox` and
 `pubrio_virtual_time`, are there for pytest wherever this package is installed; without pytest,
 use the classes themselves.
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 from pubrio_async.testing.controls import FaultOptions, SandboxControls
 from pubrio_async.testing.memory import PubrioMemory
+from pubrio_async.testing.mock import MockTransport, Reply, Request
 from pubrio_async.testing.recorder import SeenRequest
 from pubrio_async.testing.served import PubrioSandbox
 from pubrio_async.testing.virtual_time import (
@@ -26,8 +29,11 @@ from pubrio_async.testing.virtual_time import (
 __all__ = [
     "DeadlockError",
     "FaultOptions",
+    "MockTransport",
     "PubrioMemory",
     "PubrioSandbox",
+    "Reply",
+    "Request",
     "SandboxControls",
     "SeenRequest",
     "VirtualClock",

@@ -12,6 +12,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import LiteralString
+
+import psycopg
+from psycopg import sql
 
 _SETTINGS = {
     "listen_addresses": "",
@@ -20,7 +24,12 @@ _SETTINGS = {
     "log_min_messages": "warning",
 }
 # A crash of the machine is not what these tests are about, and waiting for its disk takes long.
-_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+_FAST = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "wal_init_zero": "off",
+}
 
 
 def programs() -> Path | None:
@@ -38,16 +47,30 @@ def programs() -> Path | None:
 class Cluster:
     """A server that listens on a socket in a folder of its own."""
 
-    def __init__(self, home: Path, folder: Path, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        home: Path,
+        folder: Path,
+        settings: Mapping[str, str],
+        copy_of: Cluster | None = None,
+    ) -> None:
         self._home = home
         self._folder = folder
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
+        self._connection: psycopg.Connection | None = None
         # It refuses to run as root.
         self._user = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
         if self._user is not None:
             os.chown(folder, self._user.pw_uid, self._user.pw_gid)
+        if copy_of is not None:
+            copy = ("-h", str(copy_of._folder), "-U", "tests", "-R", "-c", "fast", "-X", "stream")
+            self._run("pg_basebackup", "-D", str(folder / "data"), *copy)
+            return
         self._run("initdb", "-D", str(folder / "data"), "-U", "tests", "-A", "trust", "-E", "UTF8")
+        if settings["listen_addresses"]:
+            with (folder / "data" / "pg_hba.conf").open("a") as rules:
+                rules.write("host all all 10.0.0.0/8 trust\n")
 
     def url(self, database: str = "postgres", user: str = "tests") -> str:
         return f"postgresql://{user}@/{database}?host={self._folder}"
@@ -68,16 +91,34 @@ class Cluster:
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stops the server: SIGINT breaks off connections, SIGQUIT is like a crash."""
         process, self._process = self._process, None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
         if process is not None:
             process.send_signal(how)
             process.wait(30)
 
+    def or_else(self, other: Cluster, database: str) -> str:
+        """The address of a database on this server or on the other, whichever can be written."""
+        hosts = f"{self._folder},{other._folder}"
+        return f"postgresql://tests@/{database}?host={hosts}&target_session_attrs=read-write"
+
+    def promote(self) -> None:
+        """Makes a server of its own of one that follows another; what it has is what counts."""
+        self._run("pg_ctl", "promote", "-w", "-D", str(self._folder / "data"))
+
     def make_database(self, name: str, template: str = "template1") -> str:
-        self._run("createdb", "-h", str(self._folder), "-U", "tests", "-T", template, name)
+        self._tell("CREATE DATABASE {} TEMPLATE {}", name, template)
         return self.url(name)
 
     def drop_database(self, name: str) -> None:
-        self._run("dropdb", "-h", str(self._folder), "-U", "tests", "--force", name)
+        self._tell("DROP DATABASE {} WITH (FORCE)", name)
+
+    def _tell(self, statement: LiteralString, *names: str) -> None:
+        """On one connection: a program for each statement takes the server longer than that."""
+        if self._connection is None:
+            self._connection = psycopg.connect(self.url(), autocommit=True)
+        self._connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
     def _asks(self, statement: str) -> bool:
         command = [self._home / "psql", "-qAt", self.url(), "-c", statement]
@@ -95,11 +136,28 @@ class Cluster:
 
 
 @contextmanager
-def running(home: Path, *, durable: bool = False) -> Iterator[Cluster]:
-    """A running server with nothing in it."""
+def running(
+    home: Path,
+    *,
+    durable: bool = False,
+    listen: str = "",
+    preload: str = "",
+    copy_of: Cluster | None = None,
+) -> Iterator[Cluster]:
+    """A running server with nothing in it, or one that follows another.
+
+    Args:
+        home: The programs.
+        durable: Whether it keeps what it has promised when it crashes.
+        listen: An address to listen on, beside its socket, for anybody.
+        preload: Libraries it starts with.
+        copy_of: The one that it follows.
+    """
     # A short path: that of a socket may have a hundred letters.
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
-    cluster = Cluster(home, folder, _SETTINGS | ({} if durable else _FAST))
+    own = {"listen_addresses": listen, "shared_preload_libraries": preload}
+    settings = _SETTINGS | ({} if durable else _FAST) | own
+    cluster = Cluster(home, folder, settings, copy_of)
     try:
         cluster.start()
         yield cluster

@@ -60,6 +60,7 @@ class _Lease(Struct):
     held: int
     wants: int
     since: int | None
+    rests: bool
     ends_at: int
     over_at: int
 
@@ -131,6 +132,7 @@ class ModelHub:
                 held=ask.keeps + granted,
                 wants=max(0, ask.needs - granted),
                 since=None if ask.needs <= granted else waits,
+                rests=ask.rests,
                 ends_at=at + self._units(ask.lease_s),
                 over_at=at + self._units(ask.lease_s) + self._units(ask.longest_s),
             )
@@ -151,7 +153,7 @@ class ModelHub:
             paused_s=pause,
             refusals=self.refusals,
             free=max(0, free - granted),
-            holders=len(alive) + 1,
+            holders=sum(not lease.rests for lease in alive) + 1,
             next_s=max(0, next_at - at) / self._unit,
         )
         return reply, news if told or (rivals and freed > 0) else None

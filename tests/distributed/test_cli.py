@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
+import logging
 import os
 import re
 from pathlib import Path
@@ -11,9 +13,20 @@ from pathlib import Path
 import pytest
 
 from pubrio_async.cli import _database
-from tests.cli.conftest import Api, Cli, api, cli, ids, write_csv
+from pubrio_async.distributed import SharedLimiter, Store
+from tests.cli.conftest import (
+    LOG_REFUSED,
+    LOST,
+    Api,
+    Cli,
+    api,
+    cli,
+    ids,
+    quick_looks,
+    write_csv,
+)
 
-__all__ = ["api", "cli"]
+__all__ = ["api", "cli", "quick_looks"]
 
 # The stand-in has no limit, and the shared one is tried elsewhere.
 WORK = ("worker", "--until-done", "--rate", "unlimited", "--stalled-after", "4")
@@ -140,16 +153,42 @@ def test_mistakes_are_told(  # noqa: PLR0917 - fixtures come by name
 
 @pytest.mark.parametrize(
     "words",
-    [("worker", "--to"), ("enqueue", "people.csv", "--types", "phone", "--to"), ("status",)],
+    [
+        ("worker", "--to"),
+        ("enqueue", "people.csv", "--types", "phone", "--to"),
+        ("status",),
+        ("export", "run", "--from"),
+        ("database", "check"),
+        ("resolve",),
+    ],
 )
 def test_a_database_that_is_not_there_is_told_without_its_password(
-    cli: Cli, people: str, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    cli: Cli,
+    people: str,
+    words: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr("pubrio_async.distributed.store._REACHED_S", 0.2)
+    logging.getLogger("psycopg.pool").setLevel(logging.NOTSET)  # whatever ran before
     result = cli(*words, "postgresql://me:hush@127.0.0.1:9/pubrio")
     assert result.code == 2
     assert "cannot reach the database pubrio at 127.0.0.1:9" in result.err
     assert "hush" not in result.err + result.out
+    assert not [record for record in caplog.records if record.name.startswith("psycopg")]
+
+
+def test_limits_are_shown_as_they_are_given(cli: Cli, url: str) -> None:
+    async def set_limits() -> None:
+        rates = "2400/hour; 300/minute; 10 per 2 seconds"
+        async with Store(url) as store, SharedLimiter(store, name="acme", rates=rates):
+            pass
+
+    asyncio.run(set_limits())
+    shown = r"^limits acme +10 per 2 seconds; 300/minute; 2400/hour, 0 permits with workers$"
+    assert re.search(shown, cli("status", url).out, re.MULTILINE)
+    (limit,) = json.loads(cli("status", url, "--json").out)["limits"]
+    assert limit["limits"] == ["10 per 2 seconds", "300/minute", "2400/hour"]
 
 
 def test_a_missing_extra_is_one_line(
@@ -175,3 +214,61 @@ def test_an_output_that_cannot_be_written_is_told(cli: Cli, url: str, people: st
     result = cli("export", "people.csv", "-o", "out.csv", "--from", url)
     assert result.code == 2
     assert "out.csv" in result.err
+
+
+@pytest.mark.usefixtures("quick_looks")
+def test_who_was_lost_is_resolved(  # noqa: PLR0917 - fixtures
+    cli: Cli, url: str, people: str, api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found in the log, or sent again after saying what that may cost; nobody sees the password."""
+    never = "lost_before:/redeem/people/batch$:times=1"
+    sandbox = api(faults=(LOST, never, LOG_REFUSED), limits="unlimited", work_share=1.0)
+    secret = url.replace("tests@", "tests:sesame@")
+    monkeypatch.setenv("PUBRIO_DATABASE", secret)
+    assert cli("enqueue", people, "--types", "email-work", "--batch-size", 10).code == 0
+    assert cli(*WORK).code == 0
+    assert "21 unsettled" in cli("export", "people.csv", "-o", "out.csv").err
+
+    hint = r"^next +pubrio-async resolve URL looks for"
+    assert re.search(hint, cli("status", secret).out, re.MULTILINE)
+    told = [cli("resolve", secret, "--run", "other")]
+    assert (told[0].code, "There is no run 'other'" in told[0].err) == (2, True)
+    words = ("resolve", secret, "--progress", "none", "--rate", "unlimited")
+    told.append(cli(*words, "--json", "--report", tmp_path / "report.json"))
+    assert told[-1].code == 3, told[-1].err
+    for said in ("20 people unsettled", "10 found", "10 people still unsettled", "resolve URL --r"):
+        assert said in told[-1].err
+    looked = json.loads(told[-1].out)
+    assert (looked["runs"][0]["unsettled"], looked["report"]["unsettled"]) == (10, 10)
+    assert json.loads((tmp_path / "report.json").read_text()) == looked["report"]
+
+    told.append(cli(*words, "--run", "people.csv", "--resend", "--max-credits", 25))
+    assert told[-1].code == 4, told[-1].err
+    assert "sending 10 people again costs up to 50 credits" in told[-1].err
+    told.append(cli(*words, "--resend"))
+    assert told[-1].code == 0, told[-1].err
+    assert "export has it" in told[-1].err
+    told.append(cli(*words))
+    assert (told[-1].code, "nobody in test_" in told[-1].err) == (0, True)
+    assert not [each for each in told if "sesame" in each.out + each.err]
+
+    assert cli("export", "people.csv", "-o", "out.csv").code == 0
+    assert sandbox.regrets().double_charges == 0
+    (run,) = json.loads(cli("status", secret, "--json").out)["runs"]
+    assert (run["people"], run["unsettled"], run["credits_charged"]) == (30, 0, 5 * run["found"])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("none.journal", "--run", "x"), "--run is for a database"),
+        (("none.journal", "--limit-name", "x"), "--limit-name is for a database"),
+        (("postgresql://a:sesame@127.0.0.1:1/x", "--yes"), "--yes confirms --resend"),
+        (("postgresql://a:sesame@127.0.0.1:1/x?sesame", "--progress", "none"), "no address"),
+    ],
+)
+def test_what_resolve_cannot_do(cli: Cli, api: Api, words: tuple[str, ...], said: str) -> None:
+    api()
+    result = cli("resolve", *words)
+    assert (result.code, said in result.err) == (2, True), result.err
+    assert "sesame" not in result.out + result.err

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import random
+import re
 import signal
 import sys
 import time
@@ -22,6 +24,9 @@ from pubrio_async.distributed.limiter import SharedLimiter
 from pubrio_async.distributed.store import Connection, Store
 from tests.distributed.cluster import Cluster
 from tests.unit.limiter_rules import most_within
+
+# What is started in a process of its own is not about its start.
+pytestmark = pytest.mark.usefixtures("warm_starts")
 
 EVER_S = 30.0
 
@@ -198,10 +203,49 @@ async def test_what_is_idle_goes_back_and_nothing_stays_behind(url: str) -> None
         assert await store.transact(held) == []
 
 
+async def test_what_is_shown_of_it(url: str) -> None:
+    async with Store(url) as store:
+        limiter = shared(store, "300/minute; 2400/hour")
+        assert repr(limiter) == "<SharedLimiter 'it' 300/minute; 2400/hour: not open>"
+        async with limiter:
+            ticket = await limiter.acquire()
+            shown = r"<SharedLimiter 'it' 300/minute; 2400/hour: \d+ free, 1 in flight, 0 waiting"
+            assert re.match(shown, repr(limiter))
+            limiter.release(ticket, 0)
+        assert repr(limiter) == "<SharedLimiter 'it' 300/minute; 2400/hour: closed>"
+        assert "postgres" not in repr(limiter)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # a loop leaves its connections open
+def test_it_ends_with_its_event_loop(url: str) -> None:
+    async def open_it() -> SharedLimiter:
+        store = Store(url)
+        await store.open()
+        limiter = shared(store, "1/minute")
+        await limiter.open()
+        limiter.release(await limiter.acquire(), 1)
+        with pytest.raises(ConfigurationError, match="another event loop"):
+            await asyncio.to_thread(lambda: asyncio.run(acquire(limiter)))
+        return limiter
+
+    async def acquire(limiter: SharedLimiter) -> None:
+        async with asyncio.timeout(EVER_S):
+            await limiter.acquire()
+
+    limiter = asyncio.run(open_it())
+    with pytest.raises(ConfigurationError, match="has been closed meanwhile"):
+        asyncio.run(acquire(limiter))
+    asyncio.run(limiter.close())
+    with pytest.raises(ConfigurationError, match="is not open"):
+        asyncio.run(acquire(limiter))
+    del limiter
+    gc.collect()
+
+
 async def test_all_who_share_a_name_go_by_the_same_limits(url: str) -> None:
     async with Store(url) as store:
         async with shared(store, "300/minute; 2400/hour"):
-            with pytest.raises(ConfigurationError, match="go by 2400/3600; 300/60"):
+            with pytest.raises(ConfigurationError, match="go by 2400/hour; 300/minute at"):
                 await shared(store, "600/minute").open()
             async with shared(store, "2400/hour; 300/minute") as limiter:
                 assert limiter.window_size() == 150
@@ -209,6 +253,24 @@ async def test_all_who_share_a_name_go_by_the_same_limits(url: str) -> None:
         # They can be changed once nobody is there, and what was sent still counts.
         async with shared(store, "40/hour") as limiter:
             assert limiter.available() == 39
+
+
+async def test_who_rests_leaves_the_others_its_share(url: str) -> None:
+    async with (
+        Store(url) as store,
+        shared(store) as one,
+        shared(store) as other,
+    ):
+        one.release(await one.acquire(), 1)  # it asks what there is while it is busy
+        await until(lambda: one.window_size() == 150)
+        other.rest(rests=True)
+        one.release(await one.acquire(), 1)
+        await until(lambda: (one.window_size(), one.available()) == (300, 298))
+        # It may change its mind, and then it gets what it asks for.
+        other.rest(rests=False)
+        other.release(await other.acquire(), 1)
+        one.release(await one.acquire(), 1)
+        await until(lambda: (one.window_size(), one.available()) == (150, 297 // 2))
 
 
 async def test_others_who_use_the_key_are_allowed_for(url: str) -> None:

@@ -90,6 +90,7 @@ class Fleet:
         await asyncio.sleep(rng.random() * 3)
         opening = asyncio.create_task(limiter.open())
         await opening
+        limiter.rest(rests=rng.random() < 0.2)
         tasks = [asyncio.create_task(self.request(limiter)) for _ in range(self.world.requests)]
         if self.world.crashes and number == 0:
             await asyncio.sleep(rng.random() * 20)

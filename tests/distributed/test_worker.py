@@ -29,7 +29,7 @@ from pubrio_async.distributed import (
 from pubrio_async.sandbox import SandboxTransport
 from pubrio_async.scheduler import engine
 from pubrio_async.scheduler.outage import Outage
-from tests.distributed.fleet import ORIGIN, Api, ask, ids, outcomes, put, until, working
+from tests.distributed.fleet import ORIGIN, PATIENCE_S, Api, ask, ids, outcomes, put, until, working
 
 STATES = "SELECT state, count(*)::int FROM chunks GROUP BY state ORDER BY state"
 
@@ -186,6 +186,25 @@ async def test_the_budget_of_a_run_is_kept_by_all_workers(
     assert set(api.charged().values()) == {1}
 
 
+async def test_a_plan_that_is_dearer_than_the_run_was_told_stops_it(
+    store: Store, url: str, tmp_path: Path
+) -> None:
+    """Room for two people at the price of the run, for nobody at that of the plan."""
+    api = Api(url, email_credit=15)
+    await put(store, tmp_path, ids(40), max_credits=12, worst_case=5)
+    async with asyncio.timeout(PATIENCE_S):
+        await api.worker().run(until_done=True)
+    (run,) = (await status(store)).runs
+    assert (run.credits_charged, run.failed) == (0, 40)
+    assert "max_credits" in (run.stopped or "")
+    # Asked once, however many chunks there are, and not by runs without a budget.
+    assert api.sandbox.statistics().requests_by_path == {"/profile": 1}
+    await put(store, tmp_path, ids(60)[40:], "free")
+    other = api.worker()
+    await other.run(until_done=True)
+    assert api.sandbox.statistics().requests_by_path["/profile"] == 1
+
+
 async def test_what_was_sent_for_a_run_that_was_stopped_is_fetched(
     store: Store, url: str, tmp_path: Path
 ) -> None:
@@ -298,6 +317,27 @@ async def test_settings_are_checked(url: str) -> None:
             Api(url).worker(**settings)
     with pytest.raises(ConfigurationError, match="account"):
         Api(url).worker(rate_limit="account")
+
+
+@pytest.mark.parametrize(
+    ("rate_limit", "chunks"), [("300/minute", 15), ("30/minute", 4), ("unlimited", 13)]
+)
+async def test_a_worker_does_as_many_chunks_as_keep_the_limits_busy(
+    url: str, rate_limit: str, chunks: int
+) -> None:
+    assert Api(url).worker(rate_limit=rate_limit).concurrency == chunks
+    assert Api(url).worker(rate_limit=rate_limit, concurrency=2).concurrency == 2
+
+
+async def test_a_worker_without_work_leaves_the_limit_to_the_others(
+    store: Store, url: str, tmp_path: Path
+) -> None:
+    api = Api(url, time_scale=0.1)
+    async with working(api.worker(rate_limit="300/minute")):
+        await until(lambda: ask(store, "SELECT 1 FROM leases WHERE rests"))
+        await put(store, tmp_path, ids(20))
+        await until(lambda: ask(store, "SELECT 1 FROM leases WHERE NOT rests"))
+        await until(lambda: ask(store, "SELECT 1 FROM leases WHERE rests"))
 
 
 async def test_a_client_goes_by_the_limiter_it_is_given(store: Store, url: str) -> None:

@@ -1,0 +1,293 @@
+"""Finding lost requests in the API's request log: which page, which entry next; no I/O.
+
+The log lists requests newest first, without their bodies; the body of each costs a request more.
+So a search first fetches the pages around the moments at which requests were sent, and then looks
+at single entries, those nearest to any of these moments first, until each request is found: one
+entry serves all requests that are looked for. Requests that never arrived are not there, so what
+the search may cost beyond its findings is bounded, and nobody's moment is used up on another's.
+
+The log's times have no zone. Whatever it is, the newest entry is not from the future, and zones
+differ by quarters of an hour: that gives the zone away, as long as anything was logged within the
+last quarter. The requests of the search itself are logged, so the next search finds it.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
+
+from pubrio_async._errors import PubrioError, RateLimitedError
+from pubrio_async.scheduler.logbook import Answer, Finding, LogEntry, LogPage, LogRow, Lost
+from pubrio_async.scheduler.logpages import PageMap
+
+_ZONE_STEP_S = 900.0
+_FUTURE_S = 60.0
+_MARGINS_S = (0.25, 1.0)
+_NARROW_S = 5.0
+_WIDE_S = 60.0
+_SKEW_S = 2.0
+_MOST_ENTRIES = 200
+_LATER_ENTRIES = 50
+_ENTRIES_PER_FINDING = 20
+_NARROW_PAGES = (48, 12)  # for the first moment, and for each other one
+_WIDE_PAGES = (24, 4)
+_REFUSED = 429
+
+
+class Search:
+    """One search for several lost requests: asks for pages and entries, one after the other.
+
+    Args:
+        targets: What is searched for.
+        types: The contact types of the run.
+        archive: Entries that were looked at before, by their id in the log; None for one that
+            cannot be looked at. New ones are added, by other searches, too.
+        now: The time on the run's clock.
+        wall: Unix time, in case the API does not tell it.
+        zone_s: The log's zone as far as it is known, in seconds.
+        skew_s: How far its clock is ahead of the API's, apart from the zone; None: not known.
+        offset_s: How far from where they should be those were that were found; None: not known.
+        sent: When others were sent, on the run's clock, by their first person: an entry that
+            shows one of them tells how far the two clocks are apart.
+        being_read: Entries that other searches are asking for: the last to be asked for here.
+    """
+
+    def __init__(
+        self,
+        targets: Sequence[Lost],
+        types: Iterable[str],
+        archive: MutableMapping[str, LogEntry | None],
+        *,
+        now: float,
+        wall: float,
+        zone_s: float | None = None,
+        skew_s: float | None = None,
+        offset_s: float | None = None,
+        sent: Mapping[str, float] | None = None,
+        being_read: Collection[str] = (),
+    ) -> None:
+        self.targets = targets
+        self.zone_s = zone_s
+        self.skew_s = skew_s
+        self.offset_s = offset_s
+        self.found: dict[str, Finding] = {}
+        self._types = frozenset(types)
+        self._archive = archive
+        self._being_read = being_read
+        self._now = now
+        self._wall = wall
+        self._sent = sent or {}
+        self._log_now = 0.0
+        moments = _moments([lost.sent_at for lost in targets])
+        self._pages = PageMap()
+        self._narrow_pages = _NARROW_PAGES[0] + _NARROW_PAGES[1] * (moments - 1)
+        self._wide_pages = _WIDE_PAGES[0] + _WIDE_PAGES[1] * (moments - 1)
+        self._unread: dict[str, LogRow] = {}
+        self._refusals: dict[str, dict[str, Finding]] = {}
+        self._offsets: list[float] = []
+        self._covered: set[tuple[str, float]] = set()
+        self._ranked: dict[tuple[str, ...], list[tuple[bool, float, str]]] = {}
+        # A later search has what the first one has read, and goes on beyond it.
+        is_first = any(not lost.looks for lost in targets)
+        self._entries = _MOST_ENTRIES if is_first else _LATER_ENTRIES
+
+    def ask(self) -> int | LogRow | None:
+        """The number of the page, or the line of the log, to be fetched next; None at the end."""
+        if self._pages.is_empty:
+            return 1
+        self._catch_up()
+        rest = [lost for lost in self.targets if lost.batch.batch_id not in self.found]
+        own = [lost for lost in rest if not lost.is_inherited]
+        if self.skew_s is None and own:
+            # Any line that is known to us, near the moment, makes the rest of the way shorter.
+            wanted = self._page(own, 0.0, 0.0) or self._row(own, _NARROW_S)
+            if wanted is not None:
+                return wanted
+        for margin in _MARGINS_S:
+            wanted = self._page(rest, margin, margin) or self._row(rest, margin)
+            if wanted is not None:
+                return wanted
+        if self._pages.asked >= self._wide_pages:
+            return None
+        for lost in rest:
+            # If the log tells when requests ended, the line is as much later as it took.
+            is_lead_known = self.skew_s is not None or self.offset_s is not None
+            wide = _WIDE_S if lost.looks and not is_lead_known else _NARROW_S
+            later = wide + lost.lost_at - lost.sent_at
+            wanted = self._page([lost], wide, later) or self._row([lost], wide)
+            if wanted is not None:
+                return wanted
+        return None
+
+    def take_page(self, number: int, page: LogPage) -> None:
+        """Takes in a page that was asked for."""
+        times = [row.at for row in page.rows]
+        if number == 1:
+            self._set_clock(max(times, default=None), page.server_time)
+        self._pages.take(number, times, page.total, page.pages)
+        self._look_anew()
+        self._unread |= {row.log_id: row for row in page.rows if row.kind is not None}
+        self._catch_up()
+
+    def take_entry(self, row: LogRow, entry: LogEntry | None) -> None:
+        """Takes in an entry that was asked for; None if the API does not show it."""
+        self._entries -= 1
+        self._archive[row.log_id] = entry
+        self._learn_skew(row, entry)
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Looks at the entries that are there by now, whoever has asked for them."""
+        for log_id in [log_id for log_id in self._unread if log_id in self._archive]:
+            self._match(self._unread.pop(log_id), self._archive[log_id])
+
+    # -- when ------------------------------------------------------------------------------
+
+    def _set_clock(self, newest: float | None, server_time: float | None) -> None:
+        clock = self._wall if server_time is None else server_time
+        if newest is not None:
+            behind = newest - clock - _FUTURE_S
+            zone = math.ceil(behind / _ZONE_STEP_S) * _ZONE_STEP_S
+            self.zone_s = zone if self.zone_s is None else max(zone, self.zone_s)
+        self._log_now = clock + (self.zone_s or 0.0)
+        if newest is not None and server_time is not None:
+            # Which is told in whole seconds; the newest line is not from the future.
+            self._log_now = max(self._log_now, min(newest, self._log_now + 1.0))
+
+    def _learn_skew(self, row: LogRow, entry: LogEntry | None) -> None:
+        if entry is None or isinstance(entry.answer, RateLimitedError):
+            return
+        for key in entry.keys:
+            sent_at = self._sent.get(key)
+            if sent_at is not None:
+                self.skew_s = row.at - (self._log_now - (self._now - sent_at))
+                self._look_anew()
+                return
+
+    def _learn_offset(self, lost: Lost, row: LogRow) -> None:
+        """What was lost with it was under way for as long, and is as far from where it should be.
+
+        An earlier run wrote down when it was about to send them, and not when it did.
+        """
+        moment = self._log_now - (self._now - lost.sent_at)
+        self._offsets.append(min(row.at - moment, row.at - row.took_s - moment, key=abs))
+        self._offsets.sort()
+        self.offset_s = self._offsets[len(self._offsets) // 2]
+        self._look_anew()
+
+    def _expected(self, lost: Lost) -> float:
+        """When it came, on the log's clock."""
+        beyond = self.offset_s if self.skew_s is None else self.skew_s
+        return self._log_now - (self._now - lost.sent_at) + (beyond or 0.0)
+
+    # -- which page, which entry -------------------------------------------------------------
+
+    def _page(self, rest: Sequence[Lost], margin: float, later: float) -> int | None:
+        """A page with lines as near as this to one of the moments."""
+        if self._pages.asked >= self._narrow_pages:
+            return None
+        for lost in rest:
+            this = (lost.batch.batch_id, margin)
+            if this in self._covered:
+                continue
+            expected = self._expected(lost)
+            page = self._pages.next_page(expected - margin, expected, expected + later)
+            if page is not None:
+                return page
+            self._covered.add(this)  # until something new is known
+        return None
+
+    def _row(self, rest: Sequence[Lost], reach: float) -> LogRow | None:
+        """The line that is nearest to any of the moments."""
+        if self._entries <= 0:
+            return None
+        who = tuple(lost.batch.batch_id for lost in rest)
+        if who not in self._ranked:
+            self._ranked[who] = self._rank(rest)
+        near = [
+            log_id
+            for _, distance, log_id in self._ranked[who]
+            if distance <= reach and log_id in self._unread
+        ]
+        idle = (log_id for log_id in near if log_id not in self._being_read)
+        log_id = next(idle, near[0] if near else None)
+        return None if log_id is None else self._unread[log_id]
+
+    def _rank(self, rest: Sequence[Lost]) -> list[tuple[bool, float, str]]:
+        """The lines that may be one of these requests, the likeliest first."""
+        moments: dict[str, list[float]] = {}
+        for lost in rest:
+            moments.setdefault(lost.batch.kind, []).append(self._expected(lost))
+        for times in moments.values():
+            times.sort()
+        ranked: list[tuple[bool, float, str]] = []
+        for row in self._unread.values():
+            times = moments.get(row.kind or "", [])
+            # Whether the log tells when a request came or when it ended is not known.
+            distance = min(_distance(times, row.at), _distance(times, row.at - row.took_s))
+            if distance <= _WIDE_S:
+                # A refusal by a rate limit is the least likely to be the one.
+                ranked.append((row.status == _REFUSED, distance, row.log_id))
+        return sorted(ranked)
+
+    def _look_anew(self) -> None:
+        """Where what is looked for should be is known better, or more lines are."""
+        self._covered.clear()
+        self._ranked.clear()
+
+    def _match(self, row: LogRow, entry: LogEntry | None) -> None:
+        if entry is None or entry.types != self._types:
+            return
+        same = [
+            lost
+            for lost in self.targets
+            if lost.batch.kind == row.kind and entry.keys == frozenset(lost.batch.keys)
+        ]
+        # If the same people were sent twice, this is one of the two requests.
+        same = [lost for lost in same if lost.batch.batch_id not in self.found] or same
+        if same:
+            nearest = min(same, key=lambda lost: abs(row.at - self._expected(lost)))
+            if self._identify(nearest, row, entry.answer):
+                self._entries += _ENTRIES_PER_FINDING
+                self._learn_offset(nearest, row)
+
+    def _identify(self, lost: Lost, row: LogRow, answer: Answer) -> bool:
+        """Whether this is what became of the request."""
+        batch_id = lost.batch.batch_id
+        age = max(0.0, self._log_now - row.at - row.took_s - _SKEW_S)
+        finding = Finding(row.log_id, answer, age, row.credits)
+        known = self.found.get(batch_id)
+        if not isinstance(answer, PubrioError):
+            is_new = known is None or isinstance(known.answer, PubrioError)
+            if is_new:
+                self.found[batch_id] = finding
+            return is_new
+        # An earlier request for the same people may have been refused, which says nothing of
+        # this one.
+        if known is not None or row.at < self._expected(lost) - _SKEW_S:
+            return False
+        if isinstance(answer, RateLimitedError):
+            refusals = self._refusals.setdefault(batch_id, {})
+            refusals[row.log_id] = finding
+            if lost.is_inherited or len(refusals) <= lost.refused:
+                return False
+        self.found[batch_id] = finding
+        return True
+
+
+def _moments(times: Iterable[float]) -> int:
+    """How many moments there are among these times: what is near to another is one with it."""
+    count, last = 0, -math.inf
+    for time in sorted(times):
+        count += time > last + _NARROW_S
+        last = time
+    return count
+
+
+def _distance(times: Sequence[float], time: float) -> float:
+    """How far it is to the nearest of these times, which are sorted."""
+    place = bisect_left(times, time)
+    return min(
+        (abs(time - near) for near in times[max(0, place - 1) : place + 1]), default=math.inf
+    )
