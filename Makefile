@@ -41,8 +41,15 @@ $(VENV)/.stamp-demo: pyproject.toml | $(RUN)/python
 	@$(RUN)/python -m pip install --quiet --disable-pip-version-check -e '.[cli]'
 	@touch $@
 
+# What each process of the tests loads is compiled here, once and on all cores, and not by each of
+# them at its start. The rest is most of it, and pip would compile that too, on one core.
+COMPILED := _pytest aiohttp anyio click coverage faker fastapi griffe hypothesis numpy opentelemetry \
+	playwright polyfactory procrastinate psycopg psycopg_pool pydantic rich starlette typer
+
 $(VENV)/.stamp-dev: pyproject.toml | $(RUN)/python
 	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --no-compile -e '.[all,dev]'
+	@cd $$($(RUN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
+		$(CURDIR)/$(RUN)/python -m compileall -qq -j 0 -x '/(tests?|providers|testing)/' $(COMPILED) || true
 	@touch $@ $(VENV)/.stamp-demo $(VENV)/.stamp-examples
 
 define SHOW
@@ -76,8 +83,11 @@ webapp: $(VENV)/.stamp-examples
 	$(RUN)/python -m examples.webapp --sandbox --port $(PORT)
 
 # Hundreds of processes are started: what Python compiles is kept, whatever the environment says.
+# The table is made once all is over: pytest-cov would make it twice, for the sum and to show it.
 test: $(VENV)/.stamp-dev
-	PYTHONDONTWRITEBYTECODE= $(RUN)/python -m pytest -n auto --dist worksteal --cov
+	@$(RUN)/python -m compileall -qq -j 0 pubrio_async
+	PYTHONDONTWRITEBYTECODE= $(RUN)/python -m pytest -n auto --dist worksteal --cov --cov-report= \
+		--cov-fail-under=0; tests=$$?; $(RUN)/python -m coverage report && exit $$tests
 
 lint: $(VENV)/.stamp-dev
 	$(RUN)/ruff check

@@ -203,6 +203,7 @@ def test_nothing_of_it_is_loaded_unless_it_is_asked_for(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", look], check=True, capture_output=True, timeout=60)
 
 
+@pytest.mark.usefixtures("warm_starts")
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
 def test_an_interrupt_works_as_before_with_somebody_looking(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "in.csv", ids(3_000))

@@ -106,5 +106,5 @@ def test_the_site_builds_strictly_and_loads_nothing_from_elsewhere(tmp_path: Pat
     for path in (*html, *site.rglob("*.css")):
         assert (found := _LOADED.search(path.read_text("utf-8"))) is None, f"{path}: {found}"
     runs = (site / "reference" / "runs.html").read_text("utf-8")
-    assert "Seconds after which the run ends" in runs  # of a docstring
+    assert "How long the run may take" in runs  # of a docstring
     assert (site / "search.json").stat().st_size > 50_000

@@ -62,6 +62,19 @@ async def test_tls_and_how_long_its_certificate_is_good_for(
     assert find_warnings(report, []) == [f"The certificate of localhost:{port} ends within 2 days."]
 
 
+async def test_a_port_that_speaks_no_tls() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        found = await look_at_connection(f"https://127.0.0.1:{port}", 5.0)
+    assert found.problem is not None
+    assert found.problem.startswith("it does not agree on TLS: ")
+
+
 async def test_what_is_in_the_way(unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     refused = await look_at_connection(f"http://127.0.0.1:{unused_tcp_port}", 5.0)
     assert refused.problem == "Connection refused"

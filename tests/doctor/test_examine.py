@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from pubrio_async._routes import ROUTES
+from pubrio_async._wire import WireReply
 from pubrio_async.cli._doctor_tables import in_tables
 from pubrio_async.doctor import FREE_READS, PAID_PROBES, QUESTIONS, DoctorReport, Probe
 from pubrio_async.doctor.kinds import compare_reply
@@ -341,6 +342,53 @@ async def test_prices_that_do_not_hold_end_the_buying() -> None:
     skipped = {one.why for one in report.endpoints if one.state == "not asked"}
     assert "what came before cost more than its price" in skipped
     assert answers(report)["price-of-record"][0] == "no"
+
+
+HUGE = 10**400
+"""JSON may hold it, and no float does."""
+
+
+def swapped(value: Any, field: str, odd: object) -> Any:
+    """A reply whose fields of this name, also those of replies in the log, hold something odd."""
+    if isinstance(value, dict):
+        return {
+            name: odd if name == field else swapped(member, field, odd)
+            for name, member in value.items()
+        }
+    if isinstance(value, list):
+        return [swapped(element, field, odd) for element in value]
+    if isinstance(value, str) and value.startswith('{"'):
+        return json.dumps(swapped(json.loads(value), field, odd))
+    return value
+
+
+@pytest.mark.parametrize(
+    ("field", "odd"),
+    [
+        ("emails", 5),
+        ("emails", "jane"),
+        ("emails", [5, None, "jane", []]),
+        ("people_search_id", 5),
+        ("query_log_id", [5]),
+        ("estimated_time", HUGE),
+        ("credits", HUGE),
+        ("total_credit_cost", HUGE),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+async def test_what_no_reply_should_hold_does_not_end_the_check_up(field: str, odd: object) -> None:
+    patient = Patient()
+    await live_in(patient)
+
+    def change(reply: WireReply) -> WireReply:
+        body = json.dumps(swapped(json.loads(reply.body), field, odd)).encode()
+        return msgspec.structs.replace(reply, body=body)
+
+    patient.changes["*"] = change
+    report = await patient.examine(spend=100)
+    assert report.requests == len(patient.sent)
+    assert in_tables(report)
+    assert len(report.assumptions) == len(QUESTIONS)
 
 
 async def test_every_assumption_can_be_settled() -> None:

@@ -70,8 +70,12 @@ class Script:
 
 
 @asynccontextmanager
-async def scripted(script: Script) -> AsyncIterator[AsyncPubrio]:
-    async with AsyncPubrio(KEY, rate_limit="unlimited", max_wait=0.0, transport=script) as client:
+async def scripted(
+    script: Script, *, rate_limit: str = "unlimited", max_wait: float = 0.0
+) -> AsyncIterator[AsyncPubrio]:
+    async with AsyncPubrio(
+        KEY, rate_limit=rate_limit, max_wait=max_wait, transport=script
+    ) as client:
         yield client
 
 
@@ -188,9 +192,12 @@ async def test_bounds_of_the_caller(
 
 
 @pytest.mark.parametrize("bound", ["max_items", "max_pages"])
-async def test_a_bound_is_not_negative(bound: str, wire: MemoryWire, pubrio: AsyncPubrio) -> None:
-    bounds: dict[str, Any] = {bound: -1}
-    with pytest.raises(ConfigurationError, match=f"{bound} must not be negative"):
+@pytest.mark.parametrize("given", [-1, "5", 2.5])
+async def test_a_bound_is_a_whole_number(
+    bound: str, given: object, wire: MemoryWire, pubrio: AsyncPubrio
+) -> None:
+    bounds: dict[str, Any] = {bound: given}
+    with pytest.raises(ConfigurationError, match=f"{bound} must be a whole number of at least 0"):
         pubrio.companies.search_iter(**bounds)
     assert wire.sent == []
 
@@ -374,10 +381,24 @@ async def test_closing_the_client_is_no_cancellation_of_the_reader(paid: bool) -
         readers = [asyncio.ensure_future(anext(pages)) for _ in range(2)]
         await script.started.wait()
     for reader in readers:
-        with pytest.raises(ResponseLostError, match=r"Page 1 of things\.list") as caught:
+        with pytest.raises(ResponseLostError, match=r"POST /things \(page 1\) was sent") as caught:
             await reader
         assert caught.value.may_have_charged is paid
         assert ("charged" in str(caught.value)) is paid
+    assert script.pages == [None]
+
+
+@pytest.mark.virtual_time
+async def test_a_page_still_waiting_when_the_client_closes_was_not_sent() -> None:
+    script = Script(page("a", total_pages=2))
+    async with scripted(script, rate_limit="1/hour", max_wait=7_200.0) as pubrio:
+        pages = pubrio.companies.search_iter()
+        await anext(pages)
+        reader = asyncio.ensure_future(anext(pages))
+        await asyncio.sleep(1)
+    with pytest.raises(NotSentError, match=r"\(page 2\) was not sent") as caught:
+        await reader
+    assert not caught.value.may_have_charged
     assert script.pages == [None]
 
 
@@ -411,6 +432,7 @@ async def test_rows_that_cannot_be_told_from_other_lists_are_not_guessed() -> No
             await anext(pubrio.jobs.search_iter())
     assert caught.value.may_have_charged
     assert caught.value.status == 200
+    assert caught.value.endpoint == "jobs.search"
 
 
 async def test_a_named_list_is_taken_among_others() -> None:

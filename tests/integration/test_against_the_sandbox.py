@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import uuid
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,9 @@ from pubrio_async import AsyncPubrio, AuthenticationError, ConfigurationError, O
 from pubrio_async.sandbox import Fault, Sandbox, SandboxConfig, SandboxServer, SandboxTransport
 from pubrio_async.scheduler import logbook
 from pubrio_async.testing import VirtualClock, run_virtual
+from tests.scheduler.fake_api import people
 
 TYPES = ["email-work", "phone"]
-
-
-def people(count: int, seed: int = 1) -> list[str]:
-    rng = random.Random(seed)
-    return [str(uuid.UUID(int=rng.getrandbits(128), version=4)) for _ in range(count)]
 
 
 def linkedin(count: int) -> list[str]:

@@ -16,6 +16,7 @@ import pytest
 from pubrio_async.sandbox import Sandbox, SandboxConfig, SandboxServer
 from tests.process.command import Conditions
 from tests.process.proxy import FaultProxy, Hold, Plan, always_pass
+from tests.warm import COLD
 
 # What a process may take on a busy machine before a test is lost.
 PATIENCE_S = 40.0
@@ -83,6 +84,7 @@ class StartCli(Protocol):
         *words: str | Path | int,
         url: str = "",
         stdout: int = asyncio.subprocess.PIPE,
+        cold: bool = False,
         **conditions: Any,
     ) -> Process: ...
 
@@ -122,10 +124,11 @@ async def held(hold: Hold, process: Process) -> None:
 
 
 @pytest.fixture
-async def cli() -> AsyncIterator[StartCli]:
+async def cli(warm_starts: None) -> AsyncIterator[StartCli]:
     """Starts a command line; none outlives its test.
 
-    What is given by name, and is none of `url` and `stdout`, makes up its `Conditions`.
+    What is given by name, and is none of `url`, `stdout` and `cold`, makes up its `Conditions`.
+    A cold start loads the package: for whom it matters what happens meanwhile.
     """
     children: list[asyncio.subprocess.Process] = []
 
@@ -133,15 +136,23 @@ async def cli() -> AsyncIterator[StartCli]:
         *words: str | Path | int,
         url: str = "",
         stdout: int = asyncio.subprocess.PIPE,
+        cold: bool = False,
         **conditions: Any,
     ) -> Process:
+        # What is changed before the package is loaded cannot be changed after it.
+        cold = cold or not conditions.keys() <= {"clock"}
         child = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",  # the package that is installed, and not what happens to be here
             str(_COMMAND),
             msgspec.json.encode(Conditions(**conditions)).decode(),
             *map(str, words),
-            env={**os.environ, "PUBRIO_API_KEY": "key-of-the-test", "PUBRIO_BASE_URL": url},
+            env={
+                **os.environ,
+                "PUBRIO_API_KEY": "key-of-the-test",
+                "PUBRIO_BASE_URL": url,
+                **({COLD: "1"} if cold else {}),
+            },
             stdin=asyncio.subprocess.DEVNULL,
             stdout=stdout,
             stderr=asyncio.subprocess.PIPE,

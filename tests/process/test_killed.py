@@ -60,9 +60,14 @@ class Killer:
         self._figures = figures
         monkeypatch.setattr(api.sandbox, "handle", self.handle)
 
-    async def end(self, process: Process, requests: int) -> Ended:
-        """Waits for the end of a process, which comes with one of its next requests."""
-        self._process, self._left = process, self._rng.randrange(requests)
+    def aim(self, requests: int) -> bool:
+        """Chooses one of the next requests of a process; says whether it is to start at all."""
+        self._left = self._rng.randrange(requests)
+        return self._left > 0
+
+    async def end(self, process: Process) -> Ended:
+        """Waits for the end of a process, which comes when it was said to."""
+        self._process = process
         if self._left == 0:  # while it starts, and opens its files
             self._figures["at: starting"] += 1
             self._later(self._rng.uniform(0, STARTING_S))
@@ -157,8 +162,7 @@ class Round:
     async def _send_again(self) -> None:
         """Those whose request never arrived are bought after all; that is killed as well."""
         # A look into the log is one request or two, the plan's prices another, and the rest.
-        process = await self._start(*self._resolve, "--resend", "--yes")
-        ended = await self._killer.end(process, 10)
+        ended = await self._killed(10, *self._resolve, "--resend", "--yes")
         assert ended.code in {0, -signal.SIGKILL}, ended.err
         ended = await self._counted([*self._resolve, "--resend", "--yes"])
         assert ended.code == 0, ended.err
@@ -170,11 +174,13 @@ class Round:
     async def _life(self) -> Ended:
         """A run that is killed, unless it ends before."""
         if self._journal.exists() and self.rng.random() < 0.3:
-            process = await self._start(*self._resolve)
             self._figures["resolve"] += 1
-            return await self._killer.end(process, 8)
-        process = await self._start(*self._redeem)
-        return await self._killer.end(process, REQUESTS * 3 // 4)
+            return await self._killed(8, *self._resolve)
+        return await self._killed(REQUESTS * 3 // 4, *self._redeem)
+
+    async def _killed(self, requests: int, *words: str | int | Path) -> Ended:
+        starts = self._killer.aim(requests)
+        return await self._killer.end(await self._start(*words, cold=not starts))
 
     async def _whole(self) -> Told:
         """A run to the end."""
@@ -192,8 +198,8 @@ class Round:
         assert read_status(self._journal).credits_charged == before + report.credits_charged
         return ended
 
-    async def _start(self, *words: str | int | Path) -> Process:
-        return await self._cli(*words, url=self._api.direct)
+    async def _start(self, *words: str | int | Path, cold: bool = False) -> Process:
+        return await self._cli(*words, url=self._api.direct, cold=cold)
 
     async def _balanced(self, told: Told) -> None:
         await assert_balanced(self._api, told, TYPES, self._journal)

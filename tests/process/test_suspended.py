@@ -23,7 +23,7 @@ TYPES = ("email-work", "phone")
 SEED = 7
 WINDOW_S = 1.0
 LIMITS = "20/second"
-TIMEOUT_S = 1.0
+TIMEOUT_S = 2.0
 # So that replies are under way when it stops.
 LATENCY_S = 0.3
 AT_ONCE = 4

@@ -104,6 +104,8 @@ async def test_lost_replies(fault: str, status: int | None, charged: int, after:
     with pytest.raises(ResponseLostError) as caught:
         await bench.send(timeout=8.0)
     assert caught.value.status == status
+    assert caught.value.may_have_charged
+    assert "request log" in str(caught.value), "as the real transport has it"
     assert (bench.phase.sent, bench.charged) == (1, charged)
     assert asyncio.get_running_loop().time() == pytest.approx(after)
     assert bench.transport.in_flight == 0

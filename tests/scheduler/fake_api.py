@@ -33,9 +33,15 @@ from pubrio_async.testing import VirtualClock
 PRICE = 5
 
 
+_VERSION_4 = 4 << 76 | 2 << 62
+_NOT_ITS_BITS = ~(0xF << 76 | 3 << 62)
+
+
 def people(count: int, seed: int = 1) -> list[str]:
+    """Made-up ids: as `uuid.UUID(int=..., version=4)` has them, who takes four times as long."""
     rng = random.Random(seed)
-    return [str(uuid.UUID(int=rng.getrandbits(128), version=4)) for _ in range(count)]
+    texts = (f"{rng.getrandbits(128) & _NOT_ITS_BITS | _VERSION_4:032x}" for _ in range(count))
+    return [f"{a[:8]}-{a[8:12]}-{a[12:16]}-{a[16:20]}-{a[20:]}" for a in texts]
 
 
 class UnsentError(Exception):

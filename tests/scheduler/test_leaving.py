@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import anyio
 import pytest
 
-from pubrio_async import ConfigurationError, MemoryJournal, Outcome, Run
-from pubrio_async.testing import run_virtual
+from pubrio_async import ConfigurationError, JournalError, MemoryJournal, Outcome, Run
+from pubrio_async.testing import PubrioMemory, run_virtual
 from tests.scheduler.fake_api import Bench, collect, people
 
 
@@ -251,5 +251,75 @@ def test_a_run_must_be_opened_and_is_used_once() -> None:
         await collect(run)
         with pytest.raises(ConfigurationError, match="used once"):
             await run.__aenter__()
+
+    run_virtual(main())
+
+
+def test_closing_the_client_ends_every_run_even_if_journals_do_not_close() -> None:
+    class Stuck(MemoryJournal):
+        async def close(self) -> None:
+            msg = "the disk is gone"
+            raise JournalError(msg)
+
+    async def main() -> None:
+        memory = PubrioMemory()
+        client = memory.client()
+        runs = [
+            await client.redeem.many(
+                memory.people(500), people_contact_types=["phone"], journal=Stuck()
+            ).__aenter__()
+            for _ in range(3)
+        ]
+        await asyncio.sleep(1)
+        with pytest.raises(JournalError, match="the disk is gone"):
+            await client.aclose()
+        assert client.statistics().runs == 0
+        assert all(run.statistics().requests_in_flight == 0 for run in runs)
+        assert _alone()
+
+    run_virtual(main())
+
+
+def test_closing_the_client_waits_for_a_run_that_is_being_left_elsewhere() -> None:
+    async def main() -> None:
+        memory = PubrioMemory(latency=1.0)
+        client = memory.client()
+        journal = MemoryJournal()
+        run = client.redeem.many(
+            memory.people(500), people_contact_types=["phone"], journal=journal
+        )
+        await run.__aenter__()
+        await asyncio.sleep(0.5)
+        assert run.statistics().requests_in_flight > 0
+        leaving = asyncio.create_task(run.aclose())
+        await asyncio.sleep(0.1)
+        await client.aclose()
+        assert client.statistics().runs == 0
+        await leaving
+        # What was under way has been answered, and is in the journal.
+        assert all(entry.job for entry in await journal.open_batches())
+        assert _alone()
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("size", [500, 50_000], ids=["at its end", "cut short"])
+def test_an_input_may_close_the_client_it_is_read_for(size: int) -> None:
+    async def main() -> None:
+        memory = PubrioMemory()
+        client = memory.client()
+
+        async def rows() -> AsyncGenerator[str]:
+            try:
+                for key in memory.people(size):
+                    yield key
+            finally:
+                await client.aclose()
+
+        async with client.redeem.many(rows(), people_contact_types=["phone"]) as run:
+            async for _ in run:
+                break
+        assert client.statistics().runs == 0
+        assert _alone()
 
     run_virtual(main())

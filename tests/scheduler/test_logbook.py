@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
@@ -12,13 +14,14 @@ from hypothesis import strategies as st
 from pubrio_async.models import RedeemJob
 from pubrio_async.scheduler.journal import Batch
 from pubrio_async.scheduler.logbook import (
+    Archive,
     LogEntry,
     LogPage,
     LogRow,
     Lost,
-    Search,
     next_look,
 )
+from pubrio_async.scheduler.logsearch import Search
 
 TYPES = ("email-work",)
 WALL = 1_790_000_000.0
@@ -57,7 +60,7 @@ class Log:
         self.rows.append(LogRow(log_id, kind, shown, took_s, 200))  # type: ignore[arg-type] # one of the kinds
         self.entries[log_id] = LogEntry(frozenset({key}), frozenset(TYPES), RedeemJob(key))
 
-    def answer(self, search: Search) -> None:
+    def answer(self, search: Search, *, most: int = 300, wall: float = WALL) -> None:
         """Answers a search to its end."""
         while (wanted := search.ask()) is not None:
             for _ in range(self.grows):
@@ -69,10 +72,10 @@ class Log:
                 self.asked.append(wanted)
                 rows = self.rows[(wanted - 1) * 25 : wanted * 25]
                 pages = max(1, -(-len(self.rows) // 25))
-                search.take_page(wanted, LogPage(rows, len(self.rows), pages, WALL))
+                search.take_page(wanted, LogPage(rows, len(self.rows), pages, wall))
             entries = [asked for asked in self.asked if isinstance(asked, str)]
             assert len(entries) == len(set(entries)), "no entry is asked for twice"
-            assert len(self.asked) < 300
+            assert len(self.asked) < most
 
 
 def lost(key: str, sent_at: float, took_s: float = 0.0, looks: int = 0) -> Lost:
@@ -138,7 +141,7 @@ def test_what_is_not_there_is_not_found_and_costs_what_is_near() -> None:
 
 def test_an_entry_that_is_known_tells_how_far_the_clocks_are_apart() -> None:
     log = Log([0.5])
-    sent = {}
+    sent: dict[str, float] = {}
     for number in range(100):
         log.put(-100.0 + number / 2 + 4.0, 0.0, f"known-{number}")
         sent[f"known-{number}"] = -100.0 + number / 2
@@ -209,3 +212,123 @@ def test_when_to_look() -> None:
     assert next_look(old, 1.0) == 6.0
     old.looks = 2
     assert next_look(old, 7.0) is None
+
+
+class Crash(NamedTuple):
+    """A log of many machines, of which some were killed in the middle.
+
+    Attributes:
+        log: The log; it tells its time in whole seconds.
+        lost: What they had under way, as whoever goes on with it knows of it.
+        arrived: What of that came to the API.
+    """
+
+    log: Log
+    lost: list[Lost]
+    arrived: set[str]
+
+
+def crash(seed: int, *, density: float, moments: int, arrive: int, never: int) -> Crash:
+    rng = random.Random(seed)
+    # Twelve seconds before each moment, and after it.
+    log = Log([rng.expovariate(density) for _ in range(int(24 * moments * density))])
+    lost: list[Lost] = []
+    arrived: set[str] = set()
+    for moment in range(moments):
+        for number in range(arrive + never):
+            key = f"mine-{moment}-{number}"
+            intended = -12.0 - 24.0 * moment - rng.uniform(0.0, 0.5)
+            if number < arrive:
+                # What is written down is when it was about to be sent.
+                log.put(intended + rng.expovariate(20.0), 0.05, key)
+                arrived.add(key)
+            of_earlier = min(0.0, intended + 60.0)
+            lost.append(
+                Lost(Batch(key, "batch", (key,)), "", intended, of_earlier, is_inherited=True)
+            )
+    rng.shuffle(lost)
+    return Crash(log, lost, arrived)
+
+
+@pytest.mark.parametrize(
+    ("density", "moments", "arrive", "never"),
+    [(100.0, 1, 12, 4), (100.0, 1, 1, 8), (60.0, 8, 3, 1), (5.0, 10, 1, 1), (250.0, 1, 20, 5)],
+)
+def test_all_that_arrived_are_found_however_many_were_lost_with_them(
+    density: float, moments: int, arrive: int, never: int
+) -> None:
+    """Neither those that never arrived, nor those of another moment, use up their share."""
+    for seed in range(3):
+        told = crash(seed, density=density, moments=moments, arrive=arrive, never=never)
+        hunt = search(*told.lost)
+        told.log.answer(hunt, most=1_500, wall=math.floor(WALL))
+        assert hunt.found.keys() == told.arrived
+        entries = [asked for asked in told.log.asked if isinstance(asked, str)]
+        # Some for each that is found, and a bounded number for those that are not there.
+        assert len(entries) <= 250 + 20 * len(told.arrived)
+
+
+def test_what_was_lost_together_costs_little_more_than_one_of_it() -> None:
+    alone = crash(1, density=60.0, moments=1, arrive=1, never=0)
+    hunt = search(*alone.lost)
+    alone.log.answer(hunt)
+    assert len(hunt.found) == 1
+    together = crash(1, density=60.0, moments=1, arrive=30, never=0)
+    hunt = search(*together.lost)
+    together.log.answer(hunt)
+    assert len(hunt.found) == 30
+    # The same pages, and no more entries than there are around that half second.
+    assert len(together.log.asked) <= len(alone.log.asked) + 60
+
+
+def test_what_another_search_has_asked_for_is_not_asked_for_again() -> None:
+    told = crash(2, density=60.0, moments=1, arrive=8, never=2)
+    archive = Archive()
+    first, second = (
+        Search(
+            told.lost[half::2],
+            TYPES,
+            archive.entries,
+            now=0.0,
+            wall=WALL,
+            being_read=archive.being_read,
+        )
+        for half in range(2)
+    )
+    told.log.answer(first)
+    before = len(told.log.asked)
+    told.log.answer(second)
+    assert first.found.keys() | second.found.keys() == told.arrived
+    entries = [asked for asked in told.log.asked[before:] if isinstance(asked, str)]
+    # Those of the other were met on the way; that nothing is asked for twice, `answer` checks.
+    assert len(entries) <= 60
+
+
+def test_what_another_search_is_asking_for_comes_last() -> None:
+    log = Log([0.5])
+    for number in range(3):
+        log.put(-60.0 + number / 10, 0.0, f"near-{number}")
+    archive = Archive()
+    archive.being_read.add("log-near-0")
+    lone = lost("mine", -60.0)
+    hunt = Search([lone], TYPES, archive.entries, now=0.0, wall=WALL, being_read=archive.being_read)
+    log.answer(hunt)
+    assert [asked for asked in log.asked if asked != 1] == [
+        "log-near-1",
+        "log-near-2",
+        "log-near-0",
+    ]
+    # Answered meanwhile, it is not asked for at all.
+    other = Search([lone], TYPES, {"log-near-1": None}, now=0.0, wall=WALL)
+    log.asked.clear()
+    log.answer(other)
+    assert "log-near-1" not in log.asked
+    assert len(log.asked) == 3
+
+
+def test_an_archive_lets_go_of_the_oldest() -> None:
+    archive = Archive()
+    archive.entries |= {str(number): None for number in range(1_500)}
+    archive.trim()
+    assert len(archive.entries) == 1_000
+    assert "1499" in archive.entries

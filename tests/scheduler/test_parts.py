@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pubrio_async.models import Contact, RedeemedPerson
 from pubrio_async.scheduler.budget import CreditBudget, NoBudget, Prices
 from pubrio_async.scheduler.due import DueQueue
+from pubrio_async.scheduler.halving import Halving
 from pubrio_async.scheduler.journal import Batch
 from pubrio_async.scheduler.outage import Outage
 from pubrio_async.scheduler.persons import NotAPersonError, is_url, person_key
@@ -61,6 +62,7 @@ def test_one_person_has_one_key(given_as: str, key: str) -> None:
         "king@linkedin.com",
         "https://[linkedin.com/in/king",
         "https://linkedin.com:port/in/",
+        "https://www.linkedin.com/in/king\ud800",
     ],
 )
 def test_what_names_nobody_says_why(text: str) -> None:
@@ -68,7 +70,8 @@ def test_what_names_nobody_says_why(text: str) -> None:
         person_key(text)
 
 
-@given(st.text(max_size=60))
+@given(st.text(st.characters(exclude_categories=()), max_size=60))
+@example("linkedin.com/in/\udcff")
 def test_any_text_is_a_person_or_a_reason(text: str) -> None:
     try:
         key = person_key(text)
@@ -157,6 +160,29 @@ def test_an_outage_waits_longer_and_longer_and_not_for_ever() -> None:
     outage.answered()
     assert not outage.failed(now)
     assert outage.until == now + 1
+
+
+def test_halves_tell_the_size_that_is_accepted() -> None:
+    halving = Halving()
+    first, second = halving.halve(Batch("b", "batch", tuple("abcde")))
+    assert (first.keys, second.keys) == (tuple("abc"), tuple("de"))
+    assert halving.accepted(first) is None
+    assert halving.is_open
+    assert halving.accepted(second) == 3
+    assert not halving.is_open
+    assert halving.accepted(second) is None
+
+
+def test_nothing_is_kept_of_halves_that_have_ended() -> None:
+    halving = Halving()
+    for number in range(100):
+        first, second = halving.halve(Batch(f"b{number}", "batch", tuple("abcd")))
+        assert halving.accepted(first) is None
+        guilty, innocent = halving.halve(second)
+        halving.ended(guilty)
+        assert halving.accepted(innocent) is None
+    assert not halving.is_open
+    assert not any(vars(halving).values()), "a run with many people the API refuses grows"
 
 
 def test_people_are_matched_by_id_whatever_the_order() -> None:

@@ -47,6 +47,7 @@ ID = "e37ccf38-ea8f-422e-9874-cb23b15e8fe4"
         (2, "mins", 120),
         (0, "second", 0.2),
         (-4, "second", 0.2),
+        (10**400, "ms", 3600),
         (None, "second", None),
         (6, None, None),
         (6, "moon", None),

@@ -26,7 +26,7 @@ from pubrio_async import (
 )
 from pubrio_async.models import RedeemJob
 from pubrio_async.scheduler.journal import Batch
-from pubrio_async.scheduler.logbook import Search
+from pubrio_async.scheduler.logsearch import Search
 from pubrio_async.testing import VirtualClock, run_virtual
 from tests.scheduler.fake_api import AfterWorkError, Bench, UnsentError, collect, people
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -30,7 +31,7 @@ from pubrio_async import (
 )
 from pubrio_async.scheduler.journal_memory import MemoryJournal
 from pubrio_async.testing import VirtualClock, run_virtual
-from tests.scheduler.fake_api import PRICE, Bench, UnsentError, collect, people
+from tests.scheduler.fake_api import PRICE, AfterWorkError, Bench, UnsentError, collect, people
 
 LOST = [
     ResponseLostError("the connection broke", may_have_charged=True),
@@ -467,8 +468,38 @@ def test_a_submit_that_surely_did_not_leave_is_sent_again() -> None:
         bench.api.on_submit.extend([UnsentError(NotSentError("refused"))] * 5)
         run = bench.run(people(30))
         assert statuses(await collect(run)) == {"found": 30}
+        assert run.report.retries == 5
         assert set(bench.api.charged.values()) == {1}
         assert run.report.requests == 6
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("verb", ["submit", "query", "log_page"])
+def test_a_flaw_of_this_package_ends_the_run_in_order(
+    verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        bench, journal = Bench(), MemoryJournal()
+        if verb == "log_page":
+            bench.api.on_submit.append(AfterWorkError(LOST[0]))
+
+        async def flawed(*_: object) -> None:
+            raise ZeroDivisionError
+
+        with monkeypatch.context() as patched:
+            patched.setattr(bench.api, verb, flawed)
+            run = bench.run(people(40), journal=journal, max_workers=1)
+            ends: Counter[str] = Counter()
+            with pytest.raises(ZeroDivisionError):
+                async with run, asyncio.timeout(3_600):
+                    async for outcome in run:
+                        ends[outcome.status] += 1
+        assert ends.total() >= 30, "but for those of the batch in hand everyone has an end"
+        assert ends.keys() <= {"skipped", "pending", "unsettled"}
+        rest = await collect(bench.run(people(40), journal=journal))
+        assert statuses(rest)["found"] >= 30
+        assert set(bench.api.charged.values()) == {1}
 
     run_virtual(main())
 
@@ -679,6 +710,15 @@ def test_reserved_and_charged_never_exceed_the_budget(max_credits: int) -> None:
         assert run.report.found == affordable
         assert run.report.skipped == 100 - affordable
         assert isinstance(run.stopped_by, BudgetExhaustedError) == (affordable < 100)
+
+    run_virtual(main())
+
+
+def test_a_budget_without_end_is_no_bound() -> None:
+    async def main() -> None:
+        run = Bench().run(people(20), max_credits=math.inf)
+        assert statuses(await collect(run)) == {"found": 20}
+        assert run.stopped_by is None
 
     run_virtual(main())
 

@@ -194,6 +194,33 @@ async def test_a_slow_disk_slows_the_run_and_loses_nothing(
     await journal.close()
 
 
+@pytest.mark.parametrize("waiting", ["room", "close"])
+async def test_a_disk_that_fails_while_somebody_waits_for_it_fails_nobody(
+    disk: Disk,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    waiting: str,
+) -> None:
+    monkeypatch.setattr(shelf, "_MOST_WAITING_BYTES", 0 if waiting == "room" else 1 << 20)
+    journal, keys = SpillingJournal(VirtualClock(), most_in_memory=5), people(10)
+    await journal.open(("email-work",))
+    disk.room = 0
+    disk.open.clear()
+    step = asyncio.ensure_future(settle(journal, "b", keys))
+    if waiting == "close":
+        await step
+        step = asyncio.ensure_future(journal.close())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not step.done()
+    disk.open.set()
+    await step
+    if waiting == "room":
+        assert await journal.lookup(keys) == dict.fromkeys(keys, FOUND)
+        await journal.close()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
 async def test_closed_while_it_writes_it_leaves_nothing_open(disk: Disk) -> None:
     journal = SpillingJournal(VirtualClock(), most_in_memory=5)
     await journal.open(("email-work",))

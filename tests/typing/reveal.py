@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, assert_type
 
 from msgspec import UnsetType
@@ -49,6 +50,14 @@ async def redeeming(pubrio: AsyncPubrio) -> None:
     state = await pubrio.redeem.query(redeem_query_id=job.redeem_query_id)
     assert_type(state, RedeemQueryReply)
     assert_type(state.is_completed, bool)
+
+
+async def durations() -> None:
+    patient = AsyncPubrio("key", timeout=timedelta(minutes=1), max_wait=timedelta(hours=1))
+    month = timedelta(days=30)
+    patient.redeem.many([], people_contact_types=["phone"], max_age=month, deadline=month)
+    patient.redeem.many([], people_contact_types=["phone"], max_age=30.0, deadline=30, linger=month)
+    patient.redeem.resolve("run.db", deadline=month)
 
 
 async def runs(pubrio: AsyncPubrio) -> None:

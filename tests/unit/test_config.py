@@ -18,6 +18,7 @@ from pubrio_async._config import (
     is_loopback,
     load_settings,
     parse_rates,
+    rates_in_words,
 )
 from pubrio_async._errors import ConfigurationError, PubrioError
 
@@ -364,6 +365,28 @@ def test_it_reads_what_the_limits_library_reads(
     text = f"{count}{word}{'' if multiple is None else f'{multiple} '}{unit}{plural}"
     theirs = limits.parse(text)
     assert parse_rates(text) == (Rate(theirs.amount, float(theirs.get_expiry())),)
+
+
+@pytest.mark.parametrize(
+    ("rates", "text"),
+    [
+        ([Rate(300, 60.0), Rate(2_400, 3_600.0)], "300/minute; 2400/hour"),
+        ([Rate(10, 2.0)], "10 per 2 seconds"),
+        ([Rate(7, 90.0)], "7 per 90 seconds"),
+        ([Rate(1, 86_400.0), Rate(5, 31 * 86_400.0)], "1/day; 5 per 31 days"),
+        ([Rate(5, 30 * 86_400.0), Rate(9, 360 * 86_400.0)], "5/month; 9/year"),
+        ([Rate(3, 0.5)], "3 per 0.5 seconds"),  # what no text means
+        ([], "unlimited"),
+    ],
+)
+def test_limits_in_words(rates: list[Rate], text: str) -> None:
+    assert rates_in_words(rates) == text
+
+
+@settings(deadline=None)
+@given(st.lists(st.builds(Rate, st.integers(1, 10**12 - 1), st.integers(1, 10**9 - 1).map(float))))
+def test_limits_in_words_are_read_as_what_they_were(rates: list[Rate]) -> None:
+    assert parse_rates(rates_in_words(rates)) == tuple(rates)
 
 
 # ------------------------------------------------------------------------------------ numbers

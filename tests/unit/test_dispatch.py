@@ -150,6 +150,7 @@ class Bench:
     async def error(self, route: Route[Any]) -> PubrioError:
         with pytest.raises(PubrioError) as caught:
             await self.call(route)
+        assert caught.value.endpoint == route.name
         return caught.value
 
     @property
@@ -826,6 +827,7 @@ async def test_the_caller_of_a_call_cut_off_by_closing_gets_an_error(route: Rout
         with pytest.raises(ResponseLostError, match=f"{route.path} .*closed") as caught:
             await call
         assert caught.value.may_have_charged
+        assert caught.value.endpoint == route.name
         assert not b.dispatcher.abandoned
         assert b.limiter.statistics().in_flight == 0
 
@@ -843,6 +845,7 @@ async def test_a_call_still_waiting_when_the_client_closes_was_not_sent(
         with pytest.raises(NotSentError, match="closed") as caught:
             await call
         assert not caught.value.may_have_charged
+        assert caught.value.endpoint == route.name
         assert b.sent == 1
 
 
@@ -856,6 +859,7 @@ async def test_an_abandoned_call_cut_off_by_closing_is_told_of(route: Route[Any]
         assert isinstance(kept, AbandonedCall)
         assert type(kept.error) is ResponseLostError
         assert kept.error.may_have_charged
+        assert kept.error.endpoint == route.name
         assert kept.fields == FIELDS
 
 

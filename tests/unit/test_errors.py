@@ -77,6 +77,7 @@ MADE: list[PubrioError] = [
     ),
     RateLimitedError("no", **{**ANSWER, "status": 429}, retry_after=2.5),
     JobError("no", redeem_query_id="a046c1da-b3d4-4ca1-aca6-1dd8c8055701"),
+    _errors.at_endpoint("redeem.batch", NotSentError("no")),
 ]
 
 
@@ -147,6 +148,7 @@ def test_a_note_survives_a_pickle() -> None:
 
 def test_defaults() -> None:
     assert NotSentError("no").may_have_charged is False
+    assert PubrioError("no").endpoint is None
     assert ResponseLostError("no").status is None
     bad = BadRequestError("no", status=422)
     assert (bad.body, bad.code, bad.details, bad.may_have_charged) == ("", None, None, False)
@@ -180,6 +182,7 @@ async def test_no_error_shows_the_key(status: int, caplog: pytest.LogCaptureFixt
                 people_contact_types=["email-work"],
             )
         shown = [repr(pubrio), repr(vars(pubrio)), repr(pubrio.statistics())]
+    assert caught.value.endpoint == "redeem.people"
     error: BaseException | None = caught.value
     while error is not None:
         shown += [str(error), repr(error), repr(vars(error))]

@@ -18,6 +18,9 @@ from pubrio_async.scheduler.journal import JournalSummary, OpenBatch, Settled, U
 from pubrio_async.scheduler.journal_sqlite import SqliteJournal
 from tests.unit.journals import ADA, BOB, EVE, TYPES, batch, opened
 
+# What is started in a process of its own is not about its start.
+pytestmark = pytest.mark.usefixtures("warm_starts")
+
 FORMAT_1 = Path(__file__).parents[1] / "data" / "journal_format_1.sql"
 START = 1_750_000_000.0
 MAIL = Contact("ada@example.com", ContactType.EMAIL_WORK, ContactStatus.VERIFIED)

@@ -37,6 +37,9 @@ from tests.unit.journals import (
     opened,
 )
 
+# What is started in a process of its own is not about its start.
+pytestmark = pytest.mark.usefixtures("warm_starts")
+
 FORMAT_1 = Path(__file__).parents[1] / "data" / "journal_format_1.sql"
 
 

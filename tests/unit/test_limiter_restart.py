@@ -110,6 +110,7 @@ def test_no_fixed_window_sees_more_than_its_limit_across_a_restart(  # noqa: PLR
 )  # fmt: skip
 # What comes back at the same moment is waited for from different ones, and rounded differently.
 @example(limit=3, first=[], second=[0.0, 0.0, 0.0, 1.2290408336955352], down=0.0, jump=601.0)
+@example(limit=2, first=[2046.0477197721764], second=[0.0], down=0.0, jump=0.0)
 @settings(deadline=None, max_examples=300)
 def test_a_clock_that_was_set_costs_one_period_at_most_and_no_safety(
     limit: int, first: list[float], second: list[float], down: float, jump: float
@@ -138,7 +139,7 @@ def test_a_clock_that_was_set_costs_one_period_at_most_and_no_safety(
             return sorted(await asyncio.gather(*map(one, second)))
 
         async def back_after_a_period() -> int:
-            await asyncio.sleep(hold(HOUR) + 2.0)
+            await asyncio.sleep(hold(HOUR) + 2.0 + 1e-9)  # floats do not add up in any order
             return room(idle)
 
         later, sooner, back = await asyncio.gather(

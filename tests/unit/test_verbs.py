@@ -194,3 +194,4 @@ async def test_an_answer_means_what_it_would_have_meant(
     got = await entry(row, request_body="{}", response_body=body)
     assert isinstance(got.answer, kind)
     assert got.answer.may_have_charged == charged
+    assert got.answer.endpoint == "redeem.batch"
