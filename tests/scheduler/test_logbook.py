@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from pubrio_async.models import RedeemJob
 from pubrio_async.scheduler.journal import Batch
@@ -137,6 +138,29 @@ def test_what_is_not_there_is_not_found_and_costs_what_is_near() -> None:
     assert not hunt.found
     # Ten seconds around the moment, two thirds of them batches.
     assert len(log.asked) <= 60
+
+
+def inherited(key: str, sent_at: float) -> Lost:
+    return structs.replace(lost(key, sent_at), is_inherited=True)
+
+
+@pytest.mark.parametrize("wrong_by", [-900 * 3600.0, 900 * 3600.0])
+@pytest.mark.parametrize("place", [0, 15])
+def test_a_moment_of_a_clock_that_was_wrong_is_no_moment(wrong_by: float, place: int) -> None:
+    """It was put right since: near the moment that was written down there is nothing at all."""
+    log = Log([5.0] * 200)
+    log.put(-5.0 * place - 7.0, 0.1, "mine")
+    hunt = search(inherited("mine", wrong_by), inherited("never arrived", wrong_by))
+    log.answer(hunt)
+    assert set(hunt.found) == {"mine"}
+    # The newest lines are looked at, and no more than that.
+    assert len([asked for asked in log.asked if isinstance(asked, str)]) <= 25
+    # A run knows when its own requests left, whatever the date.
+    log.asked.clear()
+    own = search(lost("mine", wrong_by))
+    log.answer(own)
+    assert not own.found
+    assert all(isinstance(asked, int) for asked in log.asked)
 
 
 def test_an_entry_that_is_known_tells_how_far_the_clocks_are_apart() -> None:
