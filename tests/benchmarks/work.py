@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager
-from typing import NamedTuple
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any, NamedTuple, TypeVar
 
 from benchmarks import poller
 from benchmarks.decode import reply
@@ -20,6 +20,9 @@ CALLS = 20
 POLLS = 200
 BATCHES = 8
 BATCH = 100
+LOOPS = 8  # one for each time the work is done
+
+T = TypeVar("T")
 
 
 class Work(NamedTuple):
@@ -32,6 +35,22 @@ class Work(NamedTuple):
 
     units: int
     prepared: Callable[[], AbstractContextManager[Callable[[], object]]]
+
+
+@contextmanager
+def looping() -> Generator[Callable[[Coroutine[Any, Any, T]], T]]:
+    """Runs each coroutine in an event loop of its own.
+
+    Making and closing it is no part of the work: what that costs depends on all the tasks there
+    are in the process, whosever they are.
+    """
+    with ExitStack() as stack:
+        runners = [
+            stack.enter_context(asyncio.Runner(loop_factory=VirtualTimeLoop)) for _ in range(LOOPS)
+        ]
+        for runner in runners:
+            runner.get_loop()
+        yield lambda work: runners.pop().run(work)
 
 
 @contextmanager
@@ -79,11 +98,8 @@ def polling() -> Generator[Callable[[], object]]:
     async def polls() -> None:
         await poller.SCHEMES[poller.ENGINE](poller.Scheme(POLLS), due)
 
-    def once() -> None:
-        with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-            runner.run(polls())
-
-    yield once
+    with looping() as run:
+        yield lambda: run(polls())
 
 
 @contextmanager
@@ -99,11 +115,8 @@ def redeeming() -> Generator[Callable[[], list[Outcome]]]:
             async with run:
                 return [outcome async for outcome in run]
 
-    def once() -> list[Outcome]:
-        with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-            return runner.run(rows())
-
-    yield once
+    with looping() as run:
+        yield lambda: run(rows())
 
 
 WORK = {
