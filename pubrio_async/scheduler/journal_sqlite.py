@@ -40,7 +40,7 @@ _T = TypeVar("_T")
 # Between the beginnings of two groups, unless so many steps wait before; and in about a second
 # there were more than a few. A batch has three steps, and takes seconds.
 _SPACING_S = 0.1
-_MANY = 32
+_MANY = 128
 _FEW = 15
 
 

@@ -672,7 +672,7 @@ async def test_many_steps_do_not_wait_for_more(path: Path, monkeypatch: pytest.M
     thick_and_fast(monkeypatch)
     async with opened(path) as journal:
         await journal.intend(batch("b", ADA))  # the first goes at once
-        many = [asyncio.create_task(journal.intend(batch(f"b{n}", ADA))) for n in range(32)]
+        many = [asyncio.create_task(journal.intend(batch(f"b{n}", ADA))) for n in range(128)]
         await asyncio.sleep(0)
         assert not any(task.done() for task in many)
         await asyncio.gather(*many)
