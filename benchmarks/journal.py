@@ -118,10 +118,10 @@ def run(options: Options) -> Report:
         method=(
             f"Batches of {_BATCH} people from submit to outcome, over a socket to a server in a "
             "process of its own, with the journal in memory and in a file, taking turns. First "
-            f"{counts[0]} to the stand-in, whose jobs take a while: there each step is a write of "
-            f"its own. Then {counts[1]} to a bare server that is faster than the client, and has "
-            "its jobs done in a second: there steps share writes. CPU of the client's process, "
-            f"its threads included. Last the journal alone: {many:,} batches, {_AT_ONCE} at a "
+            f"{counts[0]} to the stand-in, whose jobs take a while: there a few steps share a "
+            f"write. Then {counts[1]} to a bare server that is faster than the client, and has "
+            "its jobs done in a second: there many do. CPU of the client's process, its threads "
+            f"included. Last the journal alone: {many:,} batches, {_AT_ONCE} at a "
             "time, from intent to result, each step on the disk before the next."
         ),
         columns=("load", "journal", "µs a batch", "÷ in memory"),
