@@ -92,6 +92,8 @@ class JobBook:
             estimate=estimate,
             due=now + estimate * self._timing.unit,
         )
+        if self.is_done(job, now):
+            job.due = now  # the reply says so, and it may be fetched at once
         self._jobs[job.job_id] = job
         return job
 

@@ -256,6 +256,19 @@ def test_a_poll_at_the_estimate_finds_the_job_done(distribution: Distribution) -
     assert desk.sandbox.regrets().early_polls == 0
 
 
+def test_a_job_that_is_over_at_once_may_be_fetched_at_once() -> None:
+    desk = Desk(distribution="exponential", base_s=0.01, per_person_s=0.0)
+    fetched = 0
+    for number in range(300):
+        desk.now = 1_000.0 * number
+        job = desk.batch([person(number % 50)], "phone")[1]["data"]
+        if job["is_completed"]:
+            desk.query(job["redeem_query_id"])
+            fetched += 1
+    assert fetched > 0
+    assert desk.sandbox.regrets().early_polls == 0
+
+
 @pytest.mark.parametrize("distribution", ["uniform", "lognormal", "exponential"])
 def test_times_keep_their_mean_and_differ(distribution: Distribution) -> None:
     desk = Desk(distribution=distribution, base_s=10.0, per_person_s=0.0, estimate_unit="ms")
