@@ -71,7 +71,8 @@ class ClientRedeem(Redeem):
             order: `results` for finished people early, `makespan` for the whole list soonest.
             deadline: How long the run may take, in seconds or as a `datetime.timedelta`; then it
                 ends, with the rest `pending` or `skipped`.
-            max_open_jobs: Most jobs open at once; by default what the rate limit calls for.
+            max_open_jobs: Most jobs open at once; by default what the rate limit calls for. Jobs
+                whose answer was lost, and found again, come on top.
             linger: How long a batch waits to be filled when an async input pauses.
             max_age: The age from which a result in the journal is too old, and bought again, such
                 as `timedelta(days=30)`; None keeps results for ever.

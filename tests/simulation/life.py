@@ -209,9 +209,10 @@ class Life:
         plan = self.plan
         now = run.statistics()
         most_open = plan.max_open_jobs or 2 * 300 * 60
+        # Jobs whose answer was lost, and found again, come on top.
+        found = self.inherited_jobs + self.wire.looked + len(self.wire.found)
         check(
-            now.batches_open
-            <= max(most_open, self.inherited_jobs) + self.inherited_jobs + self.wire.looked,
+            now.batches_open <= max(most_open, self.inherited_jobs) + found,
             "more jobs open than allowed",
         )
         bound = plan.batch_size * (most_open + 6)

@@ -43,6 +43,7 @@ class Wire:
         delivered: The people whose contacts came back.
         poor: Whether the API has said that the credits do not suffice.
         looked: Whether the request log was asked.
+        found: Jobs that it has told of.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Wire:
         self.delivered: set[str] = set()
         self.poor = False
         self.looked = False
+        self.found: set[str] = set()
 
     @property
     def in_flight(self) -> int:
@@ -131,6 +133,7 @@ class Wire:
             told = msgspec.json.decode(entry["response_body"])["data"]
             if "redeem_query_id" in told:
                 self._memory.jobs[told["redeem_query_id"]] = people
+                self.found.add(told["redeem_query_id"])
 
     def _watch_submit(self, people: set[str]) -> None:
         again = people & self._memory.sent
