@@ -276,8 +276,7 @@ class AsyncPubrio:
         )
 
     async def _prices(self) -> Prices:
-        plan = (await self.profile.get()).subscription
-        return Prices.of_plan(plan.email_redeem_credit, plan.phone_number_redeem_credit)
+        return Prices.of_subscription((await self.profile.get()).subscription)
 
 
 def _checked_wait(value: object) -> float:

@@ -119,9 +119,8 @@ async def _enqueue(
     worst_case: Number | None = None
     if options.max_credits is not None:
         async with AsyncPubrio() as pubrio:
-            plan = (await pubrio.profile.get()).subscription
-        prices = Prices.of_plan(plan.email_redeem_credit, plan.phone_number_redeem_credit)
-        worst_case = prices.worst_case(types)
+            profile = await pubrio.profile.get()
+        worst_case = Prices.of_subscription(profile.subscription).worst_case(types)
     run = inputs.RunSettings(
         name=options.run_name(),
         contact_types=types,

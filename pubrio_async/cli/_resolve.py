@@ -143,12 +143,11 @@ class _Resolver:
             say("the deadline was reached; nobody is sent again")
             return
         try:
-            plan = (await self._client.profile.get()).subscription
+            profile = await self._client.profile.get()
         except PubrioError as error:
             self.stopped_by = error
             return
-        prices = Prices.of_plan(plan.email_redeem_credit, plan.phone_number_redeem_credit)
-        worst = self.standing.worst_case(prices)
+        worst = self.standing.worst_case(Prices.of_subscription(profile.subscription))
         say(
             f"sending {people_in_words(self.standing.unsettled)} again costs up to "
             f"{credits_of(worst)} credits, an estimate by the plan's prices; those whose lost "

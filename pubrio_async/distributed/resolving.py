@@ -286,8 +286,8 @@ class FleetRun:
 
     async def _worst_case(self, chunk: Taken) -> Number:
         if self._prices is None:
-            plan = (await self._client.profile.get()).subscription
-            self._prices = Prices.of_plan(plan.email_redeem_credit, plan.phone_number_redeem_credit)
+            profile = await self._client.profile.get()
+            self._prices = Prices.of_subscription(profile.subscription)
         return self._prices.worst_case(chunk.contact_types)
 
     async def _let_go(self, adopted: Adopted, *, in_a_hurry: bool) -> bool:

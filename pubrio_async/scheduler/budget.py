@@ -12,6 +12,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from pubrio_async._errors import BudgetExhaustedError
+from pubrio_async.models.profile import Subscription
 from pubrio_async.models.redeem import Number
 
 FALLBACK_EMAIL_CREDIT = 5
@@ -35,6 +36,13 @@ class Prices(Struct, frozen=True):
         return cls(
             FALLBACK_EMAIL_CREDIT if email is None else email,
             FALLBACK_PHONE_CREDIT if phone is None else phone,
+        )
+
+    @classmethod
+    def of_subscription(cls, subscription: Subscription) -> Prices:
+        """The prices of a plan, as `profile.get` tells them."""
+        return cls.of_plan(
+            subscription.email_redeem_credit, subscription.phone_number_redeem_credit
         )
 
     def worst_case(self, contact_types: Sequence[str]) -> Number:
