@@ -34,6 +34,7 @@ _LOG_PAGES = 250
 _LOG_ROOM = _LOG_PAGES * (_PAGE_SIZE + 24) + 32
 _SPARE_ROOMS = 50
 
+NOT_OPEN = "it is not open"
 CANNOT_OPEN = "it cannot be opened; check the permissions of the file and its folder"
 _DAMAGED = (
     "it is damaged; put a copy back, or move it away, knowing that the people in it would then be "
@@ -90,7 +91,7 @@ class JournalFile:
         # The working directory may change while the file is in use.
         self._file = Path(path).absolute()
         self._location = str(self._file)
-        self._broken: str | None = None
+        self._broken: str | None = NOT_OPEN
 
     def error(self, trouble: str) -> JournalError:
         """An error that names the file."""
@@ -117,7 +118,6 @@ class JournalFile:
         Raises:
             JournalError: It cannot be used; the message says why and what to do.
         """
-        self._broken = None
         self._make(may_create=bool(contact_types))
         _in_use[self] = self._seen_inode()
         try:
@@ -133,6 +133,7 @@ class JournalFile:
                 self._prepare(contact_types, origin, now)
                 self._inode = self._seen_inode()
                 stack.pop_all()
+            self._broken = None
         except sqlite3.Error as error:
             _in_use.pop(self, None)
             raise self.error(_explain(error)) from error
@@ -143,8 +144,10 @@ class JournalFile:
     def close(self) -> None:
         """Lets go of the file."""
         # SQLite folds the log beside the file into it. If it cannot, the log is read next time.
-        with contextlib.suppress(sqlite3.Error):
+        # It may never have been opened, if nobody was left to be told so.
+        with contextlib.suppress(sqlite3.Error, AttributeError):
             self._connection.close()
+        self._broken = NOT_OPEN
         _in_use.pop(self, None)
 
     def fold(self) -> None:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from pubrio_async._clock import Clock, SystemClock
+from pubrio_async._clock import Clock, SystemClock, is_over
 from pubrio_async.models import RedeemJob
 from pubrio_async.models.redeem import Number
 from pubrio_async.scheduler import journal_figures as figures
@@ -32,7 +32,7 @@ from pubrio_async.scheduler.journal import (
     Settled,
     Unsettled,
 )
-from pubrio_async.scheduler.journal_file import JournalFile, Step
+from pubrio_async.scheduler.journal_file import NOT_OPEN, JournalFile, Step
 from pubrio_async.scheduler.journal_tables import Tables
 
 _T = TypeVar("_T")
@@ -59,6 +59,7 @@ class SqliteJournal:
     """
 
     _thread: ThreadPoolExecutor
+    _home: asyncio.AbstractEventLoop
 
     def __init__(
         self,
@@ -99,6 +100,7 @@ class SqliteJournal:
                 process is using it, it is damaged or no journal, or it cannot be written.
         """
         types = tuple(contact_types)
+        self._come_home()
         if self._closed is not None:
             await asyncio.shield(self._closed)
         if self._in_use:
@@ -106,8 +108,9 @@ class SqliteJournal:
             return False
         self._last = -math.inf
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pubrio-journal")
+        self._home = asyncio.get_running_loop()
         self._in_use = self._busy = True
-        opening = asyncio.get_running_loop().run_in_executor(
+        opening = self._home.run_in_executor(
             self._thread, self._file.open, types, self._origin, self._now()
         )
         opening.add_done_callback(self._opened)
@@ -177,6 +180,7 @@ class SqliteJournal:
 
     async def close(self) -> None:
         """Carries out what was asked for before, and lets go of the file; safe to call twice."""
+        self._come_home()
         if self._in_use:
             await asyncio.shield(self._begin_to_close())
 
@@ -185,12 +189,22 @@ class SqliteJournal:
         self._last = max(self._last, self._clock.wall())
         return self._last
 
+    def _come_home(self) -> None:
+        """If the event loop has ended in which it was in use, goes on in the running one.
+
+        What the thread was about to tell the other one is told to nobody.
+        """
+        if self._in_use and is_over(self._home):
+            self._home = asyncio.get_running_loop()
+            self._busy, self._closed = False, None
+
     # -- the thread's work, group by group -----------------------------------------------
 
     async def _carry_out(self, step: Callable[[Tables], _T], *, can_wait: bool = False) -> _T:
+        self._come_home()
         if not self._in_use or self._closed is not None:
-            raise self._file.error("it is not open")
-        done: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
+            raise self._file.error(NOT_OPEN)
+        done: asyncio.Future[_T] = self._home.create_future()
         self._waiting.append((step, done))
         if not can_wait or len(self._waiting) >= _MANY:
             self._hurry.set()
@@ -203,7 +217,7 @@ class SqliteJournal:
             self._next()
 
     def _next(self) -> None:
-        run_in_executor = asyncio.get_running_loop().run_in_executor
+        run_in_executor = self._home.run_in_executor
         if self._waiting:
             job = run_in_executor(self._thread, self._carry_out_waiting)
             job.add_done_callback(self._carried_out)
@@ -231,7 +245,7 @@ class SqliteJournal:
 
     def _carried_out(self, job: asyncio.Future[list[tuple[asyncio.Future[Any], Any]]]) -> None:
         for done, outcome in job.result():
-            if done.done():  # its caller was cancelled
+            if done.done() or done.get_loop() is not self._home:  # its caller was cancelled
                 continue
             if isinstance(outcome, BaseException):
                 done.set_exception(outcome)
@@ -252,13 +266,13 @@ class SqliteJournal:
 
     def _begin_to_close(self) -> asyncio.Future[None]:
         if self._closed is None:
-            self._closed = asyncio.get_running_loop().create_future()
+            self._closed = self._home.create_future()
             self._hurry.set()
             self._soon()
         return self._closed
 
     def _close_file(self, _folding: asyncio.Future[None]) -> None:
-        closing = asyncio.get_running_loop().run_in_executor(self._thread, self._file.close)
+        closing = self._home.run_in_executor(self._thread, self._file.close)
         closing.add_done_callback(self._let_go)
 
     def _let_go(self, _last: asyncio.Future[Any]) -> None:
