@@ -4,6 +4,7 @@ Each call of SQLite hands the interpreter from thread to thread and back, which 
 most of what it does. So the steps of a group are written as one value, by one statement that is a
 transaction in itself, and move to the tables many at a time: when somebody wants to read the
 tables, or when there are enough of them. Most batches are then over, and never were in `open`.
+Only what a batch has brought goes to its table at once: it is too long to be written twice.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from pubrio_async.models.redeem import Number
 from pubrio_async.scheduler.journal import BatchKind
 from pubrio_async.scheduler.journal_values import Key, seal
 
-Kind = Literal[0, 1, 2]
+Kind = Literal[0, 1, 3]
 Entry = tuple[Kind, Sequence[Any]]
 """A step: what it is, and the values of the row it makes or changes."""
 
 # The numbers are part of the format, and so is the order of the values.
 INTENDED: Kind = 0
 ACCEPTED: Kind = 1
-ENDED: Kind = 2
+CLOSED: Kind = 3
 
 _OPEN = ("id", "batch_id", "kind", "created_at", "keys", "seal", "job", "accepted_at")
 _JOB = ("id", "batch_id", "job", "accepted_at", "seal")
@@ -57,7 +58,6 @@ class EndRow(NamedTuple):
 
 
 _END = ("id", *EndRow._fields, "seal")
-_REQUEST = _END.index("request")
 
 _INSERT_OPEN = f"INSERT INTO open ({', '.join(_OPEN)}) VALUES ({', '.join('?' * len(_OPEN))})"  # noqa: S608 - constants
 _UPDATE_OPEN = "UPDATE open SET job = ?, accepted_at = ?, seal = ? WHERE id = ?"
@@ -87,6 +87,7 @@ class Log:
         self.entries: list[Entry] = []
         self.writes: int = 0
         self._waiting: list[Entry] = []
+        self._ended: list[Sequence[Any]] = []
         self._is_folded = False
 
     def read_log(self) -> bool:
@@ -108,6 +109,16 @@ class Log:
         """Writes down a step, before the next read or when `commit` is called."""
         self.writes += 1
         self._waiting.append((kind, values))
+
+    def close(self, number: int, row: EndRow) -> None:
+        """Writes down the end of a batch, as `note` does.
+
+        Args:
+            number: Counts the ends.
+            row: Its row among those with an end.
+        """
+        self._ended.append((number, *row, seal(row.keys, row.results or row.job)))
+        self.note(CLOSED, row.request, row.batch_id, _seal_of_closed(row.request, row.batch_id))
 
     def execute(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
         """Reads the tables, with all that was written before."""
@@ -135,14 +146,20 @@ class Log:
             self.entries.clear()
             self._is_folded = False
         elif self._waiting:
-            packed = _encode(self._waiting)
-            self.connection.execute("INSERT INTO log (entries) VALUES (?)", (packed,))
+            run, ends = self.connection.execute, self._ended
+            if ends:
+                run("BEGIN")
+                self._put_ends()
+            run("INSERT INTO log (entries) VALUES (?)", (_encode(self._waiting),))
+            if ends:
+                run("COMMIT")
             self.entries += self._waiting
             self._waiting = []
 
     def rollback(self) -> None:
         """Forgets everything that was written since the last commit."""
         self._waiting = []
+        self._ended = []
         self._is_folded = False
         self.connection.rollback()
 
@@ -164,11 +181,15 @@ class Log:
         if self._waiting:
             waiting, self._waiting = self._waiting, []
             self._apply(waiting)
+            self._put_ends()
+
+    def _put_ends(self) -> None:
+        ended, self._ended = self._ended, []
+        self.connection.executemany(_INSERT_END, ended)
 
     def _apply(self, entries: Iterable[Entry]) -> None:
         opened: dict[int, list[Any]] = {}
         accepted: list[tuple[Any, ...]] = []
-        ended: list[Sequence[Any]] = []
         gone: list[tuple[int]] = []
         for kind, values in entries:
             if kind == INTENDED:
@@ -179,17 +200,13 @@ class Log:
                     opened[row][-3:] = [mark, job, accepted_at]
                 else:
                     accepted.append((job, accepted_at, mark, row))
-            else:
-                ended.append(values)
-                row = values[_REQUEST]
-                if opened.pop(row, None) is None:
-                    gone.append((row,))
+            elif opened.pop(values[0], None) is None:
+                gone.append((values[0],))
         many = self.connection.executemany
         for statement, rows in (
             (_UPDATE_OPEN, accepted),
             (_DELETE_OPEN, gone),
             (_INSERT_OPEN, list(opened.values())),
-            (_INSERT_END, ended),
         ):
             if rows:
                 many(statement, rows)
@@ -200,8 +217,11 @@ def _is_sealed(entry: Entry) -> bool:
     if kind == INTENDED:
         *_, keys, mark = values
         return bool(mark == seal(keys, None))
-    if kind == ENDED:
-        _, *row, mark = values
-        end = EndRow(*row)
-        return bool(mark == seal(end.keys, end.results or end.job))
+    if kind == CLOSED:
+        row, batch_id, mark = values
+        return bool(mark == _seal_of_closed(row, batch_id))
     return True
+
+
+def _seal_of_closed(row: int, batch_id: str) -> int:
+    return seal(batch_id, str(row).encode())

@@ -165,9 +165,7 @@ def settle(
 ) -> None:
     """Closes a batch with a result for each person."""
     entry = _entry(db, batch_id)
-    texts = tuple(results)
-    is_all = texts == entry.texts and texts  # an entry that was read from the file has no texts
-    people = entry.people if is_all else pack_keys(texts)
+    people, results = _as_asked(entry, results)
     found, empty, rejected = _counts(results)
     end = _end(
         *("settled", batch_id, entry, now),
@@ -219,6 +217,24 @@ def _entry(db: Tables, batch_id: str) -> OpenRow:
 def _end(state: str, batch_id: str, entry: OpenRow, now: float, **known: Any) -> EndRow:
     when = (entry.created_at, entry.accepted_at, now)
     return EndRow(state, batch_id, entry.kind, *when, entry.query, entry.row, **known)
+
+
+def _as_asked(
+    entry: OpenRow, results: Mapping[str, Settled]
+) -> tuple[People, Mapping[str, Settled]]:
+    """Who got a result, and the results: in the order of the batch if it is all of them."""
+    texts = tuple(results)
+    # An entry that was read from the file has no texts.
+    if not entry.texts or len(texts) != len(entry.texts):
+        return pack_keys(texts), results
+    if texts == entry.texts:
+        return entry.people, results
+    try:
+        as_asked = {text: results[text] for text in entry.texts}
+    except KeyError:
+        return pack_keys(texts), results
+    # Were somebody in the batch twice, somebody else would be missing.
+    return (entry.people, as_asked) if len(as_asked) == len(texts) else (pack_keys(texts), results)
 
 
 def _counts(results: Mapping[str, Settled]) -> tuple[int, int, int]:

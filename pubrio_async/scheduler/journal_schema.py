@@ -3,7 +3,8 @@
 What a step costs is the pages it touches, so people stand together: those of a batch in one row,
 and what was found of them in one value, written once when the batch ends. Batches without an end
 stand apart, in a table that stays small; those with one are only ever added, and their numbers
-tell which came later. Steps are first written into `log`, and move to the tables many at a time.
+tell which came later. Steps are first written into `log`, and move to the tables many at a time;
+what a batch has brought goes to its table at once.
 
 Who wants to know in which batch a person ended looks into `people`. As people come in no order,
 each would touch a page of its own there, so they are added many at a time and sorted, when somebody
@@ -30,7 +31,7 @@ from typing import Any
 import msgspec
 
 APPLICATION_ID = 0x50554252  # "PUBR"
-FORMAT = 3
+FORMAT = 4
 
 SCHEMA = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
@@ -285,5 +286,39 @@ def _from_2(db: sqlite3.Connection) -> None:
     db.execute("CREATE TABLE log (id INTEGER PRIMARY KEY, entries BLOB NOT NULL)")
 
 
-MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _from_1, 2: _from_2}
+# -- from format 3: ends stand in the log, too ----------------------------------------------------
+
+
+def _from_3(db: sqlite3.Connection) -> None:
+    """Moves everything in the log to the tables."""
+    ended = (
+        "id, state, batch_id, kind, created_at, accepted_at, ended_at, redeem_query_id, request,"
+        " charged, found, empty, rejected, reason, job, held, keys, results, seal"
+    )
+    marks = ", ".join("?" * 19)
+    for (entries,) in db.execute("SELECT entries FROM log ORDER BY id").fetchall():
+        for kind, values in msgspec.msgpack.decode(entries):
+            if kind == 0:
+                db.execute(
+                    "INSERT INTO open (id, batch_id, kind, created_at, keys, seal)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    values,
+                )
+            elif kind == 1:
+                row, _, job, accepted_at, mark = values
+                db.execute(
+                    "UPDATE open SET job = ?, accepted_at = ?, seal = ? WHERE id = ?",
+                    (job, accepted_at, mark, row),
+                )
+            else:
+                db.execute(f"INSERT INTO batches ({ended}) VALUES ({marks})", values)  # noqa: S608 - constants
+                db.execute("DELETE FROM open WHERE id = ?", (values[8],))
+    db.execute("DELETE FROM log")
+
+
+MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {
+    1: _from_1,
+    2: _from_2,
+    3: _from_3,
+}
 """From each older format, the way to the next one."""

@@ -3,9 +3,9 @@
 A step costs one write to the disk, which takes milliseconds, so steps share it: while one group
 of steps is being committed, all steps asked for meanwhile gather, and the next commit carries all
 of them. Changing threads and waiting for the disk cost more than most steps, so where steps come
-thick and fast groups also keep a distance: a tenth of a second, unless there are many before. Few
-steps go at once, and who only reads is not kept waiting. Each caller goes on when its own step is
-on the disk, and never before.
+thick and fast groups also keep a distance: a tenth of a second, unless there are many before, or
+no more come, since everybody waits. Few steps go at once, and who only reads is not kept waiting.
+Each caller goes on when its own step is on the disk, and never before.
 """
 
 from __future__ import annotations
@@ -37,10 +37,12 @@ from pubrio_async.scheduler.journal_tables import Tables
 
 _T = TypeVar("_T")
 
-# Between the beginnings of two groups, unless so many steps wait before; and in about a second
-# there were more than a few. A batch has three steps, and takes seconds.
+# Between the beginnings of two groups, unless so many steps wait before, or no more come for such a
+# pause; and in about a second there were more than a few. A batch has three steps, and takes
+# seconds; a run has some tens of workers, each of whom waits for its step.
 _SPACING_S = 0.1
-_MANY = 128
+_PAUSE_S = 0.005
+_MANY = 24
 _FEW = 15
 
 
@@ -231,7 +233,7 @@ class SqliteJournal:
         """Carries out, in the thread, whatever waits by the time it gets to it."""
         since = time.monotonic() - self._began
         if self._lately * 0.5**since > _FEW and since < _SPACING_S:
-            self._hurry.wait(_SPACING_S - since)
+            self._gather(self._began + _SPACING_S)
         self._hurry.clear()
         began, self._began = self._began, time.monotonic()
         group = [self._waiting.popleft() for _ in range(len(self._waiting))]
@@ -242,6 +244,13 @@ class SqliteJournal:
         except Exception as error:  # noqa: BLE001 - a mistake of ours, for everyone to see
             outcomes = [error] * len(group)
         return [(done, outcome) for (_, done), outcome in zip(group, outcomes, strict=True)]
+
+    def _gather(self, until: float) -> None:
+        there = -1
+        while (left := until - time.monotonic()) > 0 and there != len(self._waiting):
+            there = len(self._waiting)
+            if self._hurry.wait(min(_PAUSE_S, left)):
+                return
 
     def _carried_out(self, job: asyncio.Future[list[tuple[asyncio.Future[Any], Any]]]) -> None:
         for done, outcome in job.result():

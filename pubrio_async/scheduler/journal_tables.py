@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Struct
 
 from pubrio_async.scheduler.journal import BatchKind, Unsettled
-from pubrio_async.scheduler.journal_log import ACCEPTED, ENDED, INTENDED, EndRow, Kind, Log
+from pubrio_async.scheduler.journal_log import ACCEPTED, INTENDED, EndRow, Kind, Log
 from pubrio_async.scheduler.journal_values import (
     MARKS,
     Ends,
@@ -105,7 +105,7 @@ class Tables(Log):
         self._scans = 0
         # By which open batch a person is asked for: if an end is known, it is not known until
         # that one ends.
-        self._held: dict[Key, int | None] = {}
+        self._held: dict[Key, int] = {}
         self._decoded: dict[int, tuple[float, Ends | Unsettled]] = {}
 
     # -- what is in memory -----------------------------------------------------------------
@@ -179,8 +179,8 @@ class Tables(Log):
             people: Who got an end by it.
             freed: Whom no other open batch asks for any more, either.
         """
-        self.note(ENDED, self.last_end + 1, *row, seal(row.keys, row.results or row.job))
-        self._ended(row.batch_id, people, freed)
+        self.close(self.last_end + 1, row)
+        self._closed(row.batch_id, people, freed)
 
     def _follow(self, kind: Kind, values: Sequence[Any]) -> None:
         """Changes in memory what a step of the log has changed."""
@@ -191,9 +191,8 @@ class Tables(Log):
             _, batch_id, job, now, _ = values
             self._accepted(batch_id, job, now)
         else:
-            end = EndRow(*values[1:-1])
-            people = NOBODY if end.keys is None else People(end.keys, split_keys(end.keys))
-            self._ended(end.batch_id, people, people.each)
+            _, batch_id, _ = values
+            self._drop(self.open.pop(batch_id))
 
     def _opened(
         self, row: int, batch_id: str, kind: BatchKind, now: float, people: People
@@ -208,14 +207,16 @@ class Tables(Log):
         entry.job, entry.accepted_at = job, now
         entry.query = unpack_job(job).redeem_query_id
 
-    def _ended(self, batch_id: str, people: People, freed: Collection[Key]) -> None:
+    def _closed(self, batch_id: str, people: People, freed: Collection[Key]) -> None:
         # Ends from before stand again, until others are noted.
         self.last_end += 1
-        self._drop(self.open.pop(batch_id))
+        entry = self.open.pop(batch_id)
+        self._drop(entry)
         if people.each:
             self._newest.append((self.last_end, people.stored))
             self._few += len(people.each)
-            self._release(freed)
+            if entry.is_shared or people is not entry.people:
+                self._release(freed)
 
     # -- ends ------------------------------------------------------------------------------
 
@@ -352,17 +353,15 @@ class Tables(Log):
 
     def hold(self, keys: Collection[Key], row: int) -> None:
         """Lets an open batch ask for these people; no other one does so any more."""
-        others = self._others(keys)
-        self._held.update(dict.fromkeys(keys, row))
-        if others:
-            self._write_held(others)
+        before = list(map(self._held.setdefault, keys, repeat(row)))
+        if before.count(row) < len(before):
+            self._held.update(dict.fromkeys(keys, row))
+            self._write_held(set(before) - {row})
 
     def _release(self, keys: Collection[Key]) -> None:
         """Nobody asks for these people any more."""
-        others = self._others(keys)
+        others = {self._held.pop(key, None) for key in keys} - {None}
         if others:
-            for key in keys:
-                self._held.pop(key, None)
             self._write_held(others)
 
     def _drop(self, entry: OpenRow) -> None:
@@ -370,15 +369,9 @@ class Tables(Log):
         keys: Iterable[Key] = entry.people.each
         if entry.is_shared:
             keys = [key for key in keys if held.get(key) == entry.row]
-        deque(map(held.pop, keys, repeat(None)), maxlen=0)
+        deque(map(held.pop, keys, repeat(0)), maxlen=0)
 
-    def _others(self, keys: Collection[Key]) -> set[int]:
-        held = self._held
-        if held.keys().isdisjoint(keys):
-            return set()
-        return {row for row in map(held.get, keys) if row is not None}
-
-    def _write_held(self, rows: Collection[int]) -> None:
+    def _write_held(self, rows: Collection[int | None]) -> None:
         for entry in self.open.values():
             if entry.row in rows:
                 entry.is_shared = True

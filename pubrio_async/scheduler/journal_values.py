@@ -28,7 +28,8 @@ _T = TypeVar("_T")
 
 _TEXT_SIZE = 36
 _SIZE = 16
-_DASHES = (8, 13, 18, 23)
+_LINE = _TEXT_SIZE + 1
+_MARKS = ((8, "-"), (13, "-"), (18, "-"), (23, "-"), (_TEXT_SIZE, "\n"))
 
 
 class Results(Struct, array_like=True):
@@ -156,17 +157,14 @@ def unpack_key(key: Key) -> str:
 
 def _pack_uuids(texts: Sequence[str]) -> bytes | None:
     """The bytes of UUIDs; None if anything else, another spelling included, is among them."""
-    joined, count = "".join(texts), len(texts)
-    # Dashes where they belong, and no capital letters.
-    if len(joined) != count * _TEXT_SIZE or joined != joined.lower():
+    joined, count = "\n".join(texts) + "\n", len(texts)
+    # Each as long as it is to be, with dashes where they belong and no capital letters.
+    if len(joined) != count * _LINE or joined.count("\n") != count or joined != joined.lower():
         return None
-    dashes = "-" * count
-    if any(joined[place::_TEXT_SIZE] != dashes for place in _DASHES):
-        return None
-    if set(map(len, texts)) != {_TEXT_SIZE}:
+    if any(joined[place::_LINE] != mark * count for place, mark in _MARKS):
         return None
     with contextlib.suppress(ValueError):
-        return binascii.unhexlify(joined.encode().translate(None, b"-"))
+        return binascii.unhexlify(joined.encode().translate(None, b"-\n"))
     return None
 
 
@@ -200,7 +198,9 @@ def unpack_job(packed: bytes) -> RedeemJob:
 
 
 def _column(values: list[_T]) -> list[_T]:
-    return values[:1] if values and values.count(values[0]) == len(values) else values
+    if not values or values[-1] != values[0]:
+        return values
+    return values[:1] if values.count(values[0]) == len(values) else values
 
 
 def _spread(results: Results, count: int) -> None:

@@ -15,7 +15,7 @@ from pubrio_async.scheduler.ends import Ends
 from pubrio_async.scheduler.engine import Engine
 from pubrio_async.scheduler.journal import Batch
 from pubrio_async.scheduler.journal_file import JournalFile, Step
-from pubrio_async.scheduler.journal_log import ENDED, Entry, Log
+from pubrio_async.scheduler.journal_log import CLOSED, Entry, Log
 from pubrio_async.scheduler.journal_sqlite import SqliteJournal
 from pubrio_async.scheduler.seen import SlimRegister
 from pubrio_async.scheduler.settling import settled_people
@@ -201,12 +201,21 @@ def forget_whom_it_planned() -> Changes:
     return [(SlimRegister, "plan", wrong)]
 
 
-def lose_ends_on_the_way_to_the_tables() -> Changes:
-    """Ends are thrown away with the log in which they stood."""
+def lose_ends_on_the_way_to_their_table() -> Changes:
+    """A batch is closed in the log, and what it has brought is written nowhere."""
+
+    def wrong(self: Log) -> None:
+        self._ended = []
+
+    return [(Log, "_put_ends", wrong)]
+
+
+def open_batches_again_that_were_closed() -> Changes:
+    """On the way to the tables it is lost that a batch has an end."""
     right = Log._apply
 
     def wrong(self: Log, entries: Sequence[Entry]) -> None:
-        right(self, [entry for entry in entries if entry[0] != ENDED])
+        right(self, [entry for entry in entries if entry[0] != CLOSED])
 
     return [(Log, "_apply", wrong)]
 
@@ -224,5 +233,6 @@ MUTANTS: tuple[Callable[[], Changes], ...] = (
     take_an_error_for_the_end,
     go_on_without_credits,
     forget_whom_it_planned,
-    lose_ends_on_the_way_to_the_tables,
+    lose_ends_on_the_way_to_their_table,
+    open_batches_again_that_were_closed,
 )

@@ -252,7 +252,7 @@ def test_a_run_ends_with_its_loop(sandbox: PubrioSandbox, tmp_path: Path, journa
         client = sandbox.client()
         run = await redeem(client).__aenter__()
         await anext(run)
-        while client.statistics().limiter.in_flight:  # they would be lost
+        while client.statistics().limiter.in_flight:  # noqa: ASYNC110 - they would be lost
             await asyncio.sleep(0)
         return client, run
 

@@ -532,6 +532,33 @@ class Untrue(sqlite3.Connection):
         return done
 
 
+@pytest.mark.parametrize("says", ["BEGIN", "INSERT INTO log", "COMMIT"])
+async def test_an_end_is_written_whole_or_not_at_all(
+    path: Path, monkeypatch: pytest.MonkeyPatch, says: str
+) -> None:
+    """The batch is closed in the log, and its results are in the table, or neither."""
+    connect = sqlite3.connect
+    monkeypatch.setattr(
+        sqlite3, "connect", lambda *args, **rest: connect(*args, factory=Untrue, **rest)
+    )
+    async with opened(path) as journal:
+        await journal.intend(batch("b1", ADA))
+        await journal.intend(batch("b2", BOB))
+        monkeypatch.setattr(Untrue, "says", says)
+        with pytest.raises(JournalError, match="the disk is full"):
+            await journal.settle("b1", {ADA: FOUND}, 5)
+        is_settled = says == "COMMIT"  # which was carried out, whatever it said
+        open_batches = [entry.batch.batch_id for entry in await journal.open_batches()]
+        assert open_batches == (["b2"] if is_settled else ["b1", "b2"])
+        if not is_settled:
+            assert await journal.lookup([ADA]) == {}
+            await journal.settle("b1", {ADA: FOUND}, 5)
+        assert await journal.lookup([ADA]) == {ADA: FOUND}
+    async with opened(path) as journal:
+        assert await journal.lookup([ADA, BOB]) == {ADA: FOUND}
+        assert (await journal.summary()).credits_charged == 5
+
+
 @pytest.mark.parametrize("says", ["COMMIT", "INSERT INTO log", "DELETE FROM log"])
 async def test_what_was_written_though_it_seemed_to_fail_is_there_once(
     path: Path, monkeypatch: pytest.MonkeyPatch, says: str
@@ -613,6 +640,7 @@ async def test_an_error_that_sqlite_has_no_name_for_is_told_as_it_is(path: Path)
 def thick_and_fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if so many steps had come that the next wait for others; for ever, if nobody hurries."""
     monkeypatch.setattr(journal_sqlite, "_SPACING_S", 3_600.0)
+    monkeypatch.setattr(journal_sqlite, "_PAUSE_S", 3_600.0)
     monkeypatch.setattr(journal_sqlite, "_FEW", 0)
 
 
@@ -676,6 +704,17 @@ async def test_many_steps_do_not_wait_for_more(path: Path, monkeypatch: pytest.M
         await asyncio.sleep(0)
         assert not any(task.done() for task in many)
         await asyncio.gather(*many)
+
+
+async def test_nobody_waits_for_others_when_no_more_come(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as in a run with few workers, all of whom wait for the disk."""
+    thick_and_fast(monkeypatch)
+    monkeypatch.setattr(journal_sqlite, "_PAUSE_S", 0.001)
+    async with opened(path) as journal:
+        for number in range(4):
+            await journal.intend(batch(f"b{number}", ADA))
 
 
 async def test_who_reads_does_not_wait_for_others_to_come(

@@ -21,7 +21,7 @@ from tests.unit.journals import ADA, BOB, EVE, TYPES, batch, opened
 # What is started in a process of its own is not about its start.
 pytestmark = pytest.mark.usefixtures("warm_starts")
 
-FORMAT_1 = Path(__file__).parents[1] / "data" / "journal_format_1.sql"
+DATA = Path(__file__).parents[1] / "data"
 START = 1_750_000_000.0
 MAIL = Contact("ada@example.com", ContactType.EMAIL_WORK, ContactStatus.VERIFIED)
 PHONE = Contact("+1 555 0100", ContactType.PHONE)
@@ -58,8 +58,13 @@ KNOWN = {
 
 @pytest.fixture
 def path(path: Path) -> Path:
+    return restored(path, 1)
+
+
+def restored(path: Path, number: int) -> Path:
+    """A journal of an older format."""
     with contextlib.closing(sqlite3.connect(path)) as db:
-        db.executescript(FORMAT_1.read_text())
+        db.executescript((DATA / f"journal_format_{number}.sql").read_text())
         db.execute("PRAGMA journal_mode = WAL")
     return path
 
@@ -93,6 +98,43 @@ async def test_what_it_holds_is_all_there(path: Path) -> None:
         assert db.execute("PRAGMA user_version").fetchone() == (schema.FORMAT,)
 
 
+async def test_what_stood_in_the_log_is_there_too(tmp_path: Path) -> None:
+    """Format 3 had ends in the log: of batches in the tables, of others, and of no people."""
+    async with opened(restored(tmp_path / "3", 3)) as journal:
+        assert await journal.lookup([*EVERYONE, ADA, person(11)]) == {
+            ADA: Settled("found", ADA, (MAIL,), (PHONE,), "job-1"),
+            BOB: KNOWN[BOB],
+            EVE: KNOWN[EVE],
+            person(3): Settled("found", person(3), (), (PHONE,), "job-2"),
+            person(4): Settled("empty", person(4), redeem_query_id="job-2"),
+            person(10): Settled("empty", person(10), redeem_query_id="job-6"),
+        }
+        assert [(entry.batch, entry.job) for entry in await journal.open_batches()] == [
+            (batch(batch_id(3), person(5)), None),
+            (
+                batch(batch_id(4), person(6), person(7)),
+                RedeemJob("job-4", estimated_time=2, estimated_time_type="minutes"),
+            ),
+            (batch(batch_id(5), person(8), person(9)), None),
+            (batch(batch_id(7), EVE.replace("eve", "max")), None),
+        ]
+        assert (await journal.summary()).credits_charged == 12.5
+        await journal.settle(batch_id(5), {person(8): KNOWN[person(8)]}, 1)
+        assert await journal.lookup([person(8), person(9)]) == {person(8): KNOWN[person(8)]}
+
+
+async def test_its_log_is_not_believed_when_it_is_damaged(tmp_path: Path) -> None:
+    path = restored(tmp_path / "3", 3)
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        log = [entries for (entries,) in db.execute("SELECT entries FROM log")]
+        changes = [(entries.replace(b"empty", b"found"), entries) for entries in log]
+        assert sum(changed != entries for changed, entries in changes) == 2
+        db.executemany("UPDATE log SET entries = ? WHERE entries = ?", changes)
+        db.commit()
+    with pytest.raises(JournalError, match="it is damaged"):
+        await SqliteJournal(path).open(TYPES)
+
+
 async def test_its_lost_batches_can_be_looked_for(path: Path) -> None:
     async with opened(path) as journal:
         await journal.withdraw(batch_id(7))  # 7 is lost again, as it was before
@@ -116,7 +158,9 @@ async def test_its_lost_batches_can_be_looked_for(path: Path) -> None:
         ]
 
 
-async def test_it_ends_up_laid_out_like_a_new_one(path: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [1, 3])
+async def test_it_ends_up_laid_out_like_a_new_one(tmp_path: Path, number: int) -> None:
+    path = restored(tmp_path / "old", number)
     async with opened(path), opened(tmp_path / "new"):
         pass
 
