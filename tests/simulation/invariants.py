@@ -163,7 +163,9 @@ def _check_end(world: Simulation, life: Life) -> None:
         elif key not in life.unwritten.people:
             check(key not in opened, f"{outcome.status}, and open in the journal")
     if life.unwritten.steps:
-        check(run.stopped_by is not None, "the disk failed, and the run says nothing of it")
+        # Of its very last write a process can be killed before it has said so.
+        is_told = run.stopped_by is not None or life.fate.dead
+        check(is_told, "the disk failed, and the run says nothing of it")
     elif life.wire.poor and not plan.faults and not plan.refused:
         check(
             isinstance(run.stopped_by, InsufficientCreditsError),
