@@ -48,16 +48,30 @@ class Turn:
 
     def narrowed(self, other: Turn) -> Turn | None:
         """What this and what is heard later say together; None if they contradict each other."""
-        count = max(
-            0,
-            round((other.latest + other.earliest - self.latest - self.earliest) / 2 / self._period),
-        )
-        earliest = self.earliest + count * self._shortest
-        latest = self.latest + count * self._longest
-        if latest - earliest > self._period / 2:
-            return other  # which turn is meant cannot be told any more
-        earliest, latest = max(earliest, other.earliest), min(latest, other.latest)
-        return Turn(earliest, latest, self._period) if earliest <= latest else None
+        between = (other.latest + other.earliest - self.latest - self.earliest) / 2
+        nearest = round(between / self._period)
+        turns = [self._moved(count) for count in (nearest - 1, nearest, nearest + 1)]
+        meant = [
+            turn
+            for turn in turns
+            if turn.earliest <= other.latest and other.earliest <= turn.latest
+        ]
+        if len(meant) > 1:
+            # Which turn is meant cannot be told, so only one of both is kept.
+            width = turns[1].latest - turns[1].earliest
+            return self if width < other.latest - other.earliest else other
+        if not meant:
+            return None
+        earliest = max(meant[0].earliest, other.earliest)
+        return Turn(earliest, min(meant[0].latest, other.latest), self._period)
+
+    def _moved(self, count: int) -> Turn:
+        """The bounds of so many turns later, or earlier."""
+        if count < 0:
+            least, most = count * self._longest, count * self._shortest
+        else:
+            least, most = count * self._shortest, count * self._longest
+        return Turn(self.earliest + least, self.latest + most, self._period)
 
 
 class Window:

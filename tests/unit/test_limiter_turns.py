@@ -134,6 +134,42 @@ def test_no_fixed_window_sees_more_than_its_limit_whatever_was_told_of_its_turns
         assert max(server.counts.values()) <= server.limit
 
 
+def test_of_two_turns_that_may_be_meant_neither_is_taken_for_the_other() -> None:
+    """Two slow requests leave bounds so wide that what they say fits more than one turn."""
+    server = FixedWindow(1, 60.0, 0.0, 1.0, "down")
+    load = [
+        Call(0, 0, 0, "header", cut_off=True),
+        Call(0, 16, 0, "header", cut_off=False),
+        Call(0, 45, 1, "header", cut_off=False),
+        Call(1, 0, 0, "header", cut_off=False),
+    ]
+    run_virtual(under_load(limiter_of((1, 60.0)), [server], load))
+    assert sum(server.counts.values()) == 4
+    assert max(server.counts.values()) == 1
+
+
+@given(
+    st.floats(0, 1_000), st.integers(-2, 2_000), st.sampled_from(SLEWS),
+    st.tuples(st.floats(0, 80), st.floats(0, 80)), st.tuples(st.floats(0, 80), st.floats(0, 80)),
+)  # fmt: skip
+@settings(deadline=None, max_examples=500)
+def test_what_two_replies_say_together_is_true_of_some_turn(
+    turn: float,
+    later: int,
+    slew: float,
+    one: tuple[float, float],
+    other: tuple[float, float],
+) -> None:
+    step = 60.0 / slew
+    second = turn + later * step
+    first_said = Turn(turn - one[0], turn + one[1], 60.0)
+    then_said = Turn(second - other[0], second + other[1], 60.0)
+    together = first_said.narrowed(then_said)
+    assert together is not None
+    number = math.ceil((together.earliest - turn) / step - 1e-9)
+    assert turn + number * step <= together.latest + 1e-6
+
+
 @given(
     st.floats(0, 1_000), st.floats(0, 5), st.floats(0, 2_000_000),
     st.sampled_from(SLEWS), st.floats(0, 1), st.sampled_from([7.0, 60.0, 3_600.0]),
