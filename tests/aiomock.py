@@ -7,7 +7,7 @@ since 3.14; a subclass of the response supplies one.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 from unittest.mock import Mock
 
@@ -16,6 +16,8 @@ from aiohttp.abc import AbstractStreamWriter
 from aioresponses import aioresponses
 from msgspec import Struct
 from yarl import URL
+
+from pubrio_async import AsyncPubrio
 
 BASE_URL = "https://api.pubrio.com"
 KEY = "pk_live_0123456789abcdef"
@@ -76,3 +78,11 @@ def mocked_api() -> Iterator[Api]:
     """Replaces the network for every aiohttp session."""
     with aioresponses() as mock:
         yield Api(mock)
+
+
+@contextlib.asynccontextmanager
+async def on_mocked_api() -> AsyncIterator[AsyncPubrio]:
+    """A client that never waits to send again, and leaves nothing under way."""
+    async with AsyncPubrio(KEY, max_wait=0.0) as client:
+        yield client
+        assert client.statistics().limiter.in_flight == 0

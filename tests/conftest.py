@@ -64,9 +64,14 @@ _PROCESSES_MEASURED = (
     "tests/cli/test_doctor.py",
     "tests/cli/test_signals.py",
     "tests/dashboard/",
-    "tests/distributed/",
+    "tests/distributed/test_cli.py",
+    "tests/distributed/test_failover.py",
+    "tests/distributed/test_limiter.py",
+    "tests/distributed/test_worker.py",
     "tests/observability/",
 )
+_MEASURED = "COVERAGE_PROCESS_CONFIG"
+"""What tells a process of Python that it is measured."""
 # These take longest, the first of them most of all.
 _FIRST = (
     "tests/process/",
@@ -95,7 +100,17 @@ def pytest_configure(config: pytest.Config) -> None:
         while (measured := Coverage.current()) is not None:
             measured.stop()
     config.pluginmanager.register(Measuring(), Measuring.__name__)
+    _take_no_settings_from_outside()
     _keep_files_in_memory()
+
+
+def _take_no_settings_from_outside() -> None:
+    """What the developer has exported must not reach a test."""
+    for name in ("PUBRIO_API_KEY", "PUBRIO_BASE_URL", "PUBRIO_RATE_LIMIT"):
+        os.environ.pop(name, None)
+    # Whom no test speaks to need not be trusted: reading all those certificates takes a process a
+    # fifth of its start.
+    os.environ["SSL_CERT_FILE"] = os.devnull
 
 
 def _keep_files_in_memory() -> None:
@@ -157,18 +172,17 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(5_000, 10, 100)
 
 
-@pytest.fixture(autouse=True)
-def _no_settings_from_outside(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What the developer has exported must not reach a test."""
-    for name in ("PUBRIO_API_KEY", "PUBRIO_BASE_URL", "PUBRIO_RATE_LIMIT"):
-        monkeypatch.delenv(name, raising=False)
-    # Whom no test speaks to need not be trusted: reading all those certificates takes a process a
-    # fifth of its start.
-    monkeypatch.setenv("SSL_CERT_FILE", os.devnull)
-    if not request.node.nodeid.startswith(_PROCESSES_MEASURED):
-        monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Has most processes that tests start run without being measured."""
+    measured = None
+    if not item.nodeid.startswith(_PROCESSES_MEASURED):
+        measured = os.environ.pop(_MEASURED, None)
+    try:
+        return (yield)
+    finally:
+        if measured is not None:
+            os.environ[_MEASURED] = measured
 
 
 @pytest.fixture(scope="session")

@@ -51,7 +51,7 @@ _SIZE = 1 << 17
 _FIELDS = 23
 
 
-class _Wanted(NamedTuple):
+class Wanted(NamedTuple):
     """What is to be done in the new process."""
 
     words: list[str]
@@ -90,15 +90,19 @@ class Forge:
         wanted = _wanted(given) if len(given) == _FIELDS else None
         if wanted is None:
             return self._cold(*given)
+        # What is not given is inherited.
+        files = enumerate((given[6], given[9], given[11]))
+        pid = self.begin(wanted, [number if fd == -1 else fd for number, fd in files])
+        return self._cold(*given) if pid is None else pid
+
+    def begin(self, wanted: Wanted, files: Sequence[int]) -> int | None:
+        """A child of this process, with these as stdin, stdout and stderr; None if it cannot be."""
         with self._lock:
             if self._server is None:
                 self._start()
             if _looked_at(wanted.environ) != _looked_at(self._environ):
-                return self._cold(*given)
-            # What is not given is inherited.
-            files = enumerate((given[6], given[9], given[11]))
-            pid = self._fork(wanted, [number if fd == -1 else fd for number, fd in files])
-        return self._cold(*given) if pid is None else pid
+                return None
+            return self._fork(wanted, files)
 
     def close(self) -> None:
         """Ends the process that has everything loaded."""
@@ -122,7 +126,7 @@ class Forge:
                 stderr=subprocess.DEVNULL,
             )
 
-    def _fork(self, wanted: _Wanted, files: Sequence[int]) -> int | None:
+    def _fork(self, wanted: Wanted, files: Sequence[int]) -> int | None:
         # The child of a child that ends comes to the next one above who takes in such orphans.
         prctl = ctypes.CDLL(None, use_errno=True).prctl
         prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -138,7 +142,7 @@ class Forge:
         return int(pid)
 
 
-def _wanted(given: Sequence[Any]) -> _Wanted | None:
+def _wanted(given: Sequence[Any]) -> Wanted | None:
     """What is wanted, if it can be had."""
     (
         words, programs, close_others, kept, folder, environ, *_, error_pipe, _restore_signals,
@@ -159,7 +163,7 @@ def _wanted(given: Sequence[Any]) -> _Wanted | None:
         return None
     if umask == -1:
         os.umask(umask := os.umask(0o077))
-    return _Wanted(told, dict(pairs), path, umask, bool(session), before is take_terminal)
+    return Wanted(told, dict(pairs), path, umask, bool(session), before is take_terminal)
 
 
 def _is_script(words: Sequence[str]) -> bool:
@@ -188,7 +192,7 @@ def _load() -> None:
     gc.freeze()
 
 
-def _serve(requests: socket.socket) -> _Wanted:
+def _serve(requests: socket.socket) -> Wanted:
     """Forks a process for each request; returns in that process."""
     on_interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends with who started it
     while True:
@@ -204,7 +208,7 @@ def _serve(requests: socket.socket) -> _Wanted:
             while os.getppid() == between:
                 os.sched_yield()
             signal.signal(signal.SIGINT, on_interrupt)
-            wanted = _Wanted(*pickle.loads(said))
+            wanted = Wanted(*pickle.loads(said))
             _become(wanted, files)
             return wanted
         os.waitpid(between, 0)
@@ -213,7 +217,7 @@ def _serve(requests: socket.socket) -> _Wanted:
             os.close(file)
 
 
-def _become(wanted: _Wanted, files: Sequence[int]) -> None:
+def _become(wanted: Wanted, files: Sequence[int]) -> None:
     """Takes on what a new process is given."""
     if wanted.session:
         os.setsid()
@@ -253,7 +257,7 @@ def _stream(number: int, like: TextIO) -> TextIO:
     return stream
 
 
-def _run(wanted: _Wanted) -> None:
+def _run(wanted: Wanted) -> None:
     """Runs what the words say, at the top: what it raises ends the process."""
     first, second, *others = wanted.words[1:]
     if first == "-m":

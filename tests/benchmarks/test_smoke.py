@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -20,7 +21,15 @@ from tests.distributed.cluster import programs
 _QUICK = ("decode", "limiter")
 
 
+@pytest.fixture
+def little_to_collect() -> None:
+    """The benchmarks collect garbage before each sample: not that of all tests before this one."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.mark.timeout(120)
+@pytest.mark.usefixtures("little_to_collect")
 @pytest.mark.parametrize("name", NAMES if os.environ.get("PUBRIO_ALL_BENCHMARKS") else _QUICK)
 def test_it_runs_and_reports(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endtoend, "QUICK_ROWS", 300)
@@ -91,6 +100,7 @@ def test_ratios_are_those_of_neighbours() -> None:
     assert ratio_of([2.0]) == Ratio(2.0, 2.0, 2.0, 1)
 
 
+@pytest.mark.usefixtures("little_to_collect")
 def test_variants_take_turns() -> None:
     turns: list[str] = []
 

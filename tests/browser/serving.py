@@ -9,16 +9,11 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-import uvicorn
 
-from examples.webapp.__main__ import Server
-from examples.webapp.app import create_app
-from examples.webapp.settings import Settings
-from examples.webapp.store import Store
 from pubrio_async.sandbox import (
     Sandbox,
     SandboxConfig,
@@ -26,6 +21,9 @@ from pubrio_async.sandbox import (
     SandboxRequest,
     SandboxServer,
 )
+
+if TYPE_CHECKING:
+    from examples.webapp.store import Store
 
 #: Jobs take an hour, and their estimates say at once.
 HELD = SandboxConfig(
@@ -84,6 +82,13 @@ async def webapp(
         send_buffer: Bytes the system takes over for a reader who is slow; 0 lets it choose.
         settings: What else the application is told.
     """
+    # Loaded by the first test that runs it, and not by each process that looks for tests.
+    import uvicorn  # noqa: PLC0415
+
+    from examples.webapp.__main__ import Server  # noqa: PLC0415
+    from examples.webapp.app import create_app  # noqa: PLC0415
+    from examples.webapp.settings import Settings  # noqa: PLC0415
+
     sandbox = HeldSandbox()
     async with SandboxServer(sandbox) as api:
         monkeypatch.setenv("PUBRIO_API_KEY", "sandbox")

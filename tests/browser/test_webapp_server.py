@@ -14,13 +14,13 @@ import aiohttp
 import pytest
 
 from examples.webapp.demo_api import demo_api
-from examples.webapp.feed import Cursor
 from examples.webapp.intake import harmless
 from examples.webapp.job import Job, ShownRow
 from examples.webapp.records import sole_user
 from pubrio_async import AsyncPubrio, ConfigurationError
 from pubrio_async.sandbox import SandboxConfig
 from tests.browser.serving import Webapp, ids, json, until, urls, webapp
+from tests.together import together
 
 OWN = {"Sec-Fetch-Site": "same-origin"}
 LIMITS = {"max_rows": 60, "max_rows_kept": 100, "max_running": 2, "max_jobs": 3, "max_streams": 2}
@@ -236,6 +236,8 @@ async def test_there_is_an_end_to_everything(app: Webapp, visitor: Visitor) -> N
 
 async def test_a_stream_goes_on_behind_the_last_event(app: Webapp, visitor: Visitor) -> None:
     """No row twice, none left out; after another run of the job it begins anew."""
+    from examples.webapp.feed import Cursor  # noqa: PLC0415 - loads a server
+
     _, job = await visitor.order([*urls(5), *ids(30)])
     first = await visitor.events(job["id"], rows=5)
     names = [name for name, _, _ in first]
@@ -362,6 +364,7 @@ async def test_the_stand_in_remembers_its_jobs(tmp_path: Path) -> None:
     assert (tmp_path / "sandbox.log").stat().st_mode & 0o77 == 0
 
 
+@together
 @pytest.mark.parametrize(
     ("cell", "expected"),
     [

@@ -23,11 +23,13 @@ from pubrio_async.models import Outcome, RunReport
 from pubrio_async.tables import PartFile, Sink, open_rows
 from pubrio_async.tables._sinks import JsonlSink
 from tests.cli.conftest import LOG_REFUSED, LOST, Api, Cli, ids, write_csv
+from tests.together import together
 
 REFUSED = AuthenticationError("no", status=401)
 POOR = InsufficientCreditsError("no", status=402)
 
 
+@together
 @pytest.mark.parametrize(
     ("report", "stopped_by", "code"),
     [
@@ -52,6 +54,7 @@ def test_exit_codes_of_runs(
     assert exit_code(report, stopped_by, interrupted=True) == 130
 
 
+@together
 @pytest.mark.parametrize(
     ("error", "code"),
     [

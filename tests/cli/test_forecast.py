@@ -13,6 +13,7 @@ from pubrio_async.cli._forecast import Ends, Known, Requests, Tally, count, leas
 from pubrio_async.scheduler import Settled, Unsettled
 from pubrio_async.scheduler.source import Source
 from tests.cli.conftest import ids
+from tests.together import together
 
 URL = "https://www.linkedin.com/in/somebody"
 
@@ -28,6 +29,7 @@ def earliest(requests: int, rates: Sequence[Rate]) -> float:
     return max(times, default=0.0)
 
 
+@together
 @pytest.mark.parametrize(
     ("requests", "rates", "seconds"),
     [
@@ -99,6 +101,7 @@ def test_the_least_time_is_a_bound_and_exact_for_one_limit(
     assert least_time(requests, rates[:1]) == earliest(requests, rates[:1])
 
 
+@together
 @pytest.mark.parametrize(
     ("new_ids", "new_urls", "batch_size", "requests"),
     [

@@ -20,6 +20,7 @@ from pubrio_async.cli._exit import ExitCode
 from pubrio_async.cli._help import GUIDES
 from pubrio_async.sandbox.faults import FaultKind
 from tests.cli.conftest import Api, Cli, ids, write_csv
+from tests.together import together
 
 ROOT: Any = typer.main.get_command(app)
 COMMANDS: dict[str, Any] = ROOT.commands
@@ -104,6 +105,7 @@ def test_every_example_does_what_it_says(cli: Cli, folder: Path, name: str, exam
             assert (folder / value).stat().st_size
 
 
+@together
 @pytest.mark.parametrize(("name", "example"), [pair for pair in EXAMPLES if pair[0] in PARSED_ONLY])
 def test_every_other_example_can_be_read(name: str, example: str) -> None:
     command, *words = words_of(example)

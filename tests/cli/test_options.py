@@ -14,6 +14,7 @@ from pubrio_async.cli._options import (
     parse_age,
     resolve_command,
 )
+from tests.together import together
 
 
 def test_the_command_gives_the_options_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,6 +84,7 @@ def test_defaults_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert command == "python -m pubrio_async redeem - --types phone --no-journal"
 
 
+@together
 @pytest.mark.parametrize(
     ("options", "journal"),
     [
@@ -109,6 +111,7 @@ def test_a_file_called_like_stdin_is_not_the_output() -> None:
         RedeemOptions(input="-", types="phone", output="x.csv", report="x.csv").check()
 
 
+@together
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [
@@ -120,6 +123,7 @@ def test_ages(text: str | None, seconds: float | None) -> None:
     assert parse_age(text) == seconds
 
 
+@together
 @pytest.mark.parametrize("text", ["", "0", "0d", "-1", "1y", "d", "1d12h", "1e3", "nan", "inf"])
 def test_what_is_not_an_age(text: str) -> None:
     with pytest.raises(ConfigurationError, match="--max-age"):

@@ -21,6 +21,7 @@ from pubrio_async.cli._progress import (
     watching,
 )
 from pubrio_async.models import RunReport, RunStatistics
+from tests.together import together
 
 STATISTICS = RunStatistics(
     rows_read=600,
@@ -65,6 +66,7 @@ def test_an_endless_input_has_no_end_to_tell() -> None:
     assert pace.seconds_left(10.0, 100) is None
 
 
+@together
 @pytest.mark.parametrize(
     ("changes", "total", "eta", "start", "end"),
     [
@@ -189,6 +191,7 @@ def test_a_message_is_one_line_that_no_terminal_obeys() -> None:
     assert one_line("a\n  b\x1b[2J\x00c") == "pubrio-async: a b?[2J?c"
 
 
+@together
 @pytest.mark.parametrize(
     ("width", "text"),
     [

@@ -19,6 +19,7 @@ from pubrio_async.cli._options import RedeemOptions
 from pubrio_async.cli._redeem import Files
 from pubrio_async.dashboard import Dashboard
 from tests.cli.conftest import Cli, ids, write_csv
+from tests.together import together
 
 PROGRAM = (sys.executable, "-m", "pubrio_async")
 
@@ -28,6 +29,7 @@ def _quick_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pubrio_async.cli._demo._TIME_SCALE", 0.0)
 
 
+@together
 @pytest.mark.parametrize(
     ("words", "meant"),
     [

@@ -16,6 +16,7 @@ from pubrio_async import AsyncPubrio, ConfigurationError
 from pubrio_async.dashboard import Dashboard
 from pubrio_async.sandbox import Sandbox, SandboxConfig, SandboxServer
 from tests.cli.conftest import ids
+from tests.together import together
 
 
 @pytest.fixture
@@ -176,6 +177,7 @@ async def test_a_port_that_is_taken_is_known_before_anything_else() -> None:
         assert f":{port}/" in second.url
 
 
+@together
 @pytest.mark.parametrize("interval", [0.0, -1.0, 61.0, float("nan"), float("inf")])
 def test_intervals_that_make_no_sense(interval: float) -> None:
     with pytest.raises(ConfigurationError, match=r"from 0\.1 to 60"):

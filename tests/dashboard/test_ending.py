@@ -16,6 +16,7 @@ from pubrio_async import (
     TransportError,
 )
 from pubrio_async.dashboard._ending import End, ending
+from tests.together import together
 
 
 def end(report: RunReport, **changes: Any) -> End:
@@ -30,6 +31,7 @@ def test_nothing_left_to_do() -> None:
     assert told.advice == ["Every row is settled. Nothing is left to do."]
 
 
+@together
 @pytest.mark.parametrize(
     ("report", "words"),
     [
@@ -47,6 +49,7 @@ def test_rows_left_to_do(report: RunReport, words: str) -> None:
     assert "exact command" in told.advice[-1]
 
 
+@together
 @pytest.mark.parametrize(
     ("error", "words"),
     [

@@ -18,6 +18,7 @@ from pubrio_async._config import Rate
 from pubrio_async.dashboard._figures import Now, limit_of
 from pubrio_async.dashboard._sampler import Sampler
 from tests.scheduler.fake_api import Bench, people
+from tests.together import together
 
 LIMITS = [limit_of(Rate(300, 60.0)), limit_of(Rate(2_400, 3_600.0))]
 
@@ -194,6 +195,7 @@ def test_what_never_began_has_an_end() -> None:
         assert "Nothing was sent" in sampler.now.end.advice[0]
 
 
+@together
 @pytest.mark.parametrize(
     ("rate", "name", "limit", "period_s"),
     [

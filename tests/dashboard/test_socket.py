@@ -10,8 +10,10 @@ import pytest
 
 from pubrio_async import ConfigurationError
 from pubrio_async.dashboard._socket import listen, may_ask, names_of, url_of
+from tests.together import together
 
 
+@together
 @pytest.mark.parametrize(
     "header",
     ["127.0.0.1:8080", "localhost:1", "LOCALHOST", "localhost.", "[::1]:8080", "127.0.0.2"],
@@ -20,6 +22,7 @@ def test_this_machine_may_ask(header: str) -> None:
     assert may_ask(header, names_of("127.0.0.1"), only_loopback=True)
 
 
+@together
 @pytest.mark.parametrize(
     "header",
     [
@@ -72,6 +75,7 @@ def test_a_port_that_may_not_be_had(
         listen("127.0.0.1", port)
 
 
+@together
 @pytest.mark.parametrize(
     ("host", "port", "words"),
     [

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pubrio_async import BatchEvent, RequestEvent
 from pubrio_async.dashboard._tallies import Spread, Tallies
+from tests.together import together
 
 
 def request(**changes: Any) -> RequestEvent:
@@ -59,6 +60,7 @@ def test_what_never_was_has_no_figures() -> None:
     assert spread.quantile(0.5) == 0.0
 
 
+@together
 @pytest.mark.parametrize(
     ("event", "results"),
     [

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -15,11 +15,17 @@ import pytest
 
 from pubrio_async.testing import PubrioSandbox
 from tests.docs.blocks import RUN, SHOWN, Block, BlockError, Page, blocks_of
+from tests.docs.commands import quick_command
+from tests.warm import Forge
 
 ROOT = Path(__file__).parents[2]
 # Of the generated pages each block is a signature.
 GENERATED = {*ROOT.glob("docs/api/*.md")}
 PAGES = [*sorted({*ROOT.glob("docs/**/*.md")} - GENERATED), ROOT / "README.md"]
+PLUGINS_WITHOUT_PAGE = (
+    *("anyio", "faker", "hypothesispytest", "pytest_cov", "randomly", "timeout", "xdist"),
+    "xdist.looponfail",
+)
 BLOCKS = {path: [*blocks_of(path)] for path in PAGES}
 
 
@@ -45,7 +51,12 @@ def loggers() -> list[logging.Logger]:
 
 
 @pytest.fixture
-def page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Page]:
+def page(
+    forge: Forge,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Page]:
     """A folder with `people.csv` in it, and a stand-in for the API that is found without a word."""
     module = ModuleType("__main__")
     shutil.copy(ROOT / "examples" / "people.csv", tmp_path)
@@ -55,8 +66,16 @@ def page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Page]:
     # `pubrio-async` and `python` are those of this environment.
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
     monkeypatch.setenv("COLUMNS", "100")
+    # Of the plugins beside ours, no page has any but pytest-asyncio: loading them takes longest.
+    monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(f"-p no:{name}" for name in PLUGINS_WITHOUT_PAGE))
     monkeypatch.syspath_prepend(str(tmp_path))
-    with PubrioSandbox() as sandbox, logging_as_before():
+    with ExitStack() as running:
+        running.enter_context(logging_as_before())
+        sandbox = running.enter_context(PubrioSandbox())
+        if forge.possible():
+            programs = tmp_path_factory.mktemp("bin")
+            running.enter_context(quick_command(forge, programs))
+            monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
         # Its rate limit is not set: a page may show that of everybody who sets none.
         monkeypatch.setenv("PUBRIO_BASE_URL", sandbox.url)
         yield Page(vars(module))

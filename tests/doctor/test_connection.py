@@ -16,6 +16,7 @@ from pubrio_async.doctor.connection import compare_clocks, look_at_connection
 from pubrio_async.doctor.evidence import Evidence, Exchange
 from pubrio_async.doctor.findings import find_warnings
 from pubrio_async.doctor.report import DoctorReport
+from tests.together import together
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +101,7 @@ async def test_what_is_in_the_way(unused_tcp_port: int, monkeypatch: pytest.Monk
     assert (proxied.through_proxy, proxied.addresses, proxied.problem) == (True, None, None)
 
 
+@together
 @pytest.mark.parametrize("skew", [-3_600.0, -0.4, 0.0, 0.7, 90.0])
 def test_the_skew_is_within_what_is_told(skew: float) -> None:
     evidence = Evidence()

@@ -17,6 +17,7 @@ from pubrio_async import models
 from pubrio_async.doctor import compare
 from pubrio_async.doctor.drift import BREAKING
 from pubrio_async.models import MonitorRow, ProfileUsage, RedeemPeopleReply
+from tests.together import together
 
 
 class Cat(Struct, tag_field="kind", tag="cat"):
@@ -256,6 +257,7 @@ def test_paths_types_and_counts_are_told_and_no_values() -> None:
     assert "secret" not in str(compared)
 
 
+@together
 @pytest.mark.parametrize(
     "hostile",
     ["jane@example.com", "+15551234567", "Jane Doe", "3c90c3cc-0d44-4b50-8888-8dd2573605"],
@@ -278,6 +280,7 @@ def test_a_list_with_places_is_told_by_its_places() -> None:
     ]
 
 
+@together
 @pytest.mark.parametrize(
     ("pet", "path", "kind"),
     [

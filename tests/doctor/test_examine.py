@@ -26,6 +26,7 @@ from tests.doctor.patient import (
     with_headers,
     with_status,
 )
+from tests.together import together
 
 pytestmark = pytest.mark.virtual_time
 
@@ -508,6 +509,7 @@ async def test_cancelled_it_leaves_nothing_behind() -> None:
 # --------------------------------------------------------------------------------- documentation
 
 
+@together
 @pytest.mark.parametrize(
     ("endpoint", "sample"),
     [(endpoint, name) for endpoint in catalogue.ENDPOINTS for name in endpoint.samples("response")],
@@ -517,6 +519,7 @@ def test_a_documented_reply_has_no_drift(endpoint: catalogue.Endpoint, sample: s
     assert compare_reply(endpoint.name, catalogue.sample(sample)).drift == ()
 
 
+@together
 @pytest.mark.parametrize("endpoint", catalogue.ENDPOINTS, ids=str)
 def test_a_reply_of_the_documented_shape_has_no_drift(endpoint: catalogue.Endpoint) -> None:
     if endpoint.response is None:

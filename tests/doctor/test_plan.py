@@ -14,6 +14,7 @@ from pubrio_async.doctor.plan import LOG_SEARCHES, free_calls
 from pubrio_async.doctor.visit import Visitor
 from tests.catalogue import ENDPOINTS
 from tests.doctor.patient import Patient
+from tests.together import together
 
 WRITES = (
     *("create", "update", "delete", "duplicate", "validate", "retry", "try", "reveal", "enrich"),
@@ -27,6 +28,7 @@ def test_free_reads_are_all_endpoints_that_are_free_and_change_nothing() -> None
     assert all(ROUTES[name].repeatable for name in FREE_READS)
 
 
+@together
 @pytest.mark.parametrize("word", WRITES)
 def test_no_endpoint_that_writes_is_ever_called(word: str) -> None:
     assert [name for name in (*FREE_READS, *PAID_PROBES) if word in name] == []

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from pubrio_async.doctor.outline import outline_of
 from pubrio_async.doctor.words import MASKED, error_shape, field_name, form_of, word
+from tests.together import together
 
 
+@together
 @pytest.mark.parametrize("name", ["people_search_id", "id", "total_pages", "createdAt", "_links"])
 def test_names_of_fields_are_shown(name: str) -> None:
     assert field_name(name) == name
@@ -28,6 +30,7 @@ def test_what_is_shown_is_no_address_number_or_id(text: str) -> None:
     assert not re.search(r"[0-9@]", word(text))
 
 
+@together
 @pytest.mark.parametrize(
     ("value", "form"),
     [

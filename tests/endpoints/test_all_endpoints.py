@@ -16,6 +16,7 @@ from pubrio_async._routes import Route
 from pubrio_async.endpoints._pages import Pages
 from tests import catalogue
 from tests.catalogue import ENDPOINTS, PAGINATED, Endpoint, method_of
+from tests.together import together
 
 
 def routes() -> dict[str, Route[Any]]:
@@ -62,6 +63,7 @@ def test_every_sample_is_used() -> None:
 # ------------------------------------------------------------------------------------- the face
 
 
+@together
 @each
 async def test_the_route_says_what_is_documented(endpoint: Endpoint) -> None:
     route = ROUTES[endpoint.name]
@@ -72,6 +74,7 @@ async def test_the_route_says_what_is_documented(endpoint: Endpoint) -> None:
     assert route.items_key == endpoint.items_key
 
 
+@together
 @each
 async def test_the_method_takes_the_documented_fields_as_keywords(
     endpoint: Endpoint, pubrio: AsyncPubrio
@@ -90,6 +93,7 @@ async def test_the_method_takes_the_documented_fields_as_keywords(
         assert list(parameters)[-1] == "profile_id"
 
 
+@together
 @each
 async def test_closed_sets_are_in_the_signature(endpoint: Endpoint, pubrio: AsyncPubrio) -> None:
     hints = get_type_hints(method_of(pubrio, endpoint))
@@ -106,6 +110,7 @@ def _words(hint: Any) -> set[Any]:
     return {word for inner in get_args(hint) for word in _words(inner)}
 
 
+@together
 @each
 async def test_unknown_shapes_are_any_and_known_ones_are_not(
     endpoint: Endpoint, pubrio: AsyncPubrio
@@ -114,6 +119,7 @@ async def test_unknown_shapes_are_any_and_known_ones_are_not(
     assert (returned is Any) is (endpoint.response is None)
 
 
+@together
 @each
 async def test_the_docstring_tells_what_it_costs_and_where_it_is_documented(
     endpoint: Endpoint, pubrio: AsyncPubrio
@@ -139,6 +145,7 @@ def _credits_named(text: str) -> set[str]:
     return set(re.findall(r"(?:^|\. |\n)(May spend credits|Spends credits|Free)(?=[.,;: ])", text))
 
 
+@together
 @each
 async def test_paginated_endpoints_and_no_others_have_a_twin(
     endpoint: Endpoint, pubrio: AsyncPubrio
@@ -147,6 +154,7 @@ async def test_paginated_endpoints_and_no_others_have_a_twin(
     assert hasattr(group, f"{endpoint.name.partition('.')[2]}_iter") is endpoint.paginated
 
 
+@together
 @each_paginated
 async def test_the_twin_has_the_same_face(endpoint: Endpoint, pubrio: AsyncPubrio) -> None:
     method, twin = method_of(pubrio, endpoint), method_of(pubrio, endpoint, "_iter")

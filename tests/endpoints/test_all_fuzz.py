@@ -16,6 +16,7 @@ from pubrio_async import AsyncPubrio, DecodeError
 from tests import catalogue
 from tests.catalogue import ENDPOINTS, Endpoint, method_of
 from tests.memory_wire import MemoryWire, connected
+from tests.together import together
 
 DEPTH = 100_000
 DEEP = {
@@ -122,22 +123,26 @@ def with_each_value(endpoint: Endpoint, *values: bytes) -> Iterator[bytes]:
                 yield template.replace(f'"{MARK}"'.encode(), value)
 
 
+@together
 @each
 def test_odd_bodies(endpoint: Endpoint) -> None:
     meet_all(endpoint, iter(ODD_BODIES))
 
 
+@together
 @each
 def test_values_of_a_wrong_type(endpoint: Endpoint) -> None:
     wrong = (b"null", b"true", b"7", b"-0.5", b'"text"', b"[]", b"{}", b"[[]]", b'[{"a":[null]}]')
     assert meet_all(endpoint, with_each_value(endpoint, *wrong))
 
 
+@together
 @each
 def test_numbers_nobody_can_hold(endpoint: Endpoint) -> None:
     meet_all(endpoint, with_each_value(endpoint, *NUMBERS))
 
 
+@together
 @each
 def test_nesting_without_end(endpoint: Endpoint) -> None:
     def bodies() -> Iterator[bytes]:
@@ -196,6 +201,7 @@ def bodies(endpoint: Endpoint) -> st.SearchStrategy[bytes]:
     return st.binary(max_size=64) | documents.map(lambda document: json.dumps(document).encode())
 
 
+@together
 @each
 def test_anything_at_all(endpoint: Endpoint) -> None:
     async def connect() -> Caller:

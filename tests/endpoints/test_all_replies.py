@@ -21,6 +21,7 @@ from pubrio_async import (
 from tests import catalogue
 from tests.catalogue import ENDPOINTS, PAGINATED, Completeness, Endpoint, method_of
 from tests.memory_wire import MemoryWire
+from tests.together import together
 
 each = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=str)
 each_paginated = pytest.mark.parametrize("endpoint", PAGINATED, ids=str)
@@ -34,6 +35,7 @@ def decoded(value: Any) -> Any:
 # ------------------------------------------------------------------------------------- replies
 
 
+@together
 @pytest.mark.parametrize(("endpoint", "name"), catalogue.RESPONSE_SAMPLES, ids=str)
 async def test_a_documented_reply_comes_back_without_loss(
     endpoint: Endpoint, name: str, wire: MemoryWire, pubrio: AsyncPubrio
@@ -49,6 +51,7 @@ async def test_a_documented_reply_comes_back_without_loss(
         assert catalogue.canonical(decoded(reply)) == catalogue.canonical(document["data"])
 
 
+@together
 @each
 @pytest.mark.parametrize("completeness", get_args(Completeness))
 async def test_a_reply_of_the_documented_shape_comes_back_without_loss(
@@ -60,6 +63,7 @@ async def test_a_reply_of_the_documented_shape_comes_back_without_loss(
     assert list(catalogue.lost(document["data"], decoded(reply))) == []
 
 
+@together
 @each
 async def test_fields_of_tomorrow_are_no_error(
     endpoint: Endpoint, wire: MemoryWire, pubrio: AsyncPubrio
@@ -79,6 +83,7 @@ async def test_fields_of_tomorrow_are_no_error(
         assert reply is not None
 
 
+@together
 @pytest.mark.parametrize(
     "endpoint", [e for e in ENDPOINTS if e.response is None and not e.paginated], ids=str
 )
@@ -91,6 +96,7 @@ async def test_where_no_shape_is_documented_the_data_comes_as_it_is(
     assert catalogue.canonical(reply) == catalogue.canonical(data)
 
 
+@together
 @pytest.mark.parametrize("name", catalogue.ERRORS)
 @each
 async def test_the_documented_errors(
@@ -126,6 +132,7 @@ def page_of(endpoint: Endpoint, page: int, pages: int, rows: int = 2) -> dict[st
     return document
 
 
+@together
 @each_paginated
 async def test_the_twin_fetches_page_by_page(
     endpoint: Endpoint, wire: MemoryWire, pubrio: AsyncPubrio
@@ -147,6 +154,7 @@ async def test_the_twin_fetches_page_by_page(
     assert list(catalogue.lost(given, decoded(rows[0]))) == []
 
 
+@together
 @each_paginated
 async def test_the_bounds_of_the_twin(
     endpoint: Endpoint, wire: MemoryWire, pubrio: AsyncPubrio
@@ -160,6 +168,7 @@ async def test_the_bounds_of_the_twin(
     assert not {"max_items", "max_pages"} & set().union(*wire.bodies)
 
 
+@together
 @each_paginated
 @pytest.mark.parametrize("data", [None, {}, {"pagination": None}])
 async def test_no_rows_end_the_twin(
@@ -176,6 +185,7 @@ async def test_no_rows_end_the_twin(
         assert not getattr(reply, str(endpoint.items_key))
 
 
+@together
 @each_paginated
 async def test_a_wrong_request_is_refused_before_the_first_page(
     endpoint: Endpoint, wire: MemoryWire, pubrio: AsyncPubrio
@@ -187,6 +197,7 @@ async def test_a_wrong_request_is_refused_before_the_first_page(
     assert wire.sent == []
 
 
+@together
 @pytest.mark.parametrize("endpoint", [e for e in PAGINATED if e.response is not None], ids=str)
 async def test_rows_may_lack_any_field_or_hold_null_in_it(
     endpoint: Endpoint, wire: MemoryWire, pubrio: AsyncPubrio

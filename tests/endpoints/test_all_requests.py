@@ -14,6 +14,7 @@ from pubrio_async import AsyncPubrio, ConfigurationError
 from tests import catalogue
 from tests.catalogue import ENDPOINTS, LATER, Endpoint, Field, method_of
 from tests.memory_wire import MemoryWire
+from tests.together import together
 
 # ------------------------------------------------------------------------------ sound requests
 
@@ -28,6 +29,7 @@ SOUND = [
 ]
 
 
+@together
 @pytest.mark.parametrize(("endpoint", "body"), SOUND)
 async def test_the_request_is_exactly_what_was_set(
     endpoint: Endpoint, body: dict[str, Any], wire: MemoryWire, pubrio: AsyncPubrio
@@ -43,6 +45,7 @@ async def test_the_request_is_exactly_what_was_set(
         assert catalogue.canonical(wire.bodies[0]) == catalogue.canonical(body)
 
 
+@together
 @pytest.mark.parametrize(("endpoint", "name"), catalogue.REQUEST_SAMPLES, ids=str)
 async def test_a_documented_request_is_sent_as_it_is(
     endpoint: Endpoint, name: str, wire: MemoryWire, pubrio: AsyncPubrio
@@ -53,6 +56,7 @@ async def test_a_documented_request_is_sent_as_it_is(
     assert catalogue.canonical(wire.bodies) == catalogue.canonical([body])
 
 
+@together
 @pytest.mark.parametrize("endpoint", catalogue.TAKE_THE_FRAGMENT, ids=str)
 async def test_the_documented_filter_conditions_are_sent_as_they_are(
     endpoint: Endpoint, wire: MemoryWire, pubrio: AsyncPubrio
@@ -63,6 +67,7 @@ async def test_the_documented_filter_conditions_are_sent_as_they_are(
     assert wire.bodies == [body]
 
 
+@together
 @pytest.mark.parametrize("name", sorted(catalogue.INVENTORIES))
 async def test_an_inventory_that_sets_alternatives_side_by_side_is_refused(
     name: str, wire: MemoryWire, pubrio: AsyncPubrio
@@ -82,6 +87,7 @@ def nulls() -> list[Any]:
     ]
 
 
+@together
 @pytest.mark.parametrize(("endpoint", "name"), nulls())
 async def test_none_is_sent_as_null_and_unset_not_at_all(
     endpoint: Endpoint, name: str, wire: MemoryWire, pubrio: AsyncPubrio
@@ -106,6 +112,7 @@ def without_a_required_field() -> list[Any]:
     ]
 
 
+@together
 @pytest.mark.parametrize(("endpoint", "field"), without_a_required_field())
 async def test_a_missing_field_is_named(
     endpoint: Endpoint, field: Field, wire: MemoryWire, pubrio: AsyncPubrio
@@ -133,6 +140,7 @@ async def test_a_missing_field_is_named(
 WITH_ALTERNATIVES = [endpoint for endpoint in ENDPOINTS if endpoint.one_of]
 
 
+@together
 @pytest.mark.parametrize("endpoint", WITH_ALTERNATIVES, ids=str)
 async def test_one_of_the_alternatives_must_be_there(
     endpoint: Endpoint, wire: MemoryWire, pubrio: AsyncPubrio
@@ -156,6 +164,7 @@ async def test_one_of_the_alternatives_must_be_there(
     assert wire.sent == []
 
 
+@together
 @pytest.mark.parametrize("endpoint", WITH_ALTERNATIVES, ids=str)
 async def test_alternatives_that_exclude_each_other(
     endpoint: Endpoint, wire: MemoryWire, pubrio: AsyncPubrio
@@ -219,6 +228,7 @@ def wrong_values() -> list[Any]:
     ]
 
 
+@together
 @pytest.mark.parametrize(("endpoint", "field", "body"), wrong_values())
 async def test_a_wrong_value_is_refused_and_named(
     endpoint: Endpoint, field: str, body: dict[str, Any], wire: MemoryWire, pubrio: AsyncPubrio
@@ -244,6 +254,7 @@ def boundaries() -> list[Any]:
     ]
 
 
+@together
 @pytest.mark.parametrize(("endpoint", "body"), boundaries())
 async def test_every_allowed_word_and_both_ends_of_a_range_are_sent(
     endpoint: Endpoint, body: dict[str, Any], wire: MemoryWire, pubrio: AsyncPubrio
@@ -267,6 +278,7 @@ def _with_its_destination(body: dict[str, Any]) -> dict[str, Any]:
 WITH_EMPLOYEES = [endpoint for endpoint in ENDPOINTS if "employees" in endpoint.fields]
 
 
+@together
 @pytest.mark.parametrize("endpoint", WITH_EMPLOYEES, ids=str)
 @pytest.mark.parametrize(
     ("given", "sent"),

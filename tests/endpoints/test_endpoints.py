@@ -32,7 +32,8 @@ from pubrio_async.models import (
     RedeemPeopleReply,
     RedeemQueryReply,
 )
-from tests.aiomock import BASE_URL, KEY, Api, mocked_api
+from tests.aiomock import BASE_URL, KEY, Api, mocked_api, on_mocked_api
+from tests.together import together
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 PERSON = "e37ccf38-ea8f-422e-9874-cb23b15e8fe4"
@@ -49,9 +50,8 @@ def api() -> Iterator[Api]:
 
 @pytest.fixture
 async def pubrio(api: Api) -> AsyncIterator[AsyncPubrio]:
-    async with AsyncPubrio(KEY, max_wait=0.0) as client:
+    async with on_mocked_api() as client:
         yield client
-        assert client.statistics().limiter.in_flight == 0
 
 
 class Case(Struct, frozen=True):
@@ -168,6 +168,7 @@ def sample(case: Case) -> str:
 # ------------------------------------------------------------------------- requests and replies
 
 
+@together
 @each
 async def test_the_request_is_exactly_what_was_asked_for(
     case: Case, api: Api, pubrio: AsyncPubrio
@@ -188,6 +189,7 @@ async def test_the_request_is_exactly_what_was_asked_for(
         assert json.loads(sent.body) == case.body  # unset fields are absent, not null
 
 
+@together
 @each
 async def test_the_sample_comes_back_without_loss(
     case: Case, api: Api, pubrio: AsyncPubrio
@@ -199,6 +201,7 @@ async def test_the_sample_comes_back_without_loss(
     assert json.loads(msgspec.json.encode(reply)) == json.loads(sample(case))["data"]
 
 
+@together
 @each
 async def test_unknown_fields_are_no_error(case: Case, api: Api, pubrio: AsyncPubrio) -> None:
     document = json.loads(sample(case))
@@ -219,6 +222,7 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
             yield from _objects(inner)
 
 
+@together
 @each
 async def test_a_reply_without_envelope_is_understood(
     case: Case, api: Api, pubrio: AsyncPubrio
@@ -271,6 +275,7 @@ STATUSES: dict[int, type[ResponseError]] = {
 }
 
 
+@together
 @each
 @pytest.mark.parametrize("status", STATUSES)
 async def test_each_status_has_its_error(
@@ -295,6 +300,7 @@ async def test_each_status_has_its_error(
     assert len(api.sent) == 1
 
 
+@together
 @each
 async def test_a_success_that_cannot_be_read(case: Case, api: Api, pubrio: AsyncPubrio) -> None:
     api.answers(case.method, case.path, "<html>fine</html>")
@@ -304,6 +310,7 @@ async def test_a_success_that_cannot_be_read(case: Case, api: Api, pubrio: Async
     assert caught.value.may_have_charged is case.paid
 
 
+@together
 @pytest.mark.parametrize("name", [name for name in CASES if name != "user.get"])
 async def test_a_success_that_is_an_error_in_disguise(
     name: str, api: Api, pubrio: AsyncPubrio
@@ -315,6 +322,7 @@ async def test_a_success_that_is_an_error_in_disguise(
     assert caught.value.may_have_charged is case.paid
 
 
+@together
 @pytest.mark.parametrize("body", ['{"data": null}', '{"data": {}}', '{"data": {"peoples": []}}'])
 async def test_a_miss_is_no_error(body: str, api: Api, pubrio: AsyncPubrio) -> None:
     api.answers("POST", "/redeem/people", body)
@@ -323,6 +331,7 @@ async def test_a_miss_is_no_error(body: str, api: Api, pubrio: AsyncPubrio) -> N
     assert reply.profile is None
 
 
+@together
 @each
 async def test_a_closed_client_sends_nothing(case: Case, api: Api) -> None:
     async with AsyncPubrio(KEY) as pubrio:
@@ -390,6 +399,7 @@ def _any(value: Any) -> Any:
     return value
 
 
+@together
 @pytest.mark.parametrize("name", BAD_CALLS)
 async def test_wrong_arguments_never_leave(name: str, api: Api, pubrio: AsyncPubrio) -> None:
     call, words = BAD_CALLS[name]
@@ -410,6 +420,7 @@ async def _asking_for(types: Any, method: str, pubrio: AsyncPubrio) -> None:
         pubrio.redeem.many([PERSON], people_contact_types=types)
 
 
+@together
 @pytest.mark.parametrize("name", BAD_TYPES)
 @pytest.mark.parametrize("method", ["people", "batch", "many"])
 async def test_wrong_contact_types_never_leave(

@@ -39,6 +39,7 @@ from pubrio_async.models import (
     WebhookDestination,
 )
 from tests.memory_wire import MemoryWire, connected
+from tests.together import together
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 MONITOR = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
@@ -114,6 +115,7 @@ async def test_request_structs_are_sent_like_the_mappings_they_stand_for(
     ]
 
 
+@together
 @pytest.mark.parametrize(
     ("kind", "config", "sent"),
     [
@@ -347,6 +349,7 @@ WRONG: dict[str, tuple[Call, str]] = {
 }
 
 
+@together
 @pytest.mark.parametrize("name", WRONG)
 async def test_wrong_arguments_never_leave(
     name: str, wire: MemoryWire, pubrio: AsyncPubrio
@@ -358,6 +361,7 @@ async def test_wrong_arguments_never_leave(
     assert wire.sent == []
 
 
+@together
 @pytest.mark.parametrize(
     "found_by",
     [
@@ -406,6 +410,7 @@ NULLS: dict[str, tuple[Call, Any]] = {
 }
 
 
+@together
 @pytest.mark.parametrize("name", NULLS)
 async def test_null_means_nothing_where_that_makes_sense(
     name: str, wire: MemoryWire, pubrio: AsyncPubrio
@@ -415,6 +420,7 @@ async def test_null_means_nothing_where_that_makes_sense(
     assert await call(pubrio) == nothing
 
 
+@together
 @pytest.mark.parametrize("name", [name for name in NULLS if name != "monitors.delete"])
 async def test_an_error_with_the_status_of_a_success_is_not_an_empty_reply(
     name: str, wire: MemoryWire, pubrio: AsyncPubrio
@@ -425,6 +431,7 @@ async def test_an_error_with_the_status_of_a_success_is_not_an_empty_reply(
         await call(pubrio)
 
 
+@together
 @pytest.mark.parametrize(
     "call",
     [
@@ -476,6 +483,7 @@ SAMPLED: dict[str, Call] = {
 }
 
 
+@together
 @pytest.mark.parametrize("name", SAMPLED)
 async def test_samples_come_back_without_loss(
     name: str, wire: MemoryWire, pubrio: AsyncPubrio
@@ -485,6 +493,7 @@ async def test_samples_come_back_without_loss(
     assert plain(await SAMPLED[name](pubrio)) == document["data"]
 
 
+@together
 @pytest.mark.parametrize(
     ("name", "rows"),
     [

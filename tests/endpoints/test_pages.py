@@ -25,6 +25,7 @@ from pubrio_async._wire import WireReply, WireRequest, data_decoder
 from pubrio_async.endpoints._pages import Pages
 from pubrio_async.models import CompanyRow
 from tests.memory_wire import KEY, MemoryWire
+from tests.together import together
 
 
 def page(*names: str, **pagination: Any) -> dict[str, Any]:
@@ -191,6 +192,7 @@ async def test_bounds_of_the_caller(
     assert len(script.pages) == fetched
 
 
+@together
 @pytest.mark.parametrize("bound", ["max_items", "max_pages"])
 @pytest.mark.parametrize("given", [-1, "5", 2.5])
 async def test_a_bound_is_a_whole_number(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pubrio_async._routes import ROUTES
 from tests import catalogue
 from tests.catalogue import ENDPOINTS, Endpoint
+from tests.together import together
 
 TEXT = st.text(max_size=12)
 NUMBER = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
@@ -59,6 +60,7 @@ def shaped(shape: Any) -> st.SearchStrategy[Any]:
 KNOWN = [endpoint for endpoint in ENDPOINTS if endpoint.response is not None]
 
 
+@together
 @pytest.mark.parametrize("endpoint", KNOWN, ids=str)
 def test_what_is_read_and_written_again_is_the_same(endpoint: Endpoint) -> None:
     route = ROUTES[endpoint.name]

@@ -34,6 +34,7 @@ from pubrio_async.models import (
 )
 from tests.catalogue import sample
 from tests.memory_wire import MemoryWire
+from tests.together import together
 
 GROUPS = (
     Advertisements,
@@ -93,6 +94,7 @@ SEARCHES: dict[str, tuple[str, Call, type, str]] = {
 each_search = pytest.mark.parametrize("name", SEARCHES)
 
 
+@together
 @each_search
 async def test_a_sample_comes_back_as_structs_without_loss(
     name: str, wire: MemoryWire, pubrio: AsyncPubrio
@@ -128,6 +130,7 @@ async def test_what_the_rows_say(wire: MemoryWire, pubrio: AsyncPubrio) -> None:
     assert (similar[0].similarity_score, similar[0].name) == (1, None)
 
 
+@together
 @each_search
 async def test_no_data_is_an_empty_page(name: str, wire: MemoryWire, pubrio: AsyncPubrio) -> None:
     _, call, kind, _ = SEARCHES[name]
@@ -136,6 +139,7 @@ async def test_no_data_is_an_empty_page(name: str, wire: MemoryWire, pubrio: Asy
         assert await call(pubrio) == kind()
 
 
+@together
 @each_search
 async def test_a_bare_list_is_its_rows(name: str, wire: MemoryWire, pubrio: AsyncPubrio) -> None:
     file, call, _, key = SEARCHES[name]
@@ -149,6 +153,7 @@ async def test_a_bare_list_is_its_rows(name: str, wire: MemoryWire, pubrio: Asyn
         assert reply.pagination is None
 
 
+@together
 @each_search
 @pytest.mark.parametrize(
     "document",
@@ -223,6 +228,7 @@ FLAT: list[tuple[Any, Any]] = [
 ]
 
 
+@together
 @pytest.mark.parametrize(("given", "sent"), FLAT, ids=str)
 async def test_employees_are_a_list_of_ranges(
     given: Any, sent: Any, wire: MemoryWire, pubrio: AsyncPubrio
@@ -248,6 +254,7 @@ async def test_employees_are_a_list_of_ranges(
     assert struct.employees is given
 
 
+@together
 @pytest.mark.parametrize(
     "given",
     [[1, 10, 20], [[1, 10, 20]], [[]], ["1-10"], [1, "10"], [[1, None]], [True, 5], [[1, 10], 5]],
@@ -305,6 +312,7 @@ PAIRS: dict[str, Callable[[AsyncPubrio, Any], Awaitable[Any]]] = {
 }
 
 
+@together
 @pytest.mark.parametrize("field", PAIRS)
 async def test_a_range_needs_both_ends(field: str, wire: MemoryWire, pubrio: AsyncPubrio) -> None:
     for value in (
@@ -340,6 +348,7 @@ CONDITIONED: dict[str, Callable[[AsyncPubrio, Any], Awaitable[Any]]] = {
 each_conditioned = pytest.mark.parametrize("name", CONDITIONED)
 
 
+@together
 @each_conditioned
 async def test_conditions_are_sent(name: str, wire: MemoryWire, pubrio: AsyncPubrio) -> None:
     conditions = sample("filter_conditions.request.json")["filter_conditions"]
@@ -374,6 +383,7 @@ BAD_CONDITIONS: dict[str, tuple[Any, str]] = {
 }
 
 
+@together
 @each_conditioned
 @pytest.mark.parametrize("bad", BAD_CONDITIONS)
 async def test_conditions_are_checked(
@@ -434,6 +444,7 @@ BAD_CALLS: dict[str, tuple[Call, str]] = {
 }
 
 
+@together
 @pytest.mark.parametrize("name", BAD_CALLS)
 async def test_wrong_arguments_never_leave(
     name: str, wire: MemoryWire, pubrio: AsyncPubrio
@@ -479,6 +490,7 @@ LOOKUPS: dict[str, tuple[Call, dict[str, Any]]] = {
 }
 
 
+@together
 @pytest.mark.parametrize("path", LOOKUPS)
 async def test_a_lookup_goes_where_it_should(
     path: str, wire: MemoryWire, pubrio: AsyncPubrio
@@ -499,6 +511,7 @@ TWINS: dict[str, Callable[[AsyncPubrio], Any]] = {
 }
 
 
+@together
 @pytest.mark.parametrize("path", TWINS)
 async def test_a_twin_asks_its_own_endpoint_for_every_page(
     path: str, wire: MemoryWire, pubrio: AsyncPubrio
@@ -527,6 +540,7 @@ def _parameters(method: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     return parameters
 
 
+@together
 @pytest.mark.parametrize(("name", "method"), list(_methods()))
 def test_arguments_are_keyword_only_and_nothing_is_set_unasked(
     name: str, method: Callable[..., Any]
@@ -547,6 +561,7 @@ def test_arguments_are_keyword_only_and_nothing_is_set_unasked(
             assert parameters[argument].annotation == plain[argument].annotation
 
 
+@together
 @pytest.mark.parametrize(("name", "method"), list(_methods()))
 def test_every_method_is_documented(name: str, method: Callable[..., Any]) -> None:
     text = inspect.getdoc(method) or ""

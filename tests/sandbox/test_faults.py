@@ -11,6 +11,7 @@ import pytest
 from pubrio_async._errors import ConfigurationError
 from pubrio_async.sandbox import Fault, FaultKind, parse_fault
 from tests.sandbox.desk import BATCH, PEOPLE, QUERY, Desk, person, persons
+from tests.together import together
 
 EVERYBODY = {"work_share": 1.0, "personal_share": 1.0, "phone_share": 1.0}
 BODY = {"people_search_id": person(1), "people_contact_types": ["phone"]}
@@ -19,6 +20,7 @@ BODY = {"people_search_id": person(1), "people_contact_types": ["phone"]}
 # ---------------------------------------------------------------------------------- the text
 
 
+@together
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
@@ -47,6 +49,7 @@ def test_text_form(text: str, fault: Fault) -> None:
     assert parse_fault(text) == fault
 
 
+@together
 @pytest.mark.parametrize(
     "text",
     ["", "nonsense", "stall::times", "stall::times=x", "stall::what=1", "stall::cut=elsewhere"],
@@ -99,6 +102,7 @@ def test_the_first_fault_that_strikes_is_the_only_one() -> None:
 # ------------------------------------------------------------------- before the work is done
 
 
+@together
 @pytest.mark.parametrize(
     ("fault", "status", "body"),
     [
@@ -156,6 +160,7 @@ def test_a_429_out_of_the_blue(options: str, header: str | None) -> None:
 # -------------------------------------------------------------------- after the work is done
 
 
+@together
 @pytest.mark.parametrize(
     ("fault", "cut", "status"),
     [
@@ -203,6 +208,7 @@ def test_slow_replies_come_whole() -> None:
     assert (reply.status, reply.delay, reply.cut) == (200, 7.5, None)
 
 
+@together
 @pytest.mark.parametrize("fault", ["lost_after", "5xx_after", "garbage", "truncated", "stall"])
 def test_a_poll_whose_reply_is_spoilt_may_be_repeated(fault: str) -> None:
     desk = Desk(f"{fault}:{QUERY}:times=2", straggler_share=1.0)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.sandbox.desk import Desk, person
+from tests.together import together
 
 WEBHOOK = {"webhook_url": "https://hook.example/x", "headers": {"a": "b"}, "body": {"from": "me"}}
 BROKEN = {"webhook_url": "https://hook.invalid/x"}
@@ -71,6 +72,7 @@ def test_a_new_monitor_has_the_documented_defaults() -> None:
     assert told == {"monitor_id": made["monitor_id"], "signature": signature}
 
 
+@together
 @pytest.mark.parametrize("missing", NEEDED)
 def test_required_settings(missing: str) -> None:
     desk = MonitorDesk()
@@ -106,6 +108,7 @@ WRONG: list[dict[str, Any]] = [
 ]
 
 
+@together
 @pytest.mark.parametrize("wrong", WRONG, ids=",".join)
 def test_closed_sets_and_bounds(wrong: dict[str, Any]) -> None:
     desk = MonitorDesk()
@@ -200,6 +203,7 @@ def test_a_copy_is_a_monitor_of_its_own() -> None:
     assert desk.told("/statistics")["total_triggers"] == 0
 
 
+@together
 @pytest.mark.parametrize(
     "path",
     ["/update", "/lookup", "/delete", "/duplicate", "/process/try", "/signature/reveal",

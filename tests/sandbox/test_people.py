@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pubrio_async.sandbox import Sandbox, SandboxConfig
 from pubrio_async.sandbox.people import format_id, normalise_linkedin, parse_id
 from tests.sandbox.desk import ALL_TYPES, Desk, expected, found, person, persons
+from tests.together import together
 
 IDS = st.uuids().map(str)
 
@@ -87,6 +88,7 @@ def test_what_is_no_id_is_none(text: str) -> None:
     assert parse_id(text) is None
 
 
+@together
 @pytest.mark.parametrize(
     "url",
     [
@@ -105,6 +107,7 @@ def test_public_profiles_keep_their_whole_path() -> None:
     assert normalise_linkedin("https://linkedin.com/pub/king-lai/1/2/3/") == "pub/king-lai/1/2/3"
 
 
+@together
 @pytest.mark.parametrize(
     "url",
     [

@@ -23,6 +23,7 @@ from tests.sandbox.desk import (
     person,
     persons,
 )
+from tests.together import together
 
 PRICE = {"email-work": 5, "email-personal": 5, "phone": 10}
 EVERYBODY = {"work_share": 1.0, "personal_share": 1.0, "phone_share": 1.0}
@@ -169,6 +170,7 @@ def test_the_order_of_a_batch(order: Any) -> None:
     assert (ids == people) is (order == "given")
 
 
+@together
 @pytest.mark.parametrize(
     ("path", "body", "malformed_ids", "malformed_requests"),
     [
@@ -240,6 +242,7 @@ def test_fifty_people_take_five_seconds() -> None:
     assert data["query"] == {**state, "is_completed": True}
 
 
+@together
 @pytest.mark.parametrize("distribution", ["fixed", "uniform", "lognormal", "exponential"])
 def test_a_poll_at_the_estimate_finds_the_job_done(distribution: Distribution) -> None:
     desk = Desk(distribution=distribution)
@@ -312,6 +315,7 @@ def test_wrong_estimates() -> None:
     assert desk.sandbox.regrets().early_polls == 0
 
 
+@together
 @pytest.mark.parametrize(
     ("unit", "number", "seconds"),
     [
@@ -522,6 +526,7 @@ def test_a_lookup_without_credits() -> None:
 # ------------------------------------------------------------------------------------ config
 
 
+@together
 @pytest.mark.parametrize(
     "fields",
     [

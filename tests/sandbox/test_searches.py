@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.sandbox.desk import Desk, person
+from tests.together import together
 
 Row = dict[str, Any]
 KEYS = {
@@ -332,6 +333,7 @@ def test_companies_alike(desk: Desk) -> None:
 # ---------------------------------------------------------------------------------- refusals
 
 
+@together
 @pytest.mark.parametrize(
     ("path", "wrong"),
     [

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from tests.sandbox.desk import Desk, person
+from tests.together import together
 
 TESTS = Path(__file__).parents[1]
 ENDPOINTS: dict[str, dict[str, Any]] = {
@@ -157,6 +158,7 @@ def test_there_are_64() -> None:
     assert not REQUESTS.keys() - ENDPOINTS.keys()
 
 
+@together
 @pytest.mark.parametrize("name", ENDPOINTS)
 def test_every_endpoint_answers_as_documented(name: str) -> None:
     story = Story()
@@ -175,6 +177,7 @@ def test_every_endpoint_answers_as_documented(name: str) -> None:
         assert rows
 
 
+@together
 @pytest.mark.parametrize("name", [name for name, each in ENDPOINTS.items() if each["paginated"]])
 def test_every_list_has_pages_and_bounds(name: str) -> None:
     story = Story()

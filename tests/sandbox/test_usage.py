@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.sandbox.desk import Desk, person
+from tests.together import together
 
 DAILY, BREAKDOWN = "/api_keys/usage/daily", "/api_keys/usage/breakdown"
 DAYS = {"start_date": "2025-01-01", "end_date": "2025-01-02"}
@@ -95,6 +96,7 @@ def test_filters(path: str) -> None:
     assert later["totals"] == {"requests": 0, "credits": 0}
 
 
+@together
 @pytest.mark.parametrize("path", [DAILY, BREAKDOWN])
 @pytest.mark.parametrize(
     "wrong",

@@ -12,6 +12,7 @@ from pubrio_async.sandbox.people import People
 from pubrio_async.sandbox.signals import Signals
 from pubrio_async.sandbox.world import World
 from tests.sandbox.desk import ALL_TYPES, Desk, expected, found, person
+from tests.together import together
 
 
 def world(size: int = 400, **config: Any) -> World:
@@ -151,6 +152,7 @@ def test_lookups_and_enrichments_agree_with_the_search() -> None:
     assert desk.ask("/companies/linkedin/lookup", body)[1]["data"] == employer
 
 
+@together
 @pytest.mark.parametrize(
     ("path", "unknown"),
     [
@@ -174,6 +176,7 @@ def test_what_is_unknown_is_null_and_free(path: str, unknown: dict[str, Any]) ->
     assert desk.sandbox.statistics().credits_charged == 0
 
 
+@together
 @pytest.mark.parametrize(
     ("path", "body"),
     [
@@ -206,6 +209,7 @@ def test_signals_are_looked_up() -> None:
             assert told == row
 
 
+@together
 @pytest.mark.parametrize(
     ("path", "key", "filtered", "field"),
     [

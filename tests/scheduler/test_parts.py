@@ -16,10 +16,12 @@ from pubrio_async.scheduler.journal import Batch
 from pubrio_async.scheduler.outage import Outage
 from pubrio_async.scheduler.persons import NotAPersonError, is_url, person_key
 from pubrio_async.scheduler.settling import settled_people
+from tests.together import together
 
 ID = "e37ccf38-ea8f-422e-9874-cb23b15e8fe4"
 
 
+@together
 @pytest.mark.parametrize(
     ("given_as", "key"),
     [
@@ -40,6 +42,7 @@ def test_one_person_has_one_key(given_as: str, key: str) -> None:
     assert person_key(expected) == expected
 
 
+@together
 @pytest.mark.parametrize(
     "text",
     [

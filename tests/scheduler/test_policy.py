@@ -31,10 +31,12 @@ from pubrio_async.scheduler.policy import (
 )
 from pubrio_async.testing import run_virtual
 from tests.scheduler.fake_api import Bench, collect, people
+from tests.together import together
 
 ID = "e37ccf38-ea8f-422e-9874-cb23b15e8fe4"
 
 
+@together
 @pytest.mark.parametrize(
     ("amount", "unit", "seconds"),
     [

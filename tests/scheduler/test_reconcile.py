@@ -29,6 +29,7 @@ from pubrio_async.scheduler.journal import Batch
 from pubrio_async.scheduler.logsearch import Search
 from pubrio_async.testing import VirtualClock, run_virtual
 from tests.scheduler.fake_api import AfterWorkError, Bench, UnsentError, collect, people
+from tests.together import together
 
 LOST = ResponseLostError("The reply was lost: the connection broke.", may_have_charged=True)
 URL = "https://www.linkedin.com/in/ada"
@@ -108,6 +109,7 @@ def test_a_log_that_takes_its_time_is_asked_again() -> None:
     run_virtual(main())
 
 
+@together
 @pytest.mark.parametrize("zone_hours", [-9.5, 0.0, 5.75, 13.0])
 def test_the_log_may_be_in_any_zone(zone_hours: float) -> None:
     async def main() -> None:

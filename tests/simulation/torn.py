@@ -44,10 +44,7 @@ def torn_closing(before: Files, after: Files, rng: random.Random) -> Files:
 
 
 def _torn_log(before: bytes, after: bytes, rng: random.Random) -> bytes:
-    start = next(
-        (at for at, (old, new) in enumerate(zip(before, after, strict=False)) if old != new),
-        min(len(before), len(after)),
-    )
+    start = _alike(before, after)
     how = rng.choice(["cut", "garbage", "zeros", "sectors"])
     if how == "sectors" and start >= _LOG_HEADER:
         # The header is on the disk before anything else of a log that starts anew.
@@ -58,6 +55,18 @@ def _torn_log(before: bytes, after: bytes, rng: random.Random) -> bytes:
         rest = min(-cut % _SECTOR, len(after) - cut)
         kept += rng.randbytes(rest) if how == "garbage" else bytes(rest)
     return kept + before[len(kept) :]
+
+
+def _alike(before: bytes, after: bytes) -> int:
+    """How many bytes are the same at the beginning of both; found by halves, for they are long."""
+    alike, differs = 0, min(len(before), len(after)) + 1
+    while differs - alike > 1:
+        middle = (alike + differs) // 2
+        if before[alike:middle] == after[alike:middle]:
+            alike = middle
+        else:
+            differs = middle
+    return alike
 
 
 def _mixed(before: bytes, after: bytes, size: int, rng: random.Random) -> bytes:

@@ -38,6 +38,8 @@ class Late:
         self._module = name
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith(("_", "pytest")):  # pytest looks at it when it looks for tests
+            raise AttributeError(name)
         return getattr(pytest.importorskip(self._module), name)
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from pubrio_async.models import Contact, ContactStatus, ContactType, Outcome
 from pubrio_async.tables._record import OUTCOME_COLUMNS, harmless, own_columns, recorder
+from tests.together import together
 
 VERIFIED = ContactStatus.VERIFIED
 
@@ -78,6 +79,7 @@ def test_an_error_is_told() -> None:
     assert recorder()(Outcome(3, "x", None, "failed", error="no"))[-1] == "no"
 
 
+@together
 @pytest.mark.parametrize(
     "cell",
     [
@@ -97,6 +99,7 @@ def test_formulas_are_made_harmless(cell: str) -> None:
     assert harmless(f"x;{cell}") == f"x;'{cell}"
 
 
+@together
 @pytest.mark.parametrize(
     ("cell", "expected"),
     [
@@ -124,6 +127,7 @@ def test_whatever_could_become_a_cell_is_made_harmless(cell: str, expected: str)
     assert harmless(expected) == expected
 
 
+@together
 @pytest.mark.parametrize(
     "cell",
     [
@@ -146,6 +150,7 @@ def test_what_is_no_formula_stays_as_it_is(cell: str) -> None:
     assert harmless(cell) == cell
 
 
+@together
 @pytest.mark.parametrize("piece", ["\t", " ", '"', "=", "+1", "(", "+1,", "1 ;", ", ", "1 x", "a="])
 def test_a_long_hostile_value_costs_no_more_than_its_length(piece: str) -> None:
     began = time.process_time()

@@ -21,6 +21,7 @@ from pubrio_async._config import (
     rates_in_words,
 )
 from pubrio_async._errors import ConfigurationError, PubrioError
+from tests.together import together
 
 KEY = "pk_live_0123456789abcdef"
 
@@ -96,6 +97,7 @@ def test_the_key_may_be_given_as_a_secret_and_loses_a_trailing_newline() -> None
     assert load(api_key=KEY + "\n").api_key.reveal() == KEY
 
 
+@together
 @pytest.mark.parametrize(
     "key",
     ["", "   ", "\n", "with blank", "tab\tbed", "line\r\nbreak", "nul\0", "schlüssel", "\u200bx"],
@@ -163,6 +165,7 @@ def test_settings_are_frozen() -> None:
 # ------------------------------------------------------------------------------- the base URL
 
 
+@together
 @pytest.mark.parametrize(
     ("given", "kept"),
     [
@@ -185,6 +188,7 @@ def test_base_urls_that_are_fine(given: str, kept: str) -> None:
     assert load(base_url=given).base_url == kept
 
 
+@together
 @pytest.mark.parametrize(
     "url",
     [
@@ -222,6 +226,7 @@ def test_base_urls_that_are_refused(url: str) -> None:
         load(base_url=url)
 
 
+@together
 @pytest.mark.parametrize(
     "url",
     [
@@ -253,6 +258,7 @@ def test_loopback() -> None:
 # -------------------------------------------------------------------------------- rate limits
 
 
+@together
 @pytest.mark.parametrize(
     ("text", "rates"),
     [
@@ -286,6 +292,7 @@ def test_rates(text: str, rates: list[tuple[int, int]]) -> None:
     assert parse_rates(text) == tuple(Rate(limit, float(period)) for limit, period in rates)
 
 
+@together
 @pytest.mark.parametrize(
     "text",
     [
@@ -326,6 +333,7 @@ def test_what_is_no_rate_limit_shows_how_to_write_one(text: str) -> None:
     assert len(str(caught.value)) < 500
 
 
+@together
 @pytest.mark.parametrize(
     ("text", "asked"),
     [("account", True), ("5/second; ACCOUNT", True), ("free", False), ("unlimited", False)],
@@ -367,6 +375,7 @@ def test_it_reads_what_the_limits_library_reads(
     assert parse_rates(text) == (Rate(theirs.amount, float(theirs.get_expiry())),)
 
 
+@together
 @pytest.mark.parametrize(
     ("rates", "text"),
     [
@@ -392,12 +401,14 @@ def test_limits_in_words_are_read_as_what_they_were(rates: list[Rate]) -> None:
 # ------------------------------------------------------------------------------------ numbers
 
 
+@together
 @pytest.mark.parametrize("value", [0, -1, 1.5, "8", True, None])
 def test_concurrency_is_a_whole_number_of_at_least_one(value: object) -> None:
     with pytest.raises(ConfigurationError, match="max_concurrency"):
         load(max_concurrency=value)
 
 
+@together
 @pytest.mark.parametrize("value", [0, -1.0, float("nan"), float("inf"), "30", True, None])
 def test_the_timeout_is_a_finite_number_above_zero(value: object) -> None:
     with pytest.raises(ConfigurationError, match="timeout"):

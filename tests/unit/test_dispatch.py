@@ -43,6 +43,7 @@ from pubrio_async._routes import (
 from pubrio_async._wire import WireReply, WireRequest
 from pubrio_async.models import RedeemPeopleReply
 from pubrio_async.testing import VirtualClock, VirtualTimeLoop, run_virtual
+from tests.together import together
 
 ROUTES: tuple[Route[Any], ...] = (
     _routes.REDEEM_PEOPLE,
@@ -229,6 +230,7 @@ def test_flags_of_the_routes() -> None:
     }
 
 
+@together
 @pytest.mark.parametrize("safe", [True, False])
 @pytest.mark.parametrize("spends", [True, False, None])
 def test_what_may_cost_is_paid_and_what_is_paid_is_not_repeatable(
@@ -709,6 +711,7 @@ SCRIPTS: dict[str, tuple[Step, ...]] = {
 }
 
 
+@together
 @both_ways
 @pytest.mark.parametrize("last", [False, True])
 @pytest.mark.parametrize("script", SCRIPTS)

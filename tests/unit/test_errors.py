@@ -31,6 +31,7 @@ from pubrio_async._errors import (
 )
 from pubrio_async._phase import Phase
 from pubrio_async._wire import WireReply, WireRequest
+from tests.together import together
 
 KEY = "pk_live_0123456789abcdef"
 
@@ -119,6 +120,7 @@ def test_every_class_is_tried_below() -> None:
     assert {type(error) for error in MADE} == set(PARENTS)
 
 
+@together
 @pytest.mark.parametrize("error", MADE, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize(
     "again",

@@ -16,6 +16,7 @@ from pubrio_async._config import Rate, parse_rates
 from pubrio_async._limiter import Limiter
 from pubrio_async.testing import VirtualClock, run_virtual
 from pubrio_async.testing.virtual_time import EPOCH
+from tests.together import together
 from tests.unit.limiter_rules import hold, most_within, now, passes
 
 HOUR, DAY = 3_600.0, 86_400.0
@@ -301,6 +302,7 @@ def state_with(**fields: object) -> bytes:
     return json.dumps({"by": "x", "at": EPOCH, "in_flight": 0, "sent": sent, **fields}).encode()
 
 
+@together
 @pytest.mark.parametrize(
     ("state", "left"),
     [

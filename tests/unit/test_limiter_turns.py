@@ -17,6 +17,7 @@ from pubrio_async._config import Rate
 from pubrio_async._limiter import Limiter
 from pubrio_async._limiter.window import Turn, Window
 from pubrio_async.testing import VirtualClock, run_virtual
+from tests.together import together
 from tests.unit.limiter_rules import SLEWS, hold, most_within, now, passes
 from tests.unit.test_limiter import limiter_of
 
@@ -287,6 +288,7 @@ def turn_of(limiter: Limiter) -> list[bool]:
     return [window.knows_turn for window in limiter._windows]
 
 
+@together
 @pytest.mark.parametrize(
     ("limits", "retry_after", "took", "known"),
     [
@@ -330,6 +332,7 @@ def test_a_header_tells_about_the_limit_it_names() -> None:
     run_virtual(main())
 
 
+@together
 @pytest.mark.parametrize("retry_after", [None, 0.0, 25.0, 58.0])
 def test_a_refusal_that_should_not_be_ends_the_belief_for_good(retry_after: float | None) -> None:
     async def main() -> None:
@@ -344,6 +347,7 @@ def test_a_refusal_that_should_not_be_ends_the_belief_for_good(retry_after: floa
     run_virtual(main())
 
 
+@together
 @pytest.mark.parametrize("retry_after", [38.0, 40.0, 41.0, 300.0])
 def test_a_refusal_that_agrees_or_is_about_another_limit_does_not(retry_after: float) -> None:
     async def main() -> None:
@@ -416,6 +420,7 @@ def test_what_others_used_of_the_window_is_left_to_them() -> None:
     run_virtual(main())
 
 
+@together
 @pytest.mark.parametrize(
     ("took", "limit", "remaining"), [(0.1, 10, 9), (0.1, 10, 11), (0.1, 9, 0), (5.0, 10, 0)]
 )

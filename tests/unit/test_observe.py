@@ -23,6 +23,7 @@ from pubrio_async import (
 from pubrio_async.sandbox import Fault, Sandbox, SandboxConfig, SandboxTransport
 from pubrio_async.testing import VirtualClock
 from tests.ledger import Ledger
+from tests.together import together
 
 virtual = pytest.mark.virtual_time
 
@@ -204,6 +205,7 @@ async def test_an_interrupt_is_for_the_program() -> None:
         assert len(observers) == 2
 
 
+@together
 @pytest.mark.parametrize("given", [Observer, object(), "metrics", None, lambda event: None])
 def test_what_is_no_observer_is_refused_before_anything_is_sent(given: Any) -> None:
     with pytest.raises(ConfigurationError, match="takes instances of"):

@@ -14,6 +14,7 @@ from pubrio_async._errors import ConfigurationError
 from pubrio_async._quota import Quota, ToldLimits, account_quotas, told_limits
 from pubrio_async._wire import WireReply
 from pubrio_async.models import ProfileUsage
+from tests.together import together
 
 HOUR, DAY, MONTH = 3_600.0, 86_400.0, 31 * 86_400.0
 AT = 1_800_000_000
@@ -63,6 +64,7 @@ def test_no_access_is_an_error_that_says_what_to_do(most: int | None) -> None:
     assert "dashboard" in str(caught.value)
 
 
+@together
 @pytest.mark.parametrize("most", [0, -1])
 @pytest.mark.parametrize("available", [True, None])
 def test_a_limit_of_nothing_beside_access_is_no_limit_to_guess_at(
@@ -84,6 +86,7 @@ DATE = formatdate(AT, usegmt=True)
 LATER = formatdate(AT + 30, usegmt=True)
 
 
+@together
 @pytest.mark.parametrize(
     ("headers", "told"),
     [

@@ -18,6 +18,7 @@ from pubrio_async import (
     ResponseLostError,
 )
 from pubrio_async.testing import PubrioMemory, VirtualClock
+from tests.together import together
 
 ADA = "e37ccf38-ea8f-422e-9874-cb23b15e8fe4"
 
@@ -109,6 +110,7 @@ def test_a_timeout_that_is_none(timeout: timedelta) -> None:
         AsyncPubrio("key", timeout=timeout)
 
 
+@together
 @pytest.mark.parametrize("wait", ["5", None, -1, float("nan"), timedelta(seconds=-1)])
 def test_a_wait_that_is_none(wait: Any) -> None:
     with pytest.raises(ConfigurationError, match="max_wait must be a number of seconds"):

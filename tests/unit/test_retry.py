@@ -16,6 +16,7 @@ from pubrio_async._errors import (
     ServerError,
 )
 from pubrio_async._retry import RetryPolicy, backoff, next_wait
+from tests.together import together
 
 POLICY = RetryPolicy()
 
@@ -50,6 +51,7 @@ def test_the_table_speaks_of_errors_that_exist() -> None:
     assert len(every_error()) == 17
 
 
+@together
 @pytest.mark.parametrize(
     ("kind", "repeatable", "attempt"),
     list(product(every_error(), (True, False), (1, 2, 3, 4, 50))),

@@ -18,6 +18,7 @@ from pubrio_async.webhooks import (
     verify_header,
     verify_signature,
 )
+from tests.together import together
 
 MONITOR: dict[str, Any] = {
     "monitor_id": "a1b2c3d4-e5f6-7890-abcd-ef1234567890",
@@ -150,6 +151,7 @@ def test_no_repr_shows_personal_data() -> None:
 # -------------------------------------------------------------------------------- what is refused
 
 
+@together
 @pytest.mark.parametrize(
     ("body", "words"),
     [
@@ -300,6 +302,7 @@ def test_a_blank_secret_lets_nobody_in(blank: str) -> None:
         verify_header({"X-Secret": blank}, "X-Secret", blank)
 
 
+@together
 @pytest.mark.parametrize(
     "headers",
     [

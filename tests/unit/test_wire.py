@@ -42,6 +42,7 @@ from pubrio_async.models import (
     RedeemPeopleReply,
     RedeemQueryReply,
 )
+from tests.together import together
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 WALL = 1_700_000_000.0
@@ -192,6 +193,7 @@ def test_unknown_fields_are_ignored_and_known_ones_may_be_missing() -> None:
     assert people(b'{"data": {"new": {"a": [1]}}, "metadata": 5}') == RedeemPeopleReply()
 
 
+@together
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 def test_every_2xx_is_a_success(status: int) -> None:
     assert meaning(status, b'{"data": 5}') == 5
@@ -208,6 +210,7 @@ def test_no_content_is_null() -> None:
 # -------------------------------------------------------------------------------- batch jobs
 
 
+@together
 @pytest.mark.parametrize(
     "wrap",
     [
@@ -225,6 +228,7 @@ def test_a_job_is_found_wherever_it_stands(wrap: Any) -> None:
     assert query(dumps(wrap(fields))) == RedeemQueryReply(query=expected)
 
 
+@together
 @pytest.mark.parametrize(
     "odd",
     [
@@ -241,6 +245,7 @@ def test_the_id_of_a_paid_job_survives_odd_neighbours(odd: dict[str, Any]) -> No
     assert query(body).query == RedeemJob(redeem_query_id=JOB_ID)
 
 
+@together
 @pytest.mark.parametrize(
     "body",
     [
@@ -270,6 +275,7 @@ def test_an_unfinished_poll_may_lack_everything_but_its_state() -> None:
     assert query(dumps(body)) == RedeemQueryReply(query=RedeemJob(redeem_query_id=JOB_ID))
 
 
+@together
 @pytest.mark.parametrize("body", [b"{}", b'{"data": {}}', b'{"data": null}', b"null", b'"x"'])
 def test_a_poll_without_a_state_cannot_be_read(body: bytes) -> None:
     with pytest.raises(DecodeError):
@@ -303,6 +309,7 @@ def test_people_of_the_wrong_shape_cannot_be_read() -> None:
 # ---------------------------------------------------------------------------------- refusals
 
 
+@together
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
@@ -345,6 +352,7 @@ def test_the_documented_error_bodies() -> None:
     assert "An unexpected error occurred on the server." in str(failed)
 
 
+@together
 @pytest.mark.parametrize(
     ("body", "said"),
     [
@@ -366,6 +374,7 @@ def test_an_empty_body_leaves_no_empty_quote() -> None:
     assert str(refusal(418)) == "POST /redeem/people/batch was refused (418)."
 
 
+@together
 @pytest.mark.parametrize(
     ("code", "kept"), [(7, 7), ("E7", "E7"), ("", None), (True, None), (1.5, None), ([1], None)]
 )
@@ -387,6 +396,7 @@ def test_long_bodies_are_cut() -> None:
     assert "yyy" in str(huge)
 
 
+@together
 @pytest.mark.parametrize(
     ("status", "hint"),
     [
@@ -407,6 +417,7 @@ def test_messages_say_what_to_do(status: int, hint: str) -> None:
     assert "said so" in message
 
 
+@together
 @pytest.mark.parametrize("status", [302, 408, 500, 503, 101])
 def test_what_may_have_been_carried_out_may_have_cost(status: int) -> None:
     error = refusal(status, paid=True)
@@ -416,6 +427,7 @@ def test_what_may_have_been_carried_out_may_have_cost(status: int) -> None:
     assert "Credits" not in str(refusal(status, paid=False))
 
 
+@together
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 422, 429])
 def test_what_was_refused_cost_nothing(status: int) -> None:
     error = refusal(status, paid=True)
@@ -492,6 +504,7 @@ def test_a_busy_server_may_say_how_long_too() -> None:
     assert plain.retry_after is None
 
 
+@together
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [
