@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 from coverage import Coverage
+from hypothesis import HealthCheck, settings
 
 from tests.measuring import NOT_MEASURED, Measuring
 from tests.warm import Forge
@@ -102,6 +103,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Measuring(), Measuring.__name__)
     _take_no_settings_from_outside()
     _keep_files_in_memory()
+    # How long something takes is the point of no test; the machine may be busy.
+    settings.register_profile(
+        "tests", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("tests")
 
 
 def _take_no_settings_from_outside() -> None:

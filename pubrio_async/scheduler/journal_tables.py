@@ -150,7 +150,8 @@ class Tables(Log):
                 *(row, kind, created_at, people, accepted_at, job, query, reason, lost),
                 is_shared=held is not None,
             )
-            self._held.update(dict.fromkeys(people.each if held is None else split_keys(held), row))
+            for key in people.each if held is None else split_keys(held):
+                self._held[key] = row
 
     def _one(self, statement: str) -> Any:
         return self.connection.execute(statement).fetchone()[0]
