@@ -35,6 +35,7 @@ _REACHED_S = 10.0
 # A pool tries for so long, less and less often; then whoever needs a connection begins anew.
 _RECONNECT_S = 10.0
 _CHECKED_S = 5.0
+_CALLED_AGAIN_S = 2.0
 # A host that has vanished says nothing: it is missed after some 20 s. What the address of the
 # database says of these goes before.
 _NOTICED: Final = {
@@ -302,6 +303,18 @@ class Store:
                 async with asyncio.timeout(min(wait * random.uniform(0.5, 1.0), self._patience)):
                     await self._hurried.wait()
             wait = min(2 * wait, _LONGEST_WAIT_S)
+
+
+async def call_off(task: asyncio.Future[Any]) -> None:
+    """Cancels a task that uses the database, and waits until it has ended.
+
+    Once may not be enough: the driver waits with `asyncio.wait_for`, which before Python 3.12 loses
+    a cancellation that comes together with the answer.
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait((task,), timeout=_CALLED_AGAIN_S)
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def connection_settings(conninfo: str, name: str = "pubrio-async") -> dict[str, Any]:
