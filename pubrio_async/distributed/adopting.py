@@ -20,7 +20,7 @@ from pubrio_async.distributed.budget import left_to_send
 from pubrio_async.distributed.chunks import Taken, finish, give_back, look_at, seize
 from pubrio_async.distributed.journal_steps import one, whose
 from pubrio_async.distributed.queue import job_priority, put, queue_of
-from pubrio_async.distributed.store import Connection, Store, call_off
+from pubrio_async.distributed.store import Connection, Store
 from pubrio_async.distributed.survey import held_chunks
 from pubrio_async.distributed.values import pack_person, pack_stored
 from pubrio_async.scheduler.journal_values import Key, join_keys
@@ -116,7 +116,8 @@ class Adopter:
             await db.execute("SELECT procrastinate_unregister_worker_v1(%s)", (self._me,))
 
         if self._beating is not None:
-            await call_off(self._beating)
+            self._beating.cancel()
+            await asyncio.gather(self._beating, return_exceptions=True)
         with suppress(JournalError, TimeoutError):  # else it is missed like one that was killed
             async with asyncio.timeout(_GOODBYE_S):
                 await self._store.transact(leave)

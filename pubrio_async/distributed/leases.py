@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from pubrio_async._config import Rate, rates_in_words
 from pubrio_async._errors import ConfigurationError
-from pubrio_async.distributed.store import Connection, Store, call_off
+from pubrio_async.distributed.store import Connection, Store
 
 _CHANNEL = "pubrio_async_limits"
 _FIRST_WAIT_S = 0.2
@@ -220,7 +220,8 @@ class PostgresLeases:
         """Stops listening; safe to call twice."""
         task, self._listener = self._listener, None
         if task is not None:
-            await call_off(task)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def _listen(self, name: str, on_news: Callable[[News | None], None]) -> None:
         wait = _FIRST_WAIT_S

@@ -52,7 +52,7 @@ from pubrio_async._limiter import LimiterStatistics, figures_of
 from pubrio_async.distributed.desk import Desk, Terms
 from pubrio_async.distributed.leases import Leases, PostgresLeases
 from pubrio_async.distributed.pausing import Pauses
-from pubrio_async.distributed.store import Store, call_off
+from pubrio_async.distributed.store import Store
 
 # A reply that took longer tells what remained too long ago.
 _FRESH_S = 1.0
@@ -173,7 +173,8 @@ class SharedLimiter:
             return  # what is leased still comes back when the lease ends
         self._waiters.dismiss(ConfigurationError(_CLOSED))
         try:
-            await call_off(task)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
             async with asyncio.timeout(_LONGEST_GOODBYE_S):
                 await self._desk.exchange()
         except (JournalError, TimeoutError):

@@ -25,7 +25,7 @@ from pubrio_async.distributed.chunks import End, Taken, finish, give_back, stop_
 from pubrio_async.distributed.journal import PostgresJournal
 from pubrio_async.distributed.limiter import SharedLimiter
 from pubrio_async.distributed.queue import Later
-from pubrio_async.distributed.store import Store, call_off
+from pubrio_async.distributed.store import Store
 from pubrio_async.endpoints import ContactTypeName
 from pubrio_async.models import RunReport
 from pubrio_async.models.redeem import Number
@@ -248,4 +248,5 @@ class Redeemer:
         """Gives a chunk back in a hurry; whoever finds it otherwise takes a little longer."""
         task = asyncio.ensure_future(give_back(self._store, chunk, _WHY_STOPPED))
         await asyncio.wait({task}, timeout=_GOODBYE_S)
-        await call_off(task)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -35,7 +35,6 @@ _REACHED_S = 10.0
 # A pool tries for so long, less and less often; then whoever needs a connection begins anew.
 _RECONNECT_S = 10.0
 _CHECKED_S = 5.0
-_CALLED_AGAIN_S = 2.0
 # A host that has vanished says nothing: it is missed after some 20 s. What the address of the
 # database says of these goes before.
 _NOTICED: Final = {
@@ -121,8 +120,16 @@ class Pool(psycopg_pool.AsyncConnectionPool[Connection]):
 
     async def getconn(self, timeout: float | None = None) -> Connection:
         """A connection that works."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine of a task
+        asked = task.cancelling()
         connection = await super().getconn(timeout)
         self._watch(connection, self._longest)
+        if task.cancelling() > asked:
+            # The pool waits with `asyncio.wait_for`, which before Python 3.12 loses a cancellation
+            # that comes together with the connection: who was to end would go on for ever.
+            await self.putconn(connection)
+            raise asyncio.CancelledError
         return connection
 
     async def putconn(self, conn: Connection) -> None:
@@ -303,18 +310,6 @@ class Store:
                 async with asyncio.timeout(min(wait * random.uniform(0.5, 1.0), self._patience)):
                     await self._hurried.wait()
             wait = min(2 * wait, _LONGEST_WAIT_S)
-
-
-async def call_off(task: asyncio.Future[Any]) -> None:
-    """Cancels a task that uses the database, and waits until it has ended.
-
-    Once may not be enough: the driver waits with `asyncio.wait_for`, which before Python 3.12 loses
-    a cancellation that comes together with the answer.
-    """
-    while not task.done():
-        task.cancel()
-        await asyncio.wait((task,), timeout=_CALLED_AGAIN_S)
-    await asyncio.gather(task, return_exceptions=True)
 
 
 def connection_settings(conninfo: str, name: str = "pubrio-async") -> dict[str, Any]:

@@ -23,7 +23,7 @@ from pubrio_async.distributed.limiter import SharedLimiter
 from pubrio_async.distributed.queue import Queue, queue_of
 from pubrio_async.distributed.redeeming import Redeemer
 from pubrio_async.distributed.rescue import Rescue
-from pubrio_async.distributed.store import Store, call_off
+from pubrio_async.distributed.store import Store
 from pubrio_async.models import RunReport
 from pubrio_async.scheduler.budget import Prices
 from pubrio_async.scheduler.policy import open_jobs_bound
@@ -197,7 +197,8 @@ class Worker:
             try:
                 await self._queue.work(self._concurrency)
             finally:
-                await call_off(minder)
+                minder.cancel()
+                await asyncio.gather(minder, return_exceptions=True)
         if self._redeemer.refused_by is not None:
             raise self._redeemer.refused_by
         return self.report

@@ -6,41 +6,26 @@ import asyncio
 
 import pytest
 
-from pubrio_async.distributed.store import call_off
+from pubrio_async.distributed.store import Pool, connection_settings
 
 
-@pytest.mark.virtual_time
-async def test_a_task_that_loses_a_cancellation_ends_all_the_same() -> None:
-    """As the driver does before Python 3.12, should the answer come at the same moment."""
-    cancellations = 0
-
-    async def beat() -> None:
-        nonlocal cancellations
-        while True:
-            try:
-                await asyncio.sleep(0.05)
-            except asyncio.CancelledError:
-                cancellations += 1
-                if cancellations > 2:
-                    raise
-
-    task = asyncio.create_task(beat())
-    await asyncio.sleep(1)
-    async with asyncio.timeout(60):
-        await call_off(task)
-    assert task.cancelled()
-    assert cancellations == 3
-
-
-@pytest.mark.virtual_time
-async def test_what_a_task_ends_with_is_not_shouted_about() -> None:
-    async def fail() -> None:
-        try:
-            await asyncio.sleep(60)
-        finally:
-            raise OSError("the database went away")
-
-    task = asyncio.create_task(fail())
-    await asyncio.sleep(1)
-    await call_off(task)
-    assert isinstance(task.exception(), OSError)
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_cancellation_that_comes_with_a_connection_is_obeyed(url: str, turns: int) -> None:
+    """Whatever turn of the loop it comes at; and the connection is there for others."""
+    settings = {**connection_settings(url), "autocommit": True}
+    async with Pool(url, kwargs=settings, max_size=1, timeout=5.0) as pool:
+        held = await pool.getconn()
+        waits = asyncio.create_task(pool.getconn())
+        while not pool.get_stats().get("requests_waiting"):  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0)
+        gives_back = asyncio.create_task(pool.putconn(held))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        asked = waits.cancel()
+        await gives_back
+        (got,) = await asyncio.gather(waits, return_exceptions=True)
+        assert isinstance(got, asyncio.CancelledError) == asked
+        if not isinstance(got, BaseException):
+            await pool.putconn(got)
+        async with asyncio.timeout(5), pool.connection() as found:
+            await found.execute("SELECT 1")
