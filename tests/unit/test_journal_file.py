@@ -532,15 +532,19 @@ class Untrue(sqlite3.Connection):
         return done
 
 
+def be_untrue(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = sqlite3.connect
+    monkeypatch.setattr(
+        sqlite3, "connect", lambda *args, **rest: connect(*args, factory=Untrue, **rest)
+    )
+
+
 @pytest.mark.parametrize("says", ["BEGIN", "INSERT INTO log", "COMMIT"])
 async def test_an_end_is_written_whole_or_not_at_all(
     path: Path, monkeypatch: pytest.MonkeyPatch, says: str
 ) -> None:
     """The batch is closed in the log, and its results are in the table, or neither."""
-    connect = sqlite3.connect
-    monkeypatch.setattr(
-        sqlite3, "connect", lambda *args, **rest: connect(*args, factory=Untrue, **rest)
-    )
+    be_untrue(monkeypatch)
     async with opened(path) as journal:
         await journal.intend(batch("b1", ADA))
         await journal.intend(batch("b2", BOB))
@@ -563,10 +567,7 @@ async def test_an_end_is_written_whole_or_not_at_all(
 async def test_what_was_written_though_it_seemed_to_fail_is_there_once(
     path: Path, monkeypatch: pytest.MonkeyPatch, says: str
 ) -> None:
-    connect = sqlite3.connect
-    monkeypatch.setattr(
-        sqlite3, "connect", lambda *args, **rest: connect(*args, factory=Untrue, **rest)
-    )
+    be_untrue(monkeypatch)
     async with opened(path) as journal:
         await journal.intend(batch("b1", ADA))
         await journal.accepted("b1", JOB)
