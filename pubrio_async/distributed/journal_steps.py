@@ -6,7 +6,6 @@ it commits, nobody knows whether it has. A step that raises `RefusedError` has c
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -203,14 +202,14 @@ async def settle(
     """Closes a batch with a result for each person."""
     _check_open(chunk, batch_id)
     people, packed = pack_keys(tuple(results)), pack_results(results)
-    counts = Counter(end.status for end in results.values())
     found = await db.execute(
         "UPDATE batches SET state = 'settled', keys = %s, people = %s, results = %s, seal = %s,"
         " charged = %s, found = %s, empty = %s, rejected = %s, ended_at = clock_timestamp()"
         " WHERE batch_id = %s RETURNING id, reason",
         (
-            *(pack_stored(people.stored), len(results), packed, seal(people.stored, packed)),
-            *(charged, counts["found"], counts["empty"], counts["rejected"], batch_id),
+            *(pack_stored(people.stored), len(results), packed.columns),
+            *(seal(people.stored, packed.columns), charged),
+            *(packed.found, packed.empty, packed.rejected, batch_id),
         ),
     )
     row, lost = await one(found)

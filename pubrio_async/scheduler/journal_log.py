@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -62,7 +63,10 @@ _END = ("id", *EndRow._fields, "seal")
 _INSERT_OPEN = f"INSERT INTO open ({', '.join(_OPEN)}) VALUES ({', '.join('?' * len(_OPEN))})"  # noqa: S608 - constants
 _UPDATE_OPEN = "UPDATE open SET job = ?, accepted_at = ?, seal = ? WHERE id = ?"
 _DELETE_OPEN = "DELETE FROM open WHERE id = ?"
-_INSERT_END = f"INSERT INTO batches ({', '.join(_END)}) VALUES ({', '.join('?' * len(_END))})"  # noqa: S608 - constants
+_INSERT_ENDS = f"INSERT INTO batches ({', '.join(_END)}) VALUES "  # noqa: S608 - constants
+_ONE_END = f"({', '.join('?' * len(_END))})"
+# Of one statement. Each has its own text for every number of them, compiled once.
+_MOST_ENDS = 16
 
 _MOST = 200
 
@@ -185,7 +189,10 @@ class Log:
 
     def _put_ends(self) -> None:
         ended, self._ended = self._ended, []
-        self.connection.executemany(_INSERT_END, ended)
+        for start in range(0, len(ended), _MOST_ENDS):
+            rows = ended[start : start + _MOST_ENDS]
+            statement = _INSERT_ENDS + ", ".join([_ONE_END] * len(rows))
+            self.connection.execute(statement, [*chain.from_iterable(rows)])
 
     def _apply(self, entries: Iterable[Entry]) -> None:
         opened: dict[int, list[Any]] = {}

@@ -166,15 +166,15 @@ def settle(
     """Closes a batch with a result for each person."""
     entry = _entry(db, batch_id)
     people, results = _as_asked(entry, results)
-    found, empty, rejected = _counts(results)
+    packed = pack_results(results)
     end = _end(
         *("settled", batch_id, entry, now),
         charged=charged,
-        found=found,
-        empty=empty,
-        rejected=rejected,
+        found=packed.found,
+        empty=packed.empty,
+        rejected=packed.rejected,
         keys=people.stored,
-        results=pack_results(results),
+        results=packed.columns,
     )
     db.finish(end, people, people.each)
 
@@ -187,12 +187,9 @@ def unsettle(db: Tables, batch_id: str, reason: str, now: float) -> None:
         db.begin()
         known = db.newest(keys)
         unsettled = _unsettled(db, keys)
+        asked = set(entry.asked)
         # Whoever got a result from another batch keeps it.
-        concerned = [
-            key
-            for key in keys
-            if key not in known or key in unsettled or db.held_by(key) == entry.row
-        ]
+        concerned = [key for key in keys if key not in known or key in unsettled or key in asked]
         stored = join_keys(concerned)
         held = None if len(concerned) == len(keys) else stored
         end = _end(
@@ -237,11 +234,6 @@ def _as_asked(
     return (entry.people, as_asked) if len(as_asked) == len(texts) else (pack_keys(texts), results)
 
 
-def _counts(results: Mapping[str, Settled]) -> tuple[int, int, int]:
-    statuses = [end.status for end in results.values()]
-    return statuses.count("found"), statuses.count("empty"), statuses.count("rejected")
-
-
 # -- what is lost ----------------------------------------------------------------------------
 
 
@@ -267,10 +259,10 @@ def _reopen(db: Tables, lost: int, batch_id: str, still: Sequence[Key]) -> None:
         (lost,),
     ).fetchone()
     people = People(keys, split_keys(keys))
-    db.open[batch_id] = OpenRow(
-        *(row, kind, created_at, people, accepted_at, job, query, reason, lost), is_shared=True
+    entry = db.open[batch_id] = OpenRow(
+        *(row, kind, created_at, people, accepted_at, job, query, reason, lost), held=set(still)
     )
-    db.hold(still, row)
+    db.hold(entry)
 
 
 def _forget(db: Tables, batch_id: str, keys: Sequence[Key]) -> None:

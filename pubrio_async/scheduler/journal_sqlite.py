@@ -13,8 +13,6 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-import threading
-import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +34,9 @@ from pubrio_async.scheduler.journal_file import NOT_OPEN, JournalFile, Step
 from pubrio_async.scheduler.journal_tables import Tables
 
 _T = TypeVar("_T")
+
+_Waiting = tuple[Step, asyncio.Future[Any], bool]
+"""A step, who waits for it, and whether it may wait for others."""
 
 # Between the beginnings of two groups, unless so many steps wait before, or no more come for such a
 # pause; and in about a second there were more than a few. A batch has three steps, and takes
@@ -77,10 +78,10 @@ class SqliteJournal:
         self._file = JournalFile(self._path)
         self._in_use = False
         # Filled by the loop and emptied by the thread.
-        self._waiting: deque[tuple[Step, asyncio.Future[Any]]] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._began = -math.inf
         self._lately = 0.0  # steps, of which half are forgotten every second
-        self._hurry = threading.Event()
+        self._gathering: asyncio.TimerHandle | None = None
         self._busy = False
         self._closed: asyncio.Future[None] | None = None
 
@@ -110,7 +111,7 @@ class SqliteJournal:
             return False
         self._last = -math.inf
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pubrio-journal")
-        self._home = asyncio.get_running_loop()
+        self._settle_in()
         self._in_use = self._busy = True
         opening = self._home.run_in_executor(
             self._thread, self._file.open, types, self._origin, self._now()
@@ -197,8 +198,13 @@ class SqliteJournal:
         What the thread was about to tell the other one is told to nobody.
         """
         if self._in_use and is_over(self._home):
-            self._home = asyncio.get_running_loop()
+            self._settle_in()
             self._busy, self._closed = False, None
+
+    def _settle_in(self) -> None:
+        self._home = asyncio.get_running_loop()
+        # Another loop counts its time anew, and carries out no timer of the last one.
+        self._began, self._gathering = -math.inf, None
 
     # -- the thread's work, group by group -----------------------------------------------
 
@@ -207,53 +213,76 @@ class SqliteJournal:
         if not self._in_use or self._closed is not None:
             raise self._file.error(NOT_OPEN)
         done: asyncio.Future[_T] = self._home.create_future()
-        self._waiting.append((step, done))
-        if not can_wait or len(self._waiting) >= _MANY:
-            self._hurry.set()
-        self._soon()
+        self._waiting.append((step, done, can_wait))
+        self._soon(at_once=not can_wait or len(self._waiting) >= _MANY)
         return await done
 
-    def _soon(self) -> None:
-        if not self._busy:
-            self._busy = True
+    def _soon(self, *, at_once: bool) -> None:
+        if self._busy:
+            return
+        if self._gathering is None:
             self._next()
+        elif at_once:
+            self._gathering.cancel()
+            self._start()
 
     def _next(self) -> None:
-        run_in_executor = self._home.run_in_executor
+        self._busy = False
         if self._waiting:
-            job = run_in_executor(self._thread, self._carry_out_waiting)
-            job.add_done_callback(self._carried_out)
+            left = self._began + _SPACING_S - self._home.time()
+            if left <= 0 or self._are_many() or self._are_few():
+                self._start()
+            else:
+                self._gather(left)
         elif self._closed is not None:
-            folding = run_in_executor(self._thread, self._file.fold)
+            self._busy = True
+            folding = self._home.run_in_executor(self._thread, self._file.fold)
             folding.add_done_callback(self._close_file)
+
+    def _are_many(self) -> bool:
+        if self._closed is not None or len(self._waiting) >= _MANY:
+            return True
+        # In one go: the thread may be taking them still, for a loop that has ended.
+        return not all(can_wait for _, _, can_wait in list(self._waiting))
+
+    def _are_few(self) -> bool:
+        since = self._home.time() - self._began
+        return bool(self._lately * 0.5**since <= _FEW)
+
+    def _gather(self, left: float) -> None:
+        due = self._home.time() + min(_PAUSE_S, left)
+        self._gathering = self._home.call_at(due, self._gathered, due, len(self._waiting))
+
+    def _gathered(self, due: float, there: int) -> None:
+        now = self._home.time()
+        left = self._began + _SPACING_S - now
+        # A loop that comes late had other things to do, and nobody could come.
+        if left <= 0 or (there == len(self._waiting) and now - due < _PAUSE_S):
+            self._start()
         else:
-            self._busy = False
+            self._gather(left)
+
+    def _start(self) -> None:
+        self._busy, self._gathering = True, None
+        began, self._began = self._began, self._home.time()
+        self._lately *= 0.5 ** (self._began - began)
+        job = self._home.run_in_executor(self._thread, self._carry_out_waiting)
+        job.add_done_callback(self._carried_out)
 
     def _carry_out_waiting(self) -> list[tuple[asyncio.Future[Any], Any]]:
         """Carries out, in the thread, whatever waits by the time it gets to it."""
-        since = time.monotonic() - self._began
-        if self._lately * 0.5**since > _FEW and since < _SPACING_S:
-            self._gather(self._began + _SPACING_S)
-        self._hurry.clear()
-        began, self._began = self._began, time.monotonic()
         group = [self._waiting.popleft() for _ in range(len(self._waiting))]
-        self._lately = self._lately * 0.5 ** (self._began - began) + len(group)
         outcomes: list[Any]
         try:
-            outcomes = self._file.carry_out([step for step, _ in group])
+            outcomes = self._file.carry_out([step for step, _, _ in group])
         except Exception as error:  # noqa: BLE001 - a mistake of ours, for everyone to see
             outcomes = [error] * len(group)
-        return [(done, outcome) for (_, done), outcome in zip(group, outcomes, strict=True)]
-
-    def _gather(self, until: float) -> None:
-        there = -1
-        while (left := until - time.monotonic()) > 0 and there != len(self._waiting):
-            there = len(self._waiting)
-            if self._hurry.wait(min(_PAUSE_S, left)):
-                return
+        return [(done, outcome) for (_, done, _), outcome in zip(group, outcomes, strict=True)]
 
     def _carried_out(self, job: asyncio.Future[list[tuple[asyncio.Future[Any], Any]]]) -> None:
-        for done, outcome in job.result():
+        outcomes = job.result()
+        self._lately += len(outcomes)
+        for done, outcome in outcomes:
             if done.done() or done.get_loop() is not self._home:  # its caller was cancelled
                 continue
             if isinstance(outcome, BaseException):
@@ -268,7 +297,7 @@ class SqliteJournal:
             self._next()
             return
         while self._waiting:
-            _, done = self._waiting.popleft()
+            _, done, _ = self._waiting.popleft()
             if not done.done():
                 done.set_exception(failure)
         self._let_go(opening)
@@ -276,8 +305,7 @@ class SqliteJournal:
     def _begin_to_close(self) -> asyncio.Future[None]:
         if self._closed is None:
             self._closed = self._home.create_future()
-            self._hurry.set()
-            self._soon()
+            self._soon(at_once=True)
         return self._closed
 
     def _close_file(self, _folding: asyncio.Future[None]) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 from itertools import repeat
 from typing import Any
@@ -61,7 +60,7 @@ class OpenRow(Struct):
         query: The job's id.
         reason: Why it was unsettled before.
         lost: The ended batch as which it was unsettled before.
-        is_shared: Whether others may ask for some of them too.
+        held: Of whom it is the last to ask; None: all of them.
         texts: Who is in it, as text; empty if it was read from the file.
     """
 
@@ -74,8 +73,13 @@ class OpenRow(Struct):
     query: str | None = None
     reason: str | None = None
     lost: int | None = None
-    is_shared: bool = False
+    held: set[Key] | None = None
     texts: tuple[str, ...] = ()
+
+    @property
+    def asked(self) -> Collection[Key]:
+        """Of whom it is the last to ask: as long as it is open, no end of theirs is known."""
+        return self.people.each if self.held is None else self.held
 
 
 class Tables(Log):
@@ -103,9 +107,9 @@ class Tables(Log):
         self._newest: list[tuple[int, Key]] = []
         self._few = 0
         self._scans = 0
-        # By which open batch a person is asked for: if an end is known, it is not known until
-        # that one ends.
-        self._held: dict[Key, int] = {}
+        # Who is asked for by an open batch: if an end is known, it is not known until that one
+        # ends. A look at each of them costs more than all that is done with a set of them.
+        self._held: set[Key] = set()
         self._decoded: dict[int, tuple[float, Ends | Unsettled]] = {}
 
     # -- what is in memory -----------------------------------------------------------------
@@ -148,10 +152,9 @@ class Tables(Log):
             query = None if job is None else unpack_job(job).redeem_query_id
             self.open[batch_id] = OpenRow(
                 *(row, kind, created_at, people, accepted_at, job, query, reason, lost),
-                is_shared=held is not None,
+                held=None if held is None else set(split_keys(held)),
             )
-            for key in people.each if held is None else split_keys(held):
-                self._held[key] = row
+            self._held.update(self.open[batch_id].asked)
 
     def _one(self, statement: str) -> Any:
         return self.connection.execute(statement).fetchone()[0]
@@ -193,14 +196,14 @@ class Tables(Log):
             self._accepted(batch_id, job, now)
         else:
             _, batch_id, _ = values
-            self._drop(self.open.pop(batch_id))
+            self._held.difference_update(self.open.pop(batch_id).asked)
 
     def _opened(
         self, row: int, batch_id: str, kind: BatchKind, now: float, people: People
     ) -> OpenRow:
         self.last_request = row
         entry = self.open[batch_id] = OpenRow(row, kind, now, people)
-        self.hold(people.each, row)
+        self.hold(entry)
         return entry
 
     def _accepted(self, batch_id: str, job: bytes, now: float) -> None:
@@ -212,11 +215,11 @@ class Tables(Log):
         # Ends from before stand again, until others are noted.
         self.last_end += 1
         entry = self.open.pop(batch_id)
-        self._drop(entry)
+        self._held.difference_update(entry.asked)
         if people.each:
             self._newest.append((self.last_end, people.stored))
             self._few += len(people.each)
-            if entry.is_shared or people is not entry.people:
+            if entry.held is not None or people is not entry.people:
                 self._release(freed)
 
     # -- ends ------------------------------------------------------------------------------
@@ -340,44 +343,35 @@ class Tables(Log):
 
     # -- people an open batch asks for ---------------------------------------------------------
 
-    def held_by(self, key: Key) -> int | None:
-        """The open batch that asks for a person."""
-        return self._held.get(key)
-
     def is_held(self, key: Key) -> bool:
         """Whether an open batch asks for a person, so that no end of theirs is known."""
         return key in self._held
 
     def held(self) -> Collection[Key]:
-        """Those an open batch asks for, as long as it is the last that did."""
-        return self._held.keys()
+        """Those an open batch asks for."""
+        return self._held
 
-    def hold(self, keys: Collection[Key], row: int) -> None:
-        """Lets an open batch ask for these people; no other one does so any more."""
-        before = list(map(self._held.setdefault, keys, repeat(row)))
-        if before.count(row) < len(before):
-            self._held.update(dict.fromkeys(keys, row))
-            self._write_held(set(before) - {row})
+    def hold(self, entry: OpenRow) -> None:
+        """Lets an open batch ask for its people; no other one does so any more."""
+        asked = entry.asked
+        expected = len(self._held) + len(asked)
+        self._held.update(asked)
+        if len(self._held) != expected:
+            self._take_from_others(asked, entry)
 
     def _release(self, keys: Collection[Key]) -> None:
-        """Nobody asks for these people any more."""
-        others = {self._held.pop(key, None) for key in keys} - {None}
-        if others:
-            self._write_held(others)
+        """No batch asks for these people any more."""
+        if not self._held.isdisjoint(keys):
+            self._held.difference_update(keys)
+            self._take_from_others(keys)
 
-    def _drop(self, entry: OpenRow) -> None:
-        held = self._held
-        keys: Iterable[Key] = entry.people.each
-        if entry.is_shared:
-            keys = [key for key in keys if held.get(key) == entry.row]
-        deque(map(held.pop, keys, repeat(0)), maxlen=0)
-
-    def _write_held(self, rows: Collection[int | None]) -> None:
+    def _take_from_others(self, keys: Collection[Key], one: OpenRow | None = None) -> None:
+        taken = set(keys)
         for entry in self.open.values():
-            if entry.row in rows:
-                entry.is_shared = True
-                keys = [key for key in entry.people.each if self._held.get(key) == entry.row]
-                self.write("UPDATE open SET held = ? WHERE id = ?", join_keys(keys), entry.row)
+            if entry is not one and not taken.isdisjoint(entry.asked):
+                entry.held = set(entry.asked) - taken
+                asked = [key for key in entry.people.each if key in entry.held]
+                self.write("UPDATE open SET held = ? WHERE id = ?", join_keys(asked), entry.row)
 
 
 def one(tables: Log, statement: str, *values: object) -> Any:

@@ -29,6 +29,7 @@ _T = TypeVar("_T")
 _TEXT_SIZE = 36
 _SIZE = 16
 _LINE = _TEXT_SIZE + 1
+_NO_DIGITS = b"-\nABCDEF"
 _MARKS = ((8, "-"), (13, "-"), (18, "-"), (23, "-"), (_TEXT_SIZE, "\n"))
 
 
@@ -158,20 +159,40 @@ def unpack_key(key: Key) -> str:
 def _pack_uuids(texts: Sequence[str]) -> bytes | None:
     """The bytes of UUIDs; None if anything else, another spelling included, is among them."""
     joined, count = "\n".join(texts) + "\n", len(texts)
-    # Each as long as it is to be, with dashes where they belong and no capital letters.
-    if len(joined) != count * _LINE or joined.count("\n") != count or joined != joined.lower():
+    # Each as long as it is to be, with dashes where they belong.
+    if len(joined) != count * _LINE or joined.count("\n") != count:
         return None
     if any(joined[place::_LINE] != mark * count for place, mark in _MARKS):
         return None
+    # What is no digit makes them too few, or is found out.
+    digits = joined.encode().translate(None, _NO_DIGITS)
+    if len(digits) != 2 * _SIZE * count:
+        return None
     with contextlib.suppress(ValueError):
-        return binascii.unhexlify(joined.encode().translate(None, b"-\n"))
+        return binascii.unhexlify(digits)
     return None
 
 
 # -- what was found --------------------------------------------------------------------------
 
 
-def pack_results(results: Mapping[str, Settled]) -> bytes:
+class Packed(NamedTuple):
+    """What was found of the people of a batch.
+
+    Attributes:
+        columns: All of it, in the order of the people.
+        found: How many were found.
+        empty: Of how many nothing is known.
+        rejected: How many were refused.
+    """
+
+    columns: bytes
+    found: int
+    empty: int
+    rejected: int
+
+
+def pack_results(results: Mapping[str, Settled]) -> Packed:
     """What was found of the people of a batch, in the order of `results`."""
     rows = map(_astuple, results.values())
     columns: list[list[Any]] = [list(column) for column in zip(*rows, strict=True)]
@@ -179,7 +200,11 @@ def pack_results(results: Mapping[str, Settled]) -> bytes:
         columns = [[] for _ in Results.__struct_fields__]
     elif columns[1] == list(results):
         columns[1] = []
-    return _encode([_column(column) for column in columns])
+    count = columns[0].count
+    return Packed(
+        _encode([_column(column) for column in columns]),
+        *(count("found"), count("empty"), count("rejected")),
+    )
 
 
 def unpack_results(keys: Key, packed: bytes) -> Ends:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import filterfalse
 
 from pubrio_async.models import RedeemedPerson
 from pubrio_async.scheduler.journal import Batch, Settled
@@ -23,16 +22,19 @@ def settled_people(
         key = batch.keys[0]
         known = found.people_search_id or (None if is_url(key) else key)
         return {key: _settled(known, found, redeem_query_id)}
-    ends: dict[str, Settled] = {}
+    # In the order of the batch, under its own texts: whoever compares the two is done at once.
+    ends: dict[str, Settled | None] = dict.fromkeys(batch.keys)
     for person in peoples:
         known = person.people_search_id
         if known:
             key = known.lower()
             end = _settled(known, person, redeem_query_id)
-            ends[key] = _merged(ends[key], end) if key in ends else end
-    for key in filterfalse(ends.__contains__, batch.keys):
-        ends[key] = Settled("empty", key, redeem_query_id=redeem_query_id)
-    return ends
+            other = ends.get(key)
+            ends[key] = end if other is None else _merged(other, end)
+    return {
+        key: end or Settled("empty", key, redeem_query_id=redeem_query_id)
+        for key, end in ends.items()
+    }
 
 
 def _settled(known: str | None, person: RedeemedPerson, redeem_query_id: str | None) -> Settled:

@@ -81,7 +81,7 @@ class Shelf:
             ends: The people, each with their end.
             at: Unix time at which they ended.
         """
-        block = _encode((at, pack_keys(tuple(ends)).stored, pack_results(ends)))
+        block = _encode((at, pack_keys(tuple(ends)).stored, pack_results(ends).columns))
         self._held[len(self._starts) - 1] = block
         self._starts.append(self._starts[-1] + len(block))
         self._held_bytes += len(block)

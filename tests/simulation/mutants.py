@@ -9,6 +9,8 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from msgspec import structs
+
 from pubrio_async._limiter import Limiter
 from pubrio_async._limiter.window import Window
 from pubrio_async._observe import BatchEventKind
@@ -157,8 +159,9 @@ def match_by_position() -> Changes:
     right = settling.settled_people
 
     def wrong(batch: Batch, peoples: Any, query_id: Any) -> Mapping[str, Settled]:
-        ends = list(right(batch, peoples, query_id).values())
-        return dict(zip(batch.keys, ends, strict=False))
+        people = zip(batch.keys, peoples, strict=False)
+        placed = [structs.replace(person, people_search_id=key) for key, person in people]
+        return right(batch, placed, query_id)
 
     return [(ends, "settled_people", wrong)]
 

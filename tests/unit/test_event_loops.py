@@ -17,6 +17,7 @@ from pubrio_async import AsyncPubrio, ConfigurationError, Run
 from pubrio_async._clock import SystemClock
 from pubrio_async._config import Rate
 from pubrio_async._limiter import Limiter
+from pubrio_async.scheduler import journal_sqlite
 from pubrio_async.scheduler.journal import Batch
 from pubrio_async.scheduler.journal_file import JournalFile
 from pubrio_async.scheduler.journal_sqlite import SqliteJournal
@@ -235,6 +236,26 @@ def test_a_journal_goes_from_one_loop_to_the_next(
 
     expected = {"open": [], "carry_out": ["first", "second", "third"]}
     assert asyncio.run(batches()) == expected.get(method, ["first"])
+
+
+def test_steps_that_gather_in_a_journal_go_through_in_the_next_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"_SPACING_S": 3_600.0, "_PAUSE_S": 3_600.0, "_FEW": 0}.items():
+        monkeypatch.setattr(journal_sqlite, name, value)
+    journal, loop = SqliteJournal(tmp_path / "run.db"), asyncio.new_event_loop()
+    loop.run_until_complete(journal.open(["phone"]))
+    loop.run_until_complete(journal.intend(Batch("first", "single", (ADA,))))
+    begun(loop, journal.intend(Batch("second", "single", (ADA,))))
+    loop.close()
+
+    async def go_on() -> list[str]:
+        await journal.intend(Batch("third", "single", (ADA,)))
+        found = [batch.batch.batch_id for batch in await journal.open_batches()]
+        await journal.close()
+        return found
+
+    assert asyncio.run(go_on()) == ["first", "second", "third"]
 
 
 @left_open

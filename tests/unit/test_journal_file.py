@@ -718,6 +718,24 @@ async def test_nobody_waits_for_others_when_no_more_come(
             await journal.intend(batch(f"b{number}", ADA))
 
 
+async def test_a_busy_loop_is_not_taken_for_one_in_which_all_wait(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thick_and_fast(monkeypatch)
+    async with opened(path) as journal:
+        await journal.intend(batch("b1", ADA))  # the first goes at once
+        second = asyncio.create_task(journal.intend(batch("b2", BOB)))
+        await asyncio.sleep(0)
+        gathering, now = journal._gathering, asyncio.get_running_loop().time()
+        assert gathering is not None
+        gathering.cancel()
+        journal._gathered(now - 7_200.0, 1)  # nobody came, since the loop was at something else
+        assert journal._gathering not in {gathering, None}
+        journal._gathering.cancel()
+        journal._gathered(now, 1)
+        await second
+
+
 async def test_who_reads_does_not_wait_for_others_to_come(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,6 +48,7 @@ def test_people_come_out_as_they_went_in(texts: list[str]) -> None:
         (ADA.replace("-", ""),),
         (f"{{{ADA}}}",),
         ("\u0660" * 8 + ADA[8:],),
+        ("-" * 36, ADA),
         (ADA, EVE, ""),
         (),
     ],
@@ -79,15 +80,21 @@ def test_people_that_are_cut_off_are_noticed() -> None:
 )
 def test_results_come_out_as_they_went_in(results: dict[str, Settled]) -> None:
     people = pack_keys(tuple(results))
-    ends = unpack_results(people.stored, pack_results(results))
+    ends = unpack_results(people.stored, pack_results(results).columns)
     pairs = zip(people.each, results, strict=True)
     assert {text: ends.of(key, text) for key, text in pairs} == results
+
+
+def test_results_are_counted() -> None:
+    packed = pack_results({ADA: FOUND, BOB: FOUND, EVE: REJECTED})
+    assert packed[1:] == (2, 0, 1)
+    assert pack_results({})[1:] == (0, 0, 0)
 
 
 def test_results_of_other_people_are_noticed() -> None:
     three = pack_keys((ADA, BOB, EVE)).stored
     with pytest.raises(msgspec.ValidationError, match="do not fit"):
-        unpack_results(three, pack_results({ADA: FOUND, BOB: EMPTY}))
-    ends = unpack_results(pack_keys((ADA,)).stored, pack_results({ADA: FOUND}))
+        unpack_results(three, pack_results({ADA: FOUND, BOB: EMPTY}).columns)
+    ends = unpack_results(pack_keys((ADA,)).stored, pack_results({ADA: FOUND}).columns)
     with pytest.raises(msgspec.ValidationError, match="a person is missing"):
         ends.status(uuid.UUID(BOB).bytes)
