@@ -92,11 +92,14 @@ class Ends:
         Returns:
             Whether the batch may be sent.
         """
-        if batch.batch_id in self._intended:
-            return True
+        is_again = batch.batch_id in self._intended
         # Before the write: one that is interrupted may be on the disk all the same.
         self._intended.add(batch.batch_id)
         try:
+            if is_again:
+                # The last request is over and was free. Were this run to die now, the next one
+                # would take the answer to that one, which the log shows, for the answer to this.
+                await self._journal.withdraw(batch.batch_id)
             await self._journal.intend(batch)
         except BaseException as error:
             self._board.give_back(ticket)

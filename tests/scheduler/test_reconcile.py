@@ -215,6 +215,32 @@ def test_a_refusal_of_an_earlier_run_is_asked_for_once_more(
     run_virtual(main())
 
 
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [(InsufficientCreditsError, 402), (AuthenticationError, 401), (NotFoundError, 404)],
+)
+def test_a_refusal_is_not_taken_for_the_answer_to_what_the_next_run_has_sent(
+    kind: type[PubrioError], status: int
+) -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(10)
+        journal = MemoryJournal(VirtualClock())
+        await journal.open(("email-work",))
+        await journal.intend(Batch("b1", "batch", tuple(rows)))
+        bench.api.note("batch", rows, _error(kind, status), status=status)
+        await asyncio.sleep(600)
+        bench.api.on_submit.append("hang")
+        outcomes = await collect(bench.run(rows, journal=journal, deadline=20.0))
+        assert statuses(outcomes) == {"unsettled": 10}
+        bench.api.note("batch", rows, bench.api._work("batch", rows))
+        # Two of the log's entries are about these people by now, and this is the third run.
+        assert statuses(await collect(bench.run(rows, journal=journal))) == {"found": 10}
+        assert submits(bench) == [tuple(rows)], "by the second run"
+        assert set(bench.api.charged.values()) == {1}
+
+    run_virtual(main())
+
+
 def test_refusals_that_are_always_lost_come_to_an_end() -> None:
     async def main() -> None:
         bench, rows = Bench(), people(10)
