@@ -15,8 +15,10 @@ from tests.simulation.disks import Model, Unwritten, short
 from tests.simulation.loop import Fate, never
 
 _REFUSED = frozenset({400, 401, 402, 403, 404, 405, 413, 422, 429})
+_HALVED = frozenset({400, 413})
 _OK = 200
 _NO_CREDITS = 402
+_THROTTLED = 429
 _SERVER_FAULT = 500
 
 
@@ -42,6 +44,8 @@ class Wire:
         broken: The first promise that was broken.
         delivered: The people whose contacts came back.
         poor: Whether the API has said that the credits do not suffice.
+        halved: How many batches were refused, which come back as two.
+        throttled: How many requests were refused by a rate limit, or by a fault that claims so.
         looked: Whether the request log was asked.
         found: Jobs that it has told of.
     """
@@ -62,6 +66,8 @@ class Wire:
         self.broken: str | None = None
         self.delivered: set[str] = set()
         self.poor = False
+        self.halved: int = 0
+        self.throttled: int = 0
         self.looked = False
         self.found: set[str] = set()
 
@@ -95,6 +101,8 @@ class Wire:
         if reply.status in _REFUSED:
             sent -= people
             self.poor |= reply.status == _NO_CREDITS and bool(people)
+            self.throttled += reply.status == _THROTTLED
+            self.halved += reply.status in _HALVED and len(people) > 1
         elif reply.status == _OK:
             self._hear(reply, people, body)
         return reply
