@@ -49,6 +49,12 @@ def test_who_is_settled_while_the_journal_is_asked_is_not_sent_again(seed: int) 
     run_seed(seed, calm=True)
 
 
+@pytest.mark.parametrize("seed", [707_264])
+def test_an_answer_to_one_request_is_not_taken_for_that_to_the_next(seed: int) -> None:
+    """In the second life a batch is sent again, whose answer the third one has to find."""
+    run_seed(seed)
+
+
 @pytest.mark.parametrize("seed", [0, 3, 8, 66, 196])
 def test_a_seed_is_the_same_story_every_time(seed: int) -> None:
     first: list[str] = []
