@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Generator, Iterator
@@ -102,6 +103,7 @@ def pytest_configure(config: pytest.Config) -> None:
             measured.stop()
     config.pluginmanager.register(Measuring(), Measuring.__name__)
     _take_no_settings_from_outside()
+    _can_be_interrupted()
     _keep_files_in_memory()
     # How long something takes is the point of no test; the machine may be busy.
     settings.register_profile(
@@ -117,6 +119,12 @@ def _take_no_settings_from_outside() -> None:
     # Whom no test speaks to need not be trusted: reading all those certificates takes a process a
     # fifth of its start.
     os.environ["SSL_CERT_FILE"] = os.devnull
+
+
+def _can_be_interrupted() -> None:
+    """What is started in the background often ignores interrupts, and so does what it starts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _keep_files_in_memory() -> None:
