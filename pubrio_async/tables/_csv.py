@@ -164,7 +164,9 @@ class CsvRows(TextFile):
         ]
         if not fitting and len(headers[usual]) > 1:
             return usual  # what there is, is named in the error
-        return max(fitting or headers, key=lambda each: len(headers[each]))
+        # A tab beside another separator is not a part of the name.
+        exact = [each for each in fitting if not set(wanted).isdisjoint(headers[each])]
+        return max(exact or fitting or headers, key=lambda each: len(headers[each]))
 
     def _first_row(self, delimiter: str) -> tuple[str, ...]:
         with self._open() as file:

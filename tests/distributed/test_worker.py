@@ -110,7 +110,7 @@ async def test_who_wakes_up_too_late_sends_nothing_more(
         return chunk
 
     monkeypatch.setattr(redeeming, "take", slowly)
-    late = api.worker(stalled_s=60.0)
+    late = api.worker(stalled_s=60.0, concurrency=1)  # or it might take the job again itself
     async with working(late):
         await taken.wait()
         # As if it had been dead for long: the job goes to another, which does all of it.

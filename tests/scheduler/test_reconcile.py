@@ -194,20 +194,29 @@ def test_a_lost_refusal_of_the_key_or_the_balance_ends_the_run(
     run_virtual(main())
 
 
-@pytest.mark.parametrize(
+REFUSALS = pytest.mark.parametrize(
     ("kind", "status"),
     [(InsufficientCreditsError, 402), (AuthenticationError, 401), (NotFoundError, 404)],
 )
+
+
+async def _refused_earlier(bench: Bench, rows: list[str], error: PubrioError) -> MemoryJournal:
+    """The journal of a run that died before it heard that its only batch was refused."""
+    journal = MemoryJournal(VirtualClock())
+    await journal.open(("email-work",))
+    await journal.intend(Batch("b1", "batch", tuple(rows)))
+    bench.api.note("batch", rows, error, status=error.status)
+    await asyncio.sleep(600)
+    return journal
+
+
+@REFUSALS
 def test_a_refusal_of_an_earlier_run_is_asked_for_once_more(
     kind: type[PubrioError], status: int
 ) -> None:
     async def main() -> None:
         bench, rows = Bench(), people(10)
-        journal = MemoryJournal(VirtualClock())
-        await journal.open(("email-work",))
-        await journal.intend(Batch("b1", "batch", tuple(rows)))
-        bench.api.note("batch", rows, _error(kind, status), status=status)
-        await asyncio.sleep(600)
+        journal = await _refused_earlier(bench, rows, _error(kind, status))
         # By now it may be another key, or another balance.
         assert statuses(await collect(bench.run(rows, journal=journal))) == {"found": 10}
         assert submits(bench) == [tuple(rows)]
@@ -215,20 +224,13 @@ def test_a_refusal_of_an_earlier_run_is_asked_for_once_more(
     run_virtual(main())
 
 
-@pytest.mark.parametrize(
-    ("kind", "status"),
-    [(InsufficientCreditsError, 402), (AuthenticationError, 401), (NotFoundError, 404)],
-)
+@REFUSALS
 def test_a_refusal_is_not_taken_for_the_answer_to_what_the_next_run_has_sent(
     kind: type[PubrioError], status: int
 ) -> None:
     async def main() -> None:
         bench, rows = Bench(), people(10)
-        journal = MemoryJournal(VirtualClock())
-        await journal.open(("email-work",))
-        await journal.intend(Batch("b1", "batch", tuple(rows)))
-        bench.api.note("batch", rows, _error(kind, status), status=status)
-        await asyncio.sleep(600)
+        journal = await _refused_earlier(bench, rows, _error(kind, status))
         bench.api.on_submit.append("hang")
         outcomes = await collect(bench.run(rows, journal=journal, deadline=20.0))
         assert statuses(outcomes) == {"unsettled": 10}

@@ -262,6 +262,7 @@ def tables(draw: st.DrawFn) -> tuple[list[list[str]], int]:
     st.sampled_from(["utf-8", "utf-8-sig"]),
     st.sampled_from(["\r\n", "\n"]),
 )
+@example(([["people_search_id", ","]], 0), "\t", csv.QUOTE_MINIMAL, "utf-8", "\n")
 def test_any_table_that_csv_writes_is_read_and_written_again(
     table: tuple[list[list[str]], int], delimiter: str, quoting: int, encoding: str, end: str
 ) -> None:
