@@ -27,6 +27,9 @@ from pubrio_async.scheduler.policy import first_wait
 from pubrio_async.scheduler.settling import settled_people
 from pubrio_async.scheduler.witness import Witness
 
+# An intent that took longer is written again: it tells later runs when the request was sent.
+_PROMPT_S = 1.0
+
 
 class Ends:
     """Brings batches to their ends, one step after the other.
@@ -96,11 +99,15 @@ class Ends:
         # Before the write: one that is interrupted may be on the disk all the same.
         self._intended.add(batch.batch_id)
         try:
-            if is_again:
-                # The last request is over and was free. Were this run to die now, the next one
-                # would take the answer to that one, which the log shows, for the answer to this.
-                await self._journal.withdraw(batch.batch_id)
-            await self._journal.intend(batch)
+            # The last request is over and was free. Were this run to die now, the next one would
+            # take the answer to that one, which the log shows, for the answer to this.
+            began = self._clock.now(), self._clock.wall()
+            await self._write_intent(batch, is_again=is_again)
+            if max(self._clock.now() - began[0], self._clock.wall() - began[1]) > _PROMPT_S:
+                # The disk hesitated, or this process stood still: perhaps for so long that others
+                # have gone on with its work, which the journal knows. If not, the moment at which
+                # the request will be looked for should be the one at which it is sent.
+                await self._write_intent(batch, is_again=True)
         except BaseException as error:
             self._board.give_back(ticket)
             if not isinstance(error, JournalError):
@@ -111,6 +118,11 @@ class Ends:
             self._board.again(batch)
             return False
         return True
+
+    async def _write_intent(self, batch: Batch, *, is_again: bool) -> None:
+        if is_again:
+            await self._journal.withdraw(batch.batch_id)
+        await self._journal.intend(batch)
 
     async def accepted(self, batch: Batch, job: RedeemJob, age_s: float = 0.0) -> None:
         """The API has made a job of the batch.

@@ -89,11 +89,13 @@ class Search:
         self._offsets: list[float] = []
         self._times: list[float] = []
         self._anywhere = _ENTRIES_ANYWHERE
-        self._covered: set[tuple[str, float]] = set()
+        self._covered: set[tuple[str, float, bool]] = set()
         self._ranked: dict[tuple[str, ...], list[tuple[bool, float, str]]] = {}
         # A later search has what the first one has read, and goes on beyond it.
         is_first = any(not lost.looks for lost in targets)
-        self._entries = _MOST_ENTRIES if is_first else _LATER_ENTRIES
+        self._far_entries = _MOST_ENTRIES if is_first else _LATER_ENTRIES
+        self._near_entries = self._far_entries
+        self._asked = 0
 
     def ask(self) -> int | LogRow | None:
         """The number of the page, or the line of the log, to be fetched next; None at the end."""
@@ -104,21 +106,20 @@ class Search:
         own = [lost for lost in rest if not lost.is_inherited]
         if self.skew_s is None and own:
             # Any line that is known to us, near the moment, makes the rest of the way shorter.
-            wanted = self._page(own, 0.0, 0.0) or self._row(own, _NARROW_S)
+            wanted = self._page(own, 0.0) or self._row(own, _NARROW_S)
             if wanted is not None:
                 return wanted
         for margin in _MARGINS_S:
-            wanted = self._page(rest, margin, margin) or self._row(rest, margin)
+            wanted = self._page(rest, margin) or self._row(rest, margin)
             if wanted is not None:
                 return wanted
-        if self._pages.asked >= self._wide_pages:
-            return None
-        for lost in rest:
-            # If the log tells when requests ended, the line is as much later as it took.
-            is_lead_known = self.skew_s is not None or self.offset_s is not None
-            wide = _WIDE_S if lost.looks and not is_lead_known else _NARROW_S
-            later = wide + lost.lost_at - lost.sent_at
-            wanted = self._page([lost], wide, later) or self._row([lost], wide)
+        far = self._perhaps_far(rest)
+        for who, reach, ended in (
+            (rest, _NARROW_S, False),
+            (rest, _NARROW_S, True),
+            (far, _WIDE_S, True),
+        ):
+            wanted = self._far_page(who, reach, ended=ended) or self._row(who, reach)
             if wanted is not None:
                 return wanted
         return self._row_anywhere(rest)
@@ -136,7 +137,7 @@ class Search:
 
     def take_entry(self, row: LogRow, entry: LogEntry | None) -> None:
         """Takes in an entry that was asked for; None if the API does not show it."""
-        self._entries -= 1
+        self._asked += 1
         self._archive[row.log_id] = entry
         self._learn_skew(row, entry)
         self._catch_up()
@@ -187,24 +188,50 @@ class Search:
 
     # -- which page, which entry -------------------------------------------------------------
 
-    def _page(self, rest: Sequence[Lost], margin: float, later: float) -> int | None:
-        """A page with lines as near as this to one of the moments."""
+    def _perhaps_far(self, rest: Sequence[Lost]) -> list[Lost]:
+        """Those that are not near where they should be, if they are anywhere.
+
+        When each was about to be sent is known, and when it was given up. In between it may have
+        waited for a connection, or its process may have stood still.
+        """
+        is_lead_known = self.skew_s is not None or self.offset_s is not None
+        return [
+            lost
+            for lost in rest
+            if lost.looks and (lost.lost_at - lost.sent_at > _NARROW_S or not is_lead_known)
+        ]
+
+    def _page(self, rest: Sequence[Lost], reach: float, *, ended: bool = False) -> int | None:
+        """A page with lines as near as this to one of the moments.
+
+        Args:
+            rest: What is looked for.
+            reach: How near, in seconds.
+            ended: Whether lines count that are as much later as the request may have taken: the
+                log may tell when requests ended.
+        """
         if self._pages.asked >= self._narrow_pages:
             return None
         for lost in rest:
-            this = (lost.batch.batch_id, margin)
+            this = (lost.batch.batch_id, reach, ended)
             if this in self._covered:
                 continue
             expected = self._expected(lost)
-            page = self._pages.next_page(expected - margin, expected, expected + later)
+            later = reach + (lost.lost_at - lost.sent_at if ended else 0.0)
+            page = self._pages.next_page(expected - reach, expected, expected + later)
             if page is not None:
                 return page
             self._covered.add(this)  # until something new is known
         return None
 
+    def _far_page(self, rest: Sequence[Lost], reach: float, *, ended: bool) -> int | None:
+        if self._pages.asked >= self._wide_pages:
+            return None
+        return self._page(rest, reach, ended=ended)
+
     def _row(self, rest: Sequence[Lost], reach: float) -> LogRow | None:
         """The line that is nearest to any of the moments."""
-        if self._entries <= 0:
+        if self._asked >= (self._near_entries if reach < _NARROW_S else self._far_entries):
             return None
         who = tuple(lost.batch.batch_id for lost in rest)
         if who not in self._ranked:
@@ -229,7 +256,7 @@ class Search:
             if lost.is_inherited and _distance(self._times, self._expected(lost)) > _WIDE_S
         }
         rows = [row for row in self._unread.values() if row.kind in kinds]
-        if not rows or self._entries <= 0 or self._anywhere <= 0:
+        if not rows or self._asked >= self._far_entries or self._anywhere <= 0:
             return None
         self._anywhere -= 1
         return max(rows, key=lambda row: (row.status != _REFUSED, row.at, row.log_id))
@@ -269,7 +296,7 @@ class Search:
         if same:
             nearest = min(same, key=lambda lost: abs(row.at - self._expected(lost)))
             if self._identify(nearest, row, entry.answer):
-                self._entries += _ENTRIES_PER_FINDING
+                self._near_entries += _ENTRIES_PER_FINDING
                 self._learn_offset(nearest, row)
 
     def _identify(self, lost: Lost, row: LogRow, answer: Answer) -> bool:

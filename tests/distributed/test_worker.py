@@ -26,8 +26,10 @@ from pubrio_async.distributed import (
     redeeming,
     status,
 )
+from pubrio_async.distributed.journal import PostgresJournal
 from pubrio_async.sandbox import SandboxTransport
-from pubrio_async.scheduler import engine
+from pubrio_async.scheduler import ends, engine, logbook
+from pubrio_async.scheduler.journal import Batch
 from pubrio_async.scheduler.outage import Outage
 from tests.distributed.fleet import ORIGIN, PATIENCE_S, Api, ask, ids, outcomes, put, until, working
 
@@ -123,6 +125,40 @@ async def test_who_wakes_up_too_late_sends_nothing_more(
     assert api.sandbox.statistics().requests == sent
     assert late.report.done == 0
     assert set(api.charged().values()) == {1}
+    assert await ask(store, STATES) == [("done", 1)]
+
+
+async def test_who_stood_still_before_sending_sends_nothing_more(
+    store: Store, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its intent and its request another goes on with its work, and finds no trace."""
+    for name, seconds in (("_FIRST_LOOK_S", 0.02), ("_LATER_LOOKS_S", (0.05, 0.1))):
+        monkeypatch.setattr(logbook, name, seconds)
+    monkeypatch.setattr(ends, "_PROMPT_S", 0.0)
+    api = Api(url)
+    await put(store, tmp_path, ids(20))
+    written, may_go_on = asyncio.Event(), asyncio.Event()
+    intend = PostgresJournal.intend
+
+    async def then_stand_still(journal: PostgresJournal, batch: Batch) -> None:
+        await intend(journal, batch)
+        if not written.is_set():
+            written.set()
+            await may_go_on.wait()
+
+    monkeypatch.setattr(PostgresJournal, "intend", then_stand_still)
+    late = api.worker(stalled_s=60.0, concurrency=1)
+    async with working(late):
+        await written.wait()
+        await ask(store, "UPDATE procrastinate_workers SET last_heartbeat = 'epoch'")
+        await ask(store, "UPDATE procrastinate_jobs SET status = 'todo'")
+        await api.worker(stalled_s=60.0).run(until_done=True)
+        lost = {row.person for row in await outcomes(store) if row.status == "unsettled"}
+        assert len(lost) == 10
+        may_go_on.set()
+        await until(lambda: _idle(late))
+    assert not lost & api.charged().keys()
+    assert late.report.done == 0
     assert await ask(store, STATES) == [("done", 1)]
 
 

@@ -18,7 +18,7 @@ from pubrio_async import (
 )
 from pubrio_async.models import RedeemJob
 from pubrio_async.scheduler.journal import Batch, Settled
-from pubrio_async.testing import run_virtual
+from pubrio_async.testing import VirtualClock, run_virtual
 from tests.scheduler.fake_api import Bench, collect, people
 
 
@@ -72,6 +72,15 @@ class Recording(MemoryJournal):
         self.closed += 1
 
 
+class Sleeper(VirtualClock):
+    """The clock of a machine that sleeps now and then, in which no time passes for its loops."""
+
+    asleep_s = 0.0
+
+    def wall(self) -> float:
+        return super().wall() + self.asleep_s
+
+
 def test_intent_before_submit_id_before_all_else_result_before_the_outcome() -> None:
     async def main() -> None:
         bench = Bench()
@@ -103,6 +112,32 @@ def test_a_batch_that_is_sent_again_has_an_intent_for_each_time() -> None:
         names = [name for name, _ in bench.api.events if name != "lookup"]
         assert names[:5] == ["intend", "submit", "withdraw", "intend", "submit"]
         assert names.count("intend") == 2
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(("slow", "suspended"), [(0.9, 0.0), (3.0, 0.0), (0.0, 3_600.0)])
+def test_an_intent_that_took_its_time_is_written_again(slow: float, suspended: float) -> None:
+    """It is the moment at which a later run looks for the request, should it be lost."""
+
+    async def main() -> None:
+        clock = Sleeper()
+        bench = Bench(clock=clock)
+        journal = Recording(bench.api.events)
+        step = journal._step
+        waits = [slow]
+
+        async def hesitant(name: str, about: Any) -> None:
+            await step(name, about)
+            if name == "intend" and waits:
+                await asyncio.sleep(waits.pop())
+                clock.asleep_s += suspended
+
+        journal._step = hesitant  # type: ignore[method-assign] # the first intent is slow
+        await collect(bench.run(people(20), journal=journal, max_open_jobs=1))
+        names = [name for name, _ in bench.api.events if name in {"intend", "withdraw", "submit"}]
+        again = ["withdraw", "intend"] if slow > 1 or suspended else []
+        assert names == ["intend", *again, "submit", "intend", "submit"]
 
     run_virtual(main())
 

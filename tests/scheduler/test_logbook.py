@@ -83,8 +83,9 @@ def lost(key: str, sent_at: float, took_s: float = 0.0, looks: int = 0) -> Lost:
     return Lost(Batch(key, "batch", (key,)), "", sent_at, sent_at + took_s, looks=looks)
 
 
-def search(*targets: Lost, zone_s: float | None = None) -> Search:
-    return Search(list(targets), TYPES, {}, now=0.0, wall=WALL, zone_s=zone_s)
+def search(*targets: Lost, zone_s: float | None = None, archive: Archive | None = None) -> Search:
+    entries = {} if archive is None else archive.entries
+    return Search(list(targets), TYPES, entries, now=0.0, wall=WALL, zone_s=zone_s)
 
 
 @given(
@@ -141,7 +142,8 @@ def test_what_is_not_there_is_not_found_and_costs_what_is_near() -> None:
 
 
 def inherited(key: str, sent_at: float) -> Lost:
-    return structs.replace(lost(key, sent_at), is_inherited=True)
+    given_up = max(sent_at, min(0.0, sent_at + 60.0))
+    return structs.replace(lost(key, sent_at), lost_at=given_up, is_inherited=True)
 
 
 @pytest.mark.parametrize("wrong_by", [-900 * 3600.0, 900 * 3600.0])
@@ -292,6 +294,32 @@ def test_all_that_arrived_are_found_however_many_were_lost_with_them(
         assert len(entries) <= 250 + 20 * len(told.arrived)
 
 
+@pytest.mark.parametrize(
+    ("late_s", "density", "looks"), [(1.5, 60.0, 1), (3.1, 28.0, 1), (4.5, 28.0, 1), (8.0, 5.0, 2)]
+)
+@pytest.mark.parametrize("on_time", [0, 1])
+def test_who_stood_still_before_it_sent_is_found(
+    late_s: float, density: float, looks: int, on_time: int
+) -> None:
+    """What was written down is when they were about to be sent, and the log is a long one."""
+    rng = random.Random(7)
+    log = Log([rng.expovariate(density) for _ in range(int(70 * density))])
+    rest: dict[str, Lost] = {}
+    for number in range(4 + on_time):
+        intended = -62.0 + 0.01 * number
+        rest[key] = inherited(key := f"mine-{number}", intended)
+        log.put(intended + (0.02 if number < on_time else late_s + 0.01 * number), 0.02, key)
+    archive = Archive()
+    for look in range(looks):
+        for each in rest.values():
+            each.looks = look
+        hunt = search(*rest.values(), archive=archive)
+        log.answer(hunt)
+        for key in hunt.found:
+            del rest[key]
+    assert not rest
+
+
 def test_what_was_lost_together_costs_little_more_than_one_of_it() -> None:
     alone = crash(1, density=60.0, moments=1, arrive=1, never=0)
     hunt = search(*alone.lost)
@@ -305,8 +333,9 @@ def test_what_was_lost_together_costs_little_more_than_one_of_it() -> None:
     assert len(together.log.asked) <= len(alone.log.asked) + 60
 
 
-def test_what_another_search_has_asked_for_is_not_asked_for_again() -> None:
-    told = crash(2, density=60.0, moments=1, arrive=8, never=2)
+@pytest.mark.parametrize(("never", "most"), [(0, 20), (2, 200)])
+def test_what_another_search_has_asked_for_is_not_asked_for_again(never: int, most: int) -> None:
+    told = crash(2, density=60.0, moments=1, arrive=8, never=never)
     archive = Archive()
     first, second = (
         Search(
@@ -319,13 +348,13 @@ def test_what_another_search_has_asked_for_is_not_asked_for_again() -> None:
         )
         for half in range(2)
     )
-    told.log.answer(first)
+    told.log.answer(first, most=1_000)
     before = len(told.log.asked)
-    told.log.answer(second)
+    told.log.answer(second, most=1_000)
     assert first.found.keys() | second.found.keys() == told.arrived
-    entries = [asked for asked in told.log.asked[before:] if isinstance(asked, str)]
-    # Those of the other were met on the way; that nothing is asked for twice, `answer` checks.
-    assert len(entries) <= 60
+    for asked in told.log.asked[:before], told.log.asked[before:]:
+        # Those of the other were met on the way; that nothing is asked for twice, `answer` checks.
+        assert len([each for each in asked if isinstance(each, str)]) <= most
 
 
 def test_what_another_search_is_asking_for_comes_last() -> None:

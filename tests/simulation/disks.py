@@ -53,6 +53,7 @@ class Op:
         self.query_id = query_id
         self.at = 0.0
         self.done = False
+        self.was_left = False
 
     @property
     def writes(self) -> bool:
@@ -68,6 +69,8 @@ class Unwritten:
         unread: How many that do not.
         people: Those in the steps.
         jobs: Those whose ids were not written down.
+        must_be_told: Whether anybody was there to hear of it, and had anything to lose. Who was
+            cancelled while the intent was written sends nothing.
     """
 
     def __init__(self) -> None:
@@ -75,11 +78,17 @@ class Unwritten:
         self.unread = 0
         self.people: set[str] = set()
         self.jobs: set[str] = set()
+        self._failed: list[Op] = []
+
+    @property
+    def must_be_told(self) -> bool:
+        return any(op.name != "intend" or not op.was_left for op in self._failed)
 
     def add(self, op: Op) -> None:
         """This step failed."""
         if op.writes:
             self.steps += 1
+            self._failed.append(op)
             self.people.update(op.keys or ())
             if op.query_id is not None:
                 self.jobs.add(op.query_id)
@@ -218,7 +227,11 @@ class SteppedJournal(ABC):
             fate.die()
             await never()
         op.at = self._clock.wall()
-        return await self._perform(op, fatal=fatal)
+        try:
+            return await self._perform(op, fatal=fatal)
+        except asyncio.CancelledError:
+            op.was_left = True
+            raise
 
     def _people_of(self, batch_id: str) -> tuple[str, ...]:
         for entry in self._model.opened:

@@ -168,7 +168,7 @@ def _check_end(world: Simulation, life: Life) -> None:
             check(key not in opened, f"{outcome.status}, and open in the journal")
     if life.unwritten.steps:
         # Of its very last write a process can be killed before it has said so.
-        is_told = run.stopped_by is not None or life.fate.dead
+        is_told = run.stopped_by is not None or life.fate.dead or not life.unwritten.must_be_told
         check(is_told, "the disk failed, and the run says nothing of it")
     elif life.wire.poor and not plan.faults and not plan.refused:
         check(

@@ -219,7 +219,7 @@ class Life:
         # A batch that is refused comes back as two.
         room = 8 + 2 * plan.batch_size + plan.concurrency
         check(now.batches_ready <= room + self.wire.halved, "too many batches ready")
-        check(now.rows_waiting <= bound + len(self.world.plan.rows) // 2, "too many rows waiting")
+        check(now.rows_waiting <= bound + self.inherited_rows, "too many rows waiting")
         check(
             now.outcomes_queued
             <= max(self.world.plan.high_water, 2 * plan.batch_size)
