@@ -71,18 +71,28 @@ class Ends:
         """The journal holds an intent for this batch, from an earlier run."""
         self._intended.add(batch.batch_id)
 
-    def intends(self, batch: Batch) -> bool:
-        """True if the journal holds an intent for this batch."""
-        return batch.batch_id in self._intended
-
     def unfound_refusals(self, batch: Batch) -> int:
         """Refusals of a batch that may still be met in the log: those found are not found again."""
         return self.refusals[batch.batch_id] - self.found_refusals[batch.batch_id]
 
     async def withdraw(self, batch: Batch) -> None:
         """Gives up a batch that was surely not carried out."""
+        await self._take_back(batch)
+        self._closed(batch)
+
+    async def again(self, batch: Batch) -> None:
+        """A batch that was surely not carried out is to be sent once more.
+
+        It may have to wait for that. Were this run to die meanwhile, the next one has nothing to
+        look for, and cannot take the answer to this request for that to the next.
+        """
+        await self._take_back(batch)
+        self._budget.release(len(batch.keys))
+        self._board.again(batch)
+
+    async def _take_back(self, batch: Batch) -> None:
         if batch.batch_id in self._intended:
-            self._closed(batch)
+            self._intended.discard(batch.batch_id)
             await self._note(self._journal.withdraw(batch.batch_id))
 
     async def intend(self, batch: Batch, ticket: int) -> bool:
@@ -95,19 +105,17 @@ class Ends:
         Returns:
             Whether the batch may be sent.
         """
-        is_again = batch.batch_id in self._intended
         # Before the write: one that is interrupted may be on the disk all the same.
         self._intended.add(batch.batch_id)
         try:
-            # The last request is over and was free. Were this run to die now, the next one would
-            # take the answer to that one, which the log shows, for the answer to this.
             began = self._clock.now(), self._clock.wall()
-            await self._write_intent(batch, is_again=is_again)
+            await self._journal.intend(batch)
             if max(self._clock.now() - began[0], self._clock.wall() - began[1]) > _PROMPT_S:
                 # The disk hesitated, or this process stood still: perhaps for so long that others
                 # have gone on with its work, which the journal knows. If not, the moment at which
                 # the request will be looked for should be the one at which it is sent.
-                await self._write_intent(batch, is_again=True)
+                await self._journal.withdraw(batch.batch_id)
+                await self._journal.intend(batch)
         except BaseException as error:
             self._board.give_back(ticket)
             if not isinstance(error, JournalError):
@@ -118,11 +126,6 @@ class Ends:
             self._board.again(batch)
             return False
         return True
-
-    async def _write_intent(self, batch: Batch, *, is_again: bool) -> None:
-        if is_again:
-            await self._journal.withdraw(batch.batch_id)
-        await self._journal.intend(batch)
 
     async def accepted(self, batch: Batch, job: RedeemJob, age_s: float = 0.0) -> None:
         """The API has made a job of the batch.

@@ -371,8 +371,6 @@ class Engine:
     def _skip(self, batch: Batch) -> None:
         self._ends.tell("withdrawn", batch)
         self.outbox.fail(self._intake.take(batch.keys), "skipped", f"never sent: {self._why}")
-        if self._ends.intends(batch):
-            self._odd_jobs.add(self._spawn(self._ends.withdraw(batch)))
 
     def _leave_lost(self, request: Lost) -> None:
         reason = why_left(request, self._why)

@@ -200,9 +200,8 @@ class Steps:
             figures.rate_limited += 1
             figures.retries += 1
             self._ends.refusals[batch.batch_id] += 1
-            self._board.again(batch)
-            self._budget.release(len(batch.keys))
-            self._board.refused(error)
+            self._board.refused(error)  # before anything else is sent
+            await self._ends.again(batch)
             return
         if isinstance(error, ResponseError):
             self._board.reached()
@@ -212,8 +211,7 @@ class Steps:
                 await self._ends.fail(batch, str(error))
             else:
                 figures.retries += 1
-                self._budget.release(len(batch.keys))
-                self._board.again(batch)
+                await self._ends.again(batch)
         elif self._is_about_people(error, batch):
             await self._refused(batch, error)
         else:
@@ -299,9 +297,7 @@ class Steps:
                 sent_at,
             )
         else:
-            await self._ends.withdraw(batch)
-            self._budget.release(len(batch.keys))
-            self._board.again(batch)
+            await self._ends.again(batch)
 
     def _lost(self, batch: Batch, reason: str, sent_at: float) -> None:
         # Refusals found in the log are not found there again.
@@ -360,8 +356,7 @@ class Steps:
         elif lost.is_inherited and not self._is_about_people(answer, batch):
             # A key, a balance, a server may be other than it was then: sent again, it tells.
             self._tally.figures.retries += 1
-            self._budget.release(len(batch.keys))
-            self._board.again(batch)
+            await self._ends.again(batch)
         elif _may_have_worked(answer) or self._ends.refusals[batch.batch_id] >= _MOST_REFUSALS:
             await self._ends.fail(batch, f"{answer} The request log shows that it cost nothing.")
         else:

@@ -13,13 +13,15 @@ from pubrio_async import (
     BadRequestError,
     JournalError,
     MemoryJournal,
+    NotSentError,
+    Outcome,
     RateLimitedError,
     ResponseLostError,
 )
 from pubrio_async.models import RedeemJob
 from pubrio_async.scheduler.journal import Batch, Settled
 from pubrio_async.testing import VirtualClock, run_virtual
-from tests.scheduler.fake_api import Bench, collect, people
+from tests.scheduler.fake_api import Bench, UnsentError, collect, people
 
 
 class Recording(MemoryJournal):
@@ -70,6 +72,40 @@ class Recording(MemoryJournal):
 
     async def close(self) -> None:
         self.closed += 1
+
+
+@pytest.mark.parametrize(
+    ("error", "waits_s"),
+    [
+        (RateLimitedError("full", retry_after=600.0), 300.0),
+        (UnsentError(NotSentError("no network")), 0.7),
+    ],
+)
+def test_what_waits_to_be_sent_again_is_not_open_in_the_journal(
+    error: Exception, waits_s: float
+) -> None:
+    """Killed meanwhile, the run leaves nothing that would have to be looked for."""
+
+    async def main() -> None:
+        bench = Bench()
+        journal = Recording(bench.api.events)
+        bench.api.on_submit.append(error)
+
+        async def collect_all() -> list[Outcome]:
+            async with bench.run(people(10), journal=journal) as run:
+                return [outcome async for outcome in run]
+
+        def tried() -> int:
+            return [name for name, _ in bench.api.events].count("submit")
+
+        collecting = asyncio.create_task(collect_all())
+        await asyncio.sleep(waits_s)
+        assert tried() == 1
+        assert not await journal.open_batches()
+        assert len(await collecting) == 10
+        assert tried() == 2
+
+    run_virtual(main())
 
 
 class Sleeper(VirtualClock):

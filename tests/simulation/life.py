@@ -219,13 +219,14 @@ class Life:
         # A batch that is refused comes back as two.
         room = 8 + 2 * plan.batch_size + plan.concurrency
         check(now.batches_ready <= room + self.wire.halved, "too many batches ready")
-        check(now.rows_waiting <= bound + self.inherited_rows, "too many rows waiting")
+        # Once nothing more is sent, rows are read on, and wait for people whose request is under
+        # way, here or from an earlier life. They may all be told of at once.
+        repeated = len(self.world.keys) - len(set(self.world.keys))
+        bound += self.inherited_rows + repeated
+        check(now.rows_waiting <= bound, "too many rows waiting")
         check(
             now.outcomes_queued
-            <= max(self.world.plan.high_water, 2 * plan.batch_size)
-            + bound
-            + plan.batch_size
-            + self.inherited_rows,
+            <= max(self.world.plan.high_water, 2 * plan.batch_size) + bound + plan.batch_size,
             "too many outcomes waiting",
         )
         if plan.max_credits is not None:
