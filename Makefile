@@ -2,7 +2,8 @@
 #
 #   make demo       redeem the example people against the local stand-in: no key, no credits
 #   make webapp     a web page to redeem contacts with, on the local stand-in (PORT=8000)
-#   make test       the tests, with coverage
+#   make test       the tests
+#   make coverage   the tests once more, and which lines they leave out: takes twice as long
 #   make check      tests, lint, types and contracts
 #   make simulate   ten thousand made-up disasters (SEEDS=10000), each replayed by its number
 #   make bench      measure everything again: benchmarks/results, docs/performance.md, plots in build/
@@ -25,7 +26,7 @@ DEMO_OUT := build/people.redeemed.csv
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo webapp test lint types contracts check simulate bench docs site dist clean
+.PHONY: help demo webapp test coverage lint types contracts check simulate bench docs site dist clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -83,11 +84,14 @@ webapp: $(VENV)/.stamp-examples
 	$(RUN)/python -m examples.webapp --sandbox --port $(PORT)
 
 # Hundreds of processes are started: what Python compiles is kept, whatever the environment says.
-# The table is made once all is over: pytest-cov would make it twice, for the sum and to show it.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(RUN)/python -m pytest -n auto --dist worksteal
+
 test: $(VENV)/.stamp-dev
 	@$(RUN)/python -m compileall -qq -j 0 pubrio_async
-	PYTHONDONTWRITEBYTECODE= $(RUN)/python -m pytest -n auto --dist worksteal --cov --cov-report= \
-		--cov-fail-under=0; tests=$$?; $(RUN)/python -m coverage report && exit $$tests
+	$(PYTEST)
+
+coverage: $(VENV)/.stamp-dev
+	$(PYTEST) --cov
 
 lint: $(VENV)/.stamp-dev
 	$(RUN)/ruff check

@@ -11,69 +11,10 @@ import tempfile
 from collections.abc import Generator, Iterator
 
 import pytest
-from coverage import Coverage
 from hypothesis import HealthCheck, settings
 
-from tests.measuring import NOT_MEASURED, Measuring
 from tests.warm import Forge
 
-# These repeat many times what others do once, as those do that hypothesis drives, and measuring
-# them takes several times as long as running them. What they alone run does not count as covered.
-_NOT_MEASURED = (
-    "tests/benchmarks/",
-    "tests/browser/test_services.py",
-    "tests/browser/test_webapp",
-    "tests/dashboard/test_history.py::test_days_take_no_more_memory_than_minutes",
-    "tests/distributed/test_chaos.py",
-    "tests/distributed/test_limiter_rules.py::test_a_very_long_wait_is_obeyed_and_can_be_seen",
-    "tests/docs/",
-    "tests/doctor/test_examine.py::test_what_no_reply_should_hold_does_not_end_the_check_up",
-    "tests/endpoints/test_all_fuzz.py",
-    "tests/endpoints/test_all_requests.py::test_a_wrong_value_is_refused_and_named",
-    "tests/endpoints/test_all_requests.py::test_none_is_sent_as_null_and_unset_not_at_all",
-    "tests/endpoints/test_round_trips.py",
-    "tests/integration/",
-    "tests/packaging/",
-    "tests/process/",
-    "tests/sandbox/test_api.py::test_many_people_take_little_memory",
-    "tests/sandbox/test_monitors.py::test_logs_come_newest_first_and_are_bounded",
-    "tests/sandbox/test_redeem.py::test_a_poll_at_the_estimate_finds_the_job_done",
-    "tests/sandbox/test_redeem.py::test_times_keep_their_mean_and_differ",
-    "tests/sandbox/test_world.py::test_every_value_of_a_reference_list_finds_something",
-    "tests/scheduler/test_logbook.py::test_a_single_loss_in_a_busy_log_costs_a_handful_of_requests",
-    "tests/scheduler/test_logbook.py::test_all_that_arrived_are_found_however_many_were_lost",
-    "tests/scheduler/test_run.py::test_no_job_is_polled_before_its_estimate_nor_after_its_end",
-    "tests/scheduler/test_seen.py::test_a_person_costs_a_few_bytes",
-    "tests/scheduler/test_seen.py::test_a_sieve_hardly_holds_a_stranger_for_somebody_else",
-    "tests/scheduler/test_seen.py::test_memory_is_flat_with_a_new_journal",
-    "tests/simulation/",
-    "tests/testing/test_kits.py::test_an_hour_under_a_limit_takes_no_time",
-    "tests/testing/test_kits.py::test_it_may_be_looked_at_and_changed_while_it_is_used",
-    "tests/testing/test_plugin.py",
-    "tests/typing/",
-    "tests/unit/test_dispatch.py::test_cancelled_at_any_turn_of_the_loop",
-    "tests/unit/test_dispatch.py::test_the_transport_is_called_in_exactly_one_place",
-    "tests/unit/test_journal_status.py::test_every_look_at_a_busy_journal_is_a_whole_one",
-    "tests/unit/test_limiter.py::test_large_quotas_take_little_memory_and_keep_the_promise",
-    "tests/unit/test_limiter.py::test_rounding_for_large_quotas_wastes_next_to_nothing",
-    "tests/unit/test_limiter.py::test_ten_thousand_cancelled_waiters_do_not_pile_up",
-    "tests/unit/test_transport.py::test_a_gzip_bomb_does_not_fill_the_memory",
-)
-# A process that is measured takes twice as long. The processes of these tests are, since some of
-# what they do is done in none of pytest's: they are interrupted, or start without an extra.
-_PROCESSES_MEASURED = (
-    "tests/browser/test_dashboard.py",
-    "tests/cli/test_doctor.py",
-    "tests/cli/test_signals.py",
-    "tests/dashboard/",
-    "tests/distributed/test_cli.py",
-    "tests/distributed/test_failover.py",
-    "tests/distributed/test_limiter.py",
-    "tests/distributed/test_worker.py",
-    "tests/observability/",
-)
-_MEASURED = "COVERAGE_PROCESS_CONFIG"
-"""What tells a process of Python that it is measured."""
 # These take longest, the first of them most of all.
 _FIRST = (
     "tests/process/",
@@ -91,17 +32,8 @@ _MEMORY = "/dev/shm"
 _ENOUGH = 2 << 30
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Leaves it to one to measure a process of xdist, or no test could be left out.
-
-    It is measured from its start as a process that some test has started, and by pytest-cov once
-    more: what does that begins with the session, and the others would go on while it pauses. The
-    process that hands out the tests runs none.
-    """
-    if hasattr(config, "workerinput") or config.getoption("numprocesses", None):
-        while (measured := Coverage.current()) is not None:
-            measured.stop()
-    config.pluginmanager.register(Measuring(), Measuring.__name__)
+def pytest_configure() -> None:
+    """The same surroundings for each test, wherever it runs."""
     _take_no_settings_from_outside()
     _can_be_interrupted()
     _keep_files_in_memory()
@@ -159,11 +91,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> Generator[None, None, No
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Says who is not measured, and puts the longest first, some for each process of xdist."""
-    for item in items:
-        by_hypothesis = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
-        if by_hypothesis or item.nodeid.startswith(_NOT_MEASURED):
-            item.stash[NOT_MEASURED] = True
+    """Puts the longest first, some of them for each process of xdist."""
     long = [item for place in _FIRST for item in items if item.nodeid.startswith(place)]
     others = [item for item in items if not item.nodeid.startswith(_FIRST)]
     # Each process begins with an equal part of the list, and helps the others when it is done. Not
@@ -184,19 +112,6 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     # Looking at everything anew is worth it less often than in a program with little to keep.
     gc.set_threshold(5_000, 10, 100)
-
-
-@pytest.hookimpl(wrapper=True, trylast=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Has most processes that tests start run without being measured."""
-    measured = None
-    if not item.nodeid.startswith(_PROCESSES_MEASURED):
-        measured = os.environ.pop(_MEASURED, None)
-    try:
-        return (yield)
-    finally:
-        if measured is not None:
-            os.environ[_MEASURED] = measured
 
 
 @pytest.fixture(scope="session")
