@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from pubrio_async._errors import PubrioError
 from pubrio_async.models import RedeemJob, RedeemPeopleReply
@@ -128,6 +128,12 @@ def next_look(lost: Lost, now: float) -> float | None:
     if age < _LATER_LOOKS_S[-1]:
         return now + _LATER_LOOKS_S[lost.looks - 1]
     return now + _FIRST_LOOK_S if lost.looks == 1 else None
+
+
+def is_last_look(lost: Lost, now: float) -> bool:
+    """Whether a search for a request is the last one, if it does not find it."""
+    looked = structs.replace(lost, looks=lost.looks + 1)
+    return next_look(looked, now) is None
 
 
 class Archive:

@@ -18,7 +18,15 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
 
 from pubrio_async._errors import PubrioError, RateLimitedError
-from pubrio_async.scheduler.logbook import Answer, Finding, LogEntry, LogPage, LogRow, Lost
+from pubrio_async.scheduler.logbook import (
+    Answer,
+    Finding,
+    LogEntry,
+    LogPage,
+    LogRow,
+    Lost,
+    is_last_look,
+)
 from pubrio_async.scheduler.logpages import PageMap
 
 _ZONE_STEP_S = 900.0
@@ -27,6 +35,8 @@ _MARGINS_S = (0.25, 1.0)
 _NARROW_S = 5.0
 _WIDE_S = 60.0
 _SKEW_S = 2.0
+# A request of an earlier run was sent after its moment. A log tells whole seconds, perhaps.
+_EARLY_S = 1.0
 _MOST_ENTRIES = 200
 _LATER_ENTRIES = 50
 _ENTRIES_PER_FINDING = 20
@@ -113,11 +123,11 @@ class Search:
             wanted = self._page(rest, margin) or self._row(rest, margin)
             if wanted is not None:
                 return wanted
-        far = self._perhaps_far(rest)
+        last = [lost for lost in rest if is_last_look(lost, self._now)]
         for who, reach, ended in (
             (rest, _NARROW_S, False),
-            (rest, _NARROW_S, True),
-            (far, _WIDE_S, True),
+            (own + [lost for lost in last if lost.is_inherited], _NARROW_S, True),
+            (self._perhaps_far(last), _WIDE_S, True),
         ):
             wanted = self._far_page(who, reach, ended=ended) or self._row(who, reach)
             if wanted is not None:
@@ -188,7 +198,7 @@ class Search:
 
     # -- which page, which entry -------------------------------------------------------------
 
-    def _perhaps_far(self, rest: Sequence[Lost]) -> list[Lost]:
+    def _perhaps_far(self, last: Sequence[Lost]) -> list[Lost]:
         """Those that are not near where they should be, if they are anywhere.
 
         When each was about to be sent is known, and when it was given up. In between it may have
@@ -196,9 +206,7 @@ class Search:
         """
         is_lead_known = self.skew_s is not None or self.offset_s is not None
         return [
-            lost
-            for lost in rest
-            if lost.looks and (lost.lost_at - lost.sent_at > _NARROW_S or not is_lead_known)
+            lost for lost in last if lost.lost_at - lost.sent_at > _NARROW_S or not is_lead_known
         ]
 
     def _page(self, rest: Sequence[Lost], reach: float, *, ended: bool = False) -> int | None:
@@ -217,8 +225,9 @@ class Search:
             if this in self._covered:
                 continue
             expected = self._expected(lost)
+            early = min(reach, _EARLY_S) if lost.is_inherited and reach < _WIDE_S else reach
             later = reach + (lost.lost_at - lost.sent_at if ended else 0.0)
-            page = self._pages.next_page(expected - reach, expected, expected + later)
+            page = self._pages.next_page(expected - early, expected, expected + later)
             if page is not None:
                 return page
             self._covered.add(this)  # until something new is known
@@ -263,16 +272,23 @@ class Search:
 
     def _rank(self, rest: Sequence[Lost]) -> list[tuple[bool, float, str]]:
         """The lines that may be one of these requests, the likeliest first."""
-        moments: dict[str, list[float]] = {}
+        moments: dict[tuple[str, bool], list[float]] = {}
         for lost in rest:
-            moments.setdefault(lost.batch.kind, []).append(self._expected(lost))
+            moments.setdefault((lost.batch.kind, lost.is_inherited), []).append(
+                self._expected(lost)
+            )
         for times in moments.values():
             times.sort()
         ranked: list[tuple[bool, float, str]] = []
         for row in self._unread.values():
-            times = moments.get(row.kind or "", [])
             # Whether the log tells when a request came or when it ended is not known.
-            distance = min(_distance(times, row.at), _distance(times, row.at - row.took_s))
+            distances = [
+                _distance(times, at, early=_EARLY_S if is_inherited else math.inf)
+                for (kind, is_inherited), times in moments.items()
+                if kind == row.kind
+                for at in (row.at, row.at - row.took_s)
+            ]
+            distance = min(distances, default=math.inf)
             if distance <= _WIDE_S:
                 # A refusal by a rate limit is the least likely to be the one.
                 ranked.append((row.status == _REFUSED, distance, row.log_id))
@@ -332,9 +348,12 @@ def _moments(times: Iterable[float]) -> int:
     return count
 
 
-def _distance(times: Sequence[float], time: float) -> float:
-    """How far it is to the nearest of these times, which are sorted."""
+def _distance(times: Sequence[float], time: float, *, early: float = math.inf) -> float:
+    """How far it is from the nearest of these times, which are sorted.
+
+    What is earlier than a time by more than `early` counts as much farther away.
+    """
     place = bisect_left(times, time)
-    return min(
-        (abs(time - near) for near in times[max(0, place - 1) : place + 1]), default=math.inf
-    )
+    after = time - times[place - 1] if place else math.inf
+    before = times[place] - time if place < len(times) else math.inf
+    return min(after, before if before <= early else before + _NARROW_S)

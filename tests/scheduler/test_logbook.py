@@ -295,7 +295,7 @@ def test_all_that_arrived_are_found_however_many_were_lost_with_them(
 
 
 @pytest.mark.parametrize(
-    ("late_s", "density", "looks"), [(1.5, 60.0, 1), (3.1, 28.0, 1), (4.5, 28.0, 1), (8.0, 5.0, 2)]
+    ("late_s", "density", "looks"), [(1.5, 60.0, 1), (3.1, 60.0, 1), (4.5, 28.0, 1), (8.0, 5.0, 3)]
 )
 @pytest.mark.parametrize("on_time", [0, 1])
 def test_who_stood_still_before_it_sent_is_found(
