@@ -7,9 +7,9 @@ is read, the result before it is handed over.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Coroutine, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from pubrio_async._clock import Clock
 from pubrio_async._errors import JournalError, PubrioError
@@ -19,7 +19,7 @@ from pubrio_async.models.redeem import Number
 from pubrio_async.scheduler.board import Board, Job
 from pubrio_async.scheduler.budget import Budget
 from pubrio_async.scheduler.halving import Halving
-from pubrio_async.scheduler.intake import Intake
+from pubrio_async.scheduler.intake import Intake, new_batch
 from pubrio_async.scheduler.journal import Batch, Journal, Settled, Unsettled
 from pubrio_async.scheduler.notes import unsettled
 from pubrio_async.scheduler.outbox import Outbox, Tally
@@ -27,8 +27,12 @@ from pubrio_async.scheduler.policy import first_wait
 from pubrio_async.scheduler.settling import settled_people
 from pubrio_async.scheduler.witness import Witness
 
+_T = TypeVar("_T")
+
 # An intent that took longer is written again: it tells later runs when the request was sent.
 _PROMPT_S = 1.0
+# Clocks that differ by a little, and a log that tells whole seconds.
+_LOOKS_LIKE_LATER_S = 5.0
 
 
 class Ends:
@@ -37,7 +41,6 @@ class Ends:
     Attributes:
         halving: Which batches are halves of a refused one.
         refusals: How often a batch that is still to be sent was refused with 429.
-        found_refusals: How many of these were lost, and found in the request log.
         accepted_any: True once the API has taken anybody.
     """
 
@@ -64,16 +67,21 @@ class Ends:
         self._intended: set[str] = set()
         self.halving: Halving = Halving()
         self.refusals: Counter[str] = Counter()
-        self.found_refusals: Counter[str] = Counter()
+        self._answered_refusals: defaultdict[str, list[float]] = defaultdict(list)
         self.accepted_any: bool = False
 
     def take_up(self, batch: Batch) -> None:
         """The journal holds an intent for this batch, from an earlier run."""
         self._intended.add(batch.batch_id)
 
-    def unfound_refusals(self, batch: Batch) -> int:
-        """Refusals of a batch that may still be met in the log: those found are not found again."""
-        return self.refusals[batch.batch_id] - self.found_refusals[batch.batch_id]
+    def refused(self, batch: Batch) -> None:
+        """The answer was a refusal by a rate limit, which the log will show."""
+        self._answered_refusals[batch.batch_id].append(self._clock.now())
+
+    def refusals_before(self, batch: Batch, sent_at: float) -> int:
+        """Refusals of a batch that the log may show so shortly before that they look like later."""
+        answered = self._answered_refusals.get(batch.batch_id, ())
+        return sum(at > sent_at - _LOOKS_LIKE_LATER_S for at in answered)
 
     async def withdraw(self, batch: Batch) -> None:
         """Gives up a batch that was surely not carried out."""
@@ -89,6 +97,23 @@ class Ends:
         await self._take_back(batch)
         self._budget.release(len(batch.keys))
         self._board.again(batch)
+
+    async def again_if_alone(self, batch: Batch) -> None:
+        """A batch of an earlier run was surely not carried out: its people are sent once more.
+
+        Not those for whom another request is open, or was answered since: an earlier run may have
+        sent them twice.
+        """
+        await self._take_back(batch)
+        self._budget.release(len(batch.keys))
+        left = await self._to_its_end(self._intake.keep(batch.keys))
+        if len(left) == len(batch.keys):
+            self._board.again(batch)
+            return
+        self._closed(batch)
+        self.tell("split" if left else "withdrawn", batch)
+        if left:
+            self._board.again(new_batch(left))
 
     async def _take_back(self, batch: Batch) -> None:
         if batch.batch_id in self._intended:
@@ -214,21 +239,24 @@ class Ends:
         Returns:
             Whether it is written down.
         """
-        writing = asyncio.ensure_future(step)
-        while not writing.done():
-            try:
-                await asyncio.wait((writing,))
-            except asyncio.CancelledError:
-                continue
         try:
-            writing.result()
+            await self._to_its_end(step)
         except JournalError as error:
             self._board.halt(error, keep_polling=True)
             return False
         return True
 
+    async def _to_its_end(self, step: Coroutine[Any, Any, _T]) -> _T:
+        carrying_out = asyncio.ensure_future(step)
+        while not carrying_out.done():
+            try:
+                await asyncio.wait((carrying_out,))
+            except asyncio.CancelledError:
+                continue
+        return carrying_out.result()
+
     def _closed(self, batch: Batch) -> None:
         self._intended.discard(batch.batch_id)
         if self.refusals:
             self.refusals.pop(batch.batch_id, None)
-            self.found_refusals.pop(batch.batch_id, None)
+            self._answered_refusals.pop(batch.batch_id, None)

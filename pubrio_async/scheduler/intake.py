@@ -118,6 +118,31 @@ class Intake:
         self._given_up.update(dict.fromkeys(rows, (status, error, redeem_query_id)))
         self._outbox.fail(rows, status, error, redeem_query_id)
 
+    async def keep(self, keys: Sequence[str]) -> tuple[str, ...]:
+        """Who of a batch that was not carried out may be sent again.
+
+        An earlier run may have sent some of them twice. Whom another batch has, which is open, is
+        left to that one; whose end is known by now, from another one, is told so.
+        """
+        alone = [key for key in keys if key not in self._more]
+        self._more.subtract(filter(self._more.__contains__, keys))
+        self._more += Counter()
+        known: Mapping[str, Settled | Unsettled] = {}
+        try:
+            known = await self._journal.lookup(alone, self._newer_than)
+        except JournalError as trouble:
+            self._on_trouble(trouble)
+        known = {**known, **self._remembered}
+        left: list[str] = []
+        for key in alone:
+            if key in known:
+                self._outbox.put([settled(row, known[key]) for row in self.take([key])[key]])
+            elif key in self._given_up:
+                self._outbox.fail(self.take([key]), *self._given_up[key])
+            else:
+                left.append(key)
+        return tuple(left)
+
     def remember(self, ends: Mapping[str, Settled | Unsettled]) -> None:
         """Keeps the ends of people that could not be written into the journal."""
         self._remembered.update(ends)

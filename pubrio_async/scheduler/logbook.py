@@ -77,7 +77,7 @@ class Lost(Struct):
         reason: How it was lost.
         sent_at: When it was sent.
         lost_at: When it was given up.
-        refused: How often the same request was refused with 429 before.
+        refused: How often the same request was refused with 429 just before.
         is_inherited: Whether an earlier run sent it, so that `refused` is not known.
         before: What an earlier run said, having looked for it.
         looks: Searches that did not find it.

@@ -32,6 +32,7 @@ class PageMap:
         self._spans: list[_Span] = []
         self._asked: set[tuple[int, int]] = set()
         self._total = 0
+        self._fetched = 0
         self._growth = 0
         self._floor = 0
 
@@ -43,7 +44,7 @@ class PageMap:
     @property
     def asked(self) -> int:
         """How many pages were fetched."""
-        return len(self._asked)
+        return self._fetched
 
     def take(self, number: int, times: Sequence[float], total: int, pages: int) -> None:
         """Takes in a page.
@@ -57,6 +58,7 @@ class PageMap:
         if self._asked:
             self._growth = min(_MOST_GROWTH, max(0, total - self._total))
         self._total = total
+        self._fetched += 1
         self._asked.add((number, total))
         first = total - (number - 1) * PER_PAGE
         # What is older cannot be reached, or is not there.

@@ -14,12 +14,10 @@ last quarter. The requests of the search itself are logged, so the next search f
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
 
 from pubrio_async._errors import PubrioError, RateLimitedError
 from pubrio_async.scheduler.logbook import (
-    Answer,
     Finding,
     LogEntry,
     LogPage,
@@ -28,6 +26,7 @@ from pubrio_async.scheduler.logbook import (
     is_last_look,
 )
 from pubrio_async.scheduler.logpages import PageMap
+from pubrio_async.scheduler.logtimes import distance_to, moments_in
 
 _ZONE_STEP_S = 900.0
 _FUTURE_S = 60.0
@@ -43,6 +42,7 @@ _ENTRIES_PER_FINDING = 20
 _ENTRIES_ANYWHERE = 25
 _NARROW_PAGES = (48, 12)  # for the first moment, and for each other one
 _WIDE_PAGES = (24, 4)
+_ERRORS = 400
 _REFUSED = 429
 
 
@@ -90,12 +90,14 @@ class Search:
         self._wall = wall
         self._sent = sent or {}
         self._log_now = 0.0
-        moments = _moments([lost.sent_at for lost in targets])
+        moments = moments_in([lost.sent_at for lost in targets], apart=_NARROW_S)
         self._pages = PageMap()
         self._narrow_pages = _NARROW_PAGES[0] + _NARROW_PAGES[1] * (moments - 1)
         self._wide_pages = _WIDE_PAGES[0] + _WIDE_PAGES[1] * (moments - 1)
         self._unread: dict[str, LogRow] = {}
-        self._refusals: dict[str, dict[str, Finding]] = {}
+        self._refusals: dict[str, set[str]] = {}
+        self._errors: dict[str, tuple[float, Finding]] = {}
+        self._used: set[str] = set()
         self._offsets: list[float] = []
         self._times: list[float] = []
         self._anywhere = _ENTRIES_ANYWHERE
@@ -112,8 +114,9 @@ class Search:
         if self._pages.is_empty:
             return 1
         self._catch_up()
-        rest = [lost for lost in self.targets if lost.batch.batch_id not in self.found]
-        own = [lost for lost in rest if not lost.is_inherited]
+        rest, last = self._rest()
+        clear = [lost for lost in rest if lost.batch.batch_id not in self._errors]
+        own = [lost for lost in clear if not lost.is_inherited]
         if self.skew_s is None and own:
             # Any line that is known to us, near the moment, makes the rest of the way shorter.
             wanted = self._page(own, 0.0) or self._row(own, _NARROW_S)
@@ -123,16 +126,32 @@ class Search:
             wanted = self._page(rest, margin) or self._row(rest, margin)
             if wanted is not None:
                 return wanted
-        last = [lost for lost in rest if is_last_look(lost, self._now)]
+        late = own + [lost for lost in clear if lost.is_inherited and lost in last]
+        far = self._perhaps_far([lost for lost in clear if lost in last])
         for who, reach, ended in (
+            (own, _MARGINS_S[-1], True),
             (rest, _NARROW_S, False),
-            (own + [lost for lost in last if lost.is_inherited], _NARROW_S, True),
-            (self._perhaps_far(last), _WIDE_S, True),
+            (late, _NARROW_S, True),
+            (far, _WIDE_S, True),
         ):
             wanted = self._far_page(who, reach, ended=ended) or self._row(who, reach)
             if wanted is not None:
                 return wanted
-        return self._row_anywhere(rest)
+        wanted = self._row_anywhere(clear)
+        if wanted is None:
+            self._conclude(last)
+        return wanted
+
+    def _rest(self) -> tuple[list[Lost], list[Lost]]:
+        """What is still looked for, and what of it for the last time.
+
+        Whose refusal was met is not looked for any more, but the last time: the log may show
+        their success later.
+        """
+        rest = [lost for lost in self.targets if lost.batch.batch_id not in self.found]
+        last = [lost for lost in rest if is_last_look(lost, self._now)]
+        clear = [lost for lost in rest if lost.batch.batch_id not in self._errors or lost in last]
+        return clear, last
 
     def take_page(self, number: int, page: LogPage) -> None:
         """Takes in a page that was asked for."""
@@ -142,7 +161,9 @@ class Search:
         self._pages.take(number, times, page.total, page.pages)
         self._times = sorted(self._times + times)
         self._look_anew()
-        self._unread |= {row.log_id: row for row in page.rows if row.kind is not None}
+        for row in page.rows:
+            if row.kind is not None and row.log_id not in self._used:
+                self._unread[row.log_id] = row
         self._catch_up()
 
     def take_entry(self, row: LogRow, entry: LogEntry | None) -> None:
@@ -155,6 +176,7 @@ class Search:
     def _catch_up(self) -> None:
         """Looks at the entries that are there by now, whoever has asked for them."""
         for log_id in [log_id for log_id in self._unread if log_id in self._archive]:
+            self._used.add(log_id)
             self._match(self._unread.pop(log_id), self._archive[log_id])
 
     # -- when ------------------------------------------------------------------------------
@@ -171,7 +193,8 @@ class Search:
             self._log_now = max(self._log_now, min(newest, self._log_now + 1.0))
 
     def _learn_skew(self, row: LogRow, entry: LogEntry | None) -> None:
-        if entry is None or isinstance(entry.answer, RateLimitedError):
+        # A refusal may be that of an earlier request for the same people.
+        if entry is None or isinstance(entry.answer, PubrioError):
             return
         for key in entry.keys:
             sent_at = self._sent.get(key)
@@ -193,7 +216,8 @@ class Search:
 
     def _expected(self, lost: Lost) -> float:
         """When it came, on the log's clock."""
-        beyond = self.offset_s if self.skew_s is None else self.skew_s
+        offset_s = self.offset_s if lost.is_inherited else None
+        beyond = offset_s if self.skew_s is None else self.skew_s
         return self._log_now - (self._now - lost.sent_at) + (beyond or 0.0)
 
     # -- which page, which entry -------------------------------------------------------------
@@ -262,7 +286,7 @@ class Search:
         kinds = {
             lost.batch.kind
             for lost in rest
-            if lost.is_inherited and _distance(self._times, self._expected(lost)) > _WIDE_S
+            if lost.is_inherited and distance_to(self._times, self._expected(lost)) > _WIDE_S
         }
         rows = [row for row in self._unread.values() if row.kind in kinds]
         if not rows or self._asked >= self._far_entries or self._anywhere <= 0:
@@ -283,7 +307,7 @@ class Search:
         for row in self._unread.values():
             # Whether the log tells when a request came or when it ended is not known.
             distances = [
-                _distance(times, at, early=_EARLY_S if is_inherited else math.inf)
+                distance_to(times, at, early=_EARLY_S if is_inherited else math.inf)
                 for (kind, is_inherited), times in moments.items()
                 if kind == row.kind
                 for at in (row.at, row.at - row.took_s)
@@ -311,49 +335,51 @@ class Search:
         same = [lost for lost in same if lost.batch.batch_id not in self.found] or same
         if same:
             nearest = min(same, key=lambda lost: abs(row.at - self._expected(lost)))
-            if self._identify(nearest, row, entry.answer):
+            age = max(0.0, self._log_now - row.at - row.took_s - _SKEW_S)
+            finding = Finding(row.log_id, entry.answer, age, row.credits)
+            if isinstance(entry.answer, PubrioError):
+                self._take_error(nearest, row, finding)
+            elif nearest.batch.batch_id not in self.found:
+                self.found[nearest.batch.batch_id] = finding
                 self._near_entries += _ENTRIES_PER_FINDING
-                self._learn_offset(nearest, row)
+                if nearest.is_inherited:
+                    self._learn_offset(nearest, row)
 
-    def _identify(self, lost: Lost, row: LogRow, answer: Answer) -> bool:
-        """Whether this is what became of the request."""
+    # -- errors ------------------------------------------------------------------------------
+
+    def _take_error(self, lost: Lost, row: LogRow, finding: Finding) -> None:
+        """Perhaps this is what became of the request; see `_conclude`."""
         batch_id = lost.batch.batch_id
-        age = max(0.0, self._log_now - row.at - row.took_s - _SKEW_S)
-        finding = Finding(row.log_id, answer, age, row.credits)
-        known = self.found.get(batch_id)
-        if not isinstance(answer, PubrioError):
-            is_new = known is None or isinstance(known.answer, PubrioError)
-            if is_new:
-                self.found[batch_id] = finding
-            return is_new
-        # An earlier request for the same people may have been refused, which says nothing of
-        # this one.
-        if known is not None or row.at < self._expected(lost) - _SKEW_S:
-            return False
-        if isinstance(answer, RateLimitedError):
-            refusals = self._refusals.setdefault(batch_id, {})
-            refusals[row.log_id] = finding
+        beyond = row.at - self._expected(lost)
+        # An earlier or a later request for the same people may have been refused, which says
+        # nothing of this one.
+        if beyond < -_SKEW_S or beyond - row.took_s > _WIDE_S:
+            return
+        if isinstance(finding.answer, RateLimitedError):
+            refusals = self._refusals.setdefault(batch_id, set())
+            refusals.add(row.log_id)
             if lost.is_inherited or len(refusals) <= lost.refused:
-                return False
-        self.found[batch_id] = finding
-        return True
+                return
+        known = self._errors.get(batch_id)
+        if known is None or abs(beyond) < known[0]:
+            self._errors[batch_id] = (abs(beyond), finding)
 
+    def _conclude(self, last: Sequence[Lost]) -> None:
+        """Takes an error for the answer where nothing else can be: what was refused is sent again.
 
-def _moments(times: Iterable[float]) -> int:
-    """How many moments there are among these times: what is near to another is one with it."""
-    count, last = 0, -math.inf
-    for time in sorted(times):
-        count += time > last + _NARROW_S
-        last = time
-    return count
+        Only the last time, when even a log that lags behind would show a success.
+        """
+        for lost in last:
+            error = self._errors.get(lost.batch.batch_id)
+            if error is not None and self._has_read_all(lost):
+                self.found[lost.batch.batch_id] = error[1]
 
-
-def _distance(times: Sequence[float], time: float, *, early: float = math.inf) -> float:
-    """How far it is from the nearest of these times, which are sorted.
-
-    What is earlier than a time by more than `early` counts as much farther away.
-    """
-    place = bisect_left(times, time)
-    after = time - times[place - 1] if place else math.inf
-    before = times[place] - time if place < len(times) else math.inf
-    return min(after, before if before <= early else before + _NARROW_S)
+    def _has_read_all(self, lost: Lost) -> bool:
+        """Whether every line near its moment that may show a success was looked at."""
+        expected = self._expected(lost)
+        if self._pages.next_page(expected - _EARLY_S, expected, expected + _NARROW_S) is not None:
+            return False
+        return not any(
+            distance <= _NARROW_S and (self._unread[log_id].status or 0) < _ERRORS
+            for _, distance, log_id in self._rank([lost])
+        )

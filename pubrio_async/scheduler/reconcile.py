@@ -143,6 +143,7 @@ class Reconciler:
                 raise
             except PubrioError as error:
                 return [] if self._survives(error) else self._end(search, str(error))
+            self._failures = 0
             self._wanted = search.ask()
             # What was given up meanwhile is not told of.
             return self._end(search, None) if self._wanted is None else []

@@ -127,6 +127,8 @@ class Steps:
                 notes.lost(batch, error)
                 self._lost(batch, str(error), sent_at)
             else:
+                if isinstance(error, RateLimitedError):
+                    self._ends.refused(batch)
                 await self._submit_failed(batch, error)
             return
         self._count(phase)
@@ -300,8 +302,7 @@ class Steps:
             await self._ends.again(batch)
 
     def _lost(self, batch: Batch, reason: str, sent_at: float) -> None:
-        # Refusals found in the log are not found there again.
-        refused = self._ends.unfound_refusals(batch)
+        refused = self._ends.refusals_before(batch, sent_at)
         self._board.lost(Lost(batch, reason, sent_at, self._clock.now(), refused))
 
     async def look(self, ticket: int) -> None:
@@ -353,15 +354,13 @@ class Steps:
         elif _may_have_worked(answer) and not _cost_nothing(batch, answer, finding):
             reason = f"{lost.reason} The request log shows: {answer}"
             await self._ends.unsettle(batch, reason)
-        elif lost.is_inherited and not self._is_about_people(answer, batch):
+        elif lost.is_inherited:
             # A key, a balance, a server may be other than it was then: sent again, it tells.
             self._tally.figures.retries += 1
-            await self._ends.again(batch)
+            await self._ends.again_if_alone(batch)
         elif _may_have_worked(answer) or self._ends.refusals[batch.batch_id] >= _MOST_REFUSALS:
             await self._ends.fail(batch, f"{answer} The request log shows that it cost nothing.")
         else:
-            if isinstance(answer, RateLimitedError):
-                self._ends.found_refusals[batch.batch_id] += 1
             await self._submit_failed(batch, answer)
 
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
+from pubrio_async import InsufficientCreditsError
 from pubrio_async.models import RedeemJob
 from pubrio_async.scheduler.journal import Batch
 from pubrio_async.scheduler.logbook import (
@@ -50,15 +51,17 @@ class Log:
             self._add(at, 0.1, f"other-{number}", kind)
         self.asked: list[int | str] = []
 
-    def put(self, at: float, took_s: float, key: str, kind: str | None = "batch") -> None:
+    def put(
+        self, at: float, took_s: float, key: str, kind: str | None = "batch", status: int = 200
+    ) -> None:
         """Adds a request that came at `at` (seconds, with now as 0)."""
-        self._add(at, took_s, key, kind)
+        self._add(at, took_s, key, kind, status)
         self.rows.sort(key=lambda row: -row.at)
 
-    def _add(self, at: float, took_s: float, key: str, kind: str | None) -> None:
+    def _add(self, at: float, took_s: float, key: str, kind: str | None, status: int = 200) -> None:
         log_id = f"log-{key}"
         shown = WALL + self.zone_s + at + (took_s if self.ends else 0.0)
-        self.rows.append(LogRow(log_id, kind, shown, took_s, 200))  # type: ignore[arg-type] # one of the kinds
+        self.rows.append(LogRow(log_id, kind, shown, took_s, status))  # type: ignore[arg-type] # one of the kinds
         self.entries[log_id] = LogEntry(frozenset({key}), frozenset(TYPES), RedeemJob(key))
 
     def answer(self, search: Search, *, most: int = 300, wall: float = WALL) -> None:
@@ -385,3 +388,44 @@ def test_an_archive_lets_go_of_the_oldest() -> None:
     archive.trim()
     assert len(archive.entries) == 1_000
     assert "1499" in archive.entries
+
+
+@pytest.mark.parametrize("seed", range(139, 189))
+def test_a_line_that_was_used_is_not_used_again(seed: int) -> None:
+    """A page that is fetched again shows it again: one refusal is not the answer to two."""
+    rng = random.Random(seed)
+    log = Log([rng.expovariate(rng.choice([0.02, 0.1, 1.0, 5.0])) for _ in range(200)])
+    log.grows = rng.choice([0, 1, 2, 7])
+    again = -rng.uniform(1.0, 1.0 - log.rows[-1].at + WALL)
+    first = again - rng.choice([3.0, 10.0, 60.0, 300.0])
+    log.put(first, 0.1, "mine")
+    log.put(again, 0.05, "again", status=402)
+    refusal = InsufficientCreditsError("no credits", status=402)
+    log.entries["log-again"] = LogEntry(frozenset({"mine"}), frozenset(TYPES), refusal)
+    log.rows = [row for row in log.rows if row.log_id != "log-mine"]  # it lags behind
+    used: list[str] = []
+    targets = (inherited("mine", first), inherited("again", again))
+    targets[1].batch = Batch("again", "batch", ("mine",))
+    hunt = search(*(structs.replace(each, looks=2) for each in targets))
+    match = hunt._match
+    hunt._match = lambda row, entry: (used.append(row.log_id), match(row, entry))[1]  # type: ignore[method-assign] # listens
+    log.answer(hunt)
+    assert len(used) == len(set(used))
+    assert "mine" not in hunt.found
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_log_whose_length_wavers_is_searched_to_an_end(seed: int) -> None:
+    """Two servers answer for it, one of which is a line behind."""
+    rng = random.Random(seed)
+    length = rng.choice([10, 26, 60, 100, 1_000])
+    moment = -rng.uniform(1.0, length / 10 + 5)
+    rows = [LogRow(f"row-{n}", None, WALL - n / 10 - 0.05, 0.1, 200) for n in range(length + 1)]
+    hunt = search(inherited("mine", moment) if seed % 2 else lost("mine", moment, 10.0))
+    asked = 0
+    while isinstance(wanted := hunt.ask(), int):
+        asked += 1
+        shown = rows[asked % 2 :]
+        pages = -(-len(shown) // 25)
+        hunt.take_page(wanted, LogPage(shown[(wanted - 1) * 25 :][:25], len(shown), pages, WALL))
+        assert asked <= 50

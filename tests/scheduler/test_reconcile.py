@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -24,11 +25,19 @@ from pubrio_async import (
     ResponseLostError,
     ServerError,
 )
+from pubrio_async._phase import Phase
 from pubrio_async.models import RedeemJob
 from pubrio_async.scheduler.journal import Batch
 from pubrio_async.scheduler.logsearch import Search
 from pubrio_async.testing import VirtualClock, run_virtual
-from tests.scheduler.fake_api import AfterWorkError, Bench, UnsentError, collect, people
+from tests.scheduler.fake_api import (
+    AfterWorkError,
+    Bench,
+    UnsentError,
+    collect,
+    people,
+    time_of_day,
+)
 from tests.together import together
 
 LOST = ResponseLostError("The reply was lost: the connection broke.", may_have_charged=True)
@@ -165,6 +174,14 @@ def _logged(
     return answer
 
 
+def _noted(bench: Bench, error: PubrioError, arrives: PubrioError) -> Callable[[Any], PubrioError]:
+    def answer(keys: Any) -> PubrioError:
+        bench.api.note("batch", keys, error, status=error.status)
+        return arrives
+
+    return answer
+
+
 def test_a_lost_refusal_is_taken_for_the_refusal_it_was() -> None:
     async def main() -> None:
         bench, rows = Bench(), people(2)
@@ -243,6 +260,159 @@ def test_a_refusal_is_not_taken_for_the_answer_to_what_the_next_run_has_sent(
     run_virtual(main())
 
 
+def _carried_out_and_logged_late(bench: Bench, lag: float) -> Callable[[Any], PubrioError]:
+    """The API does its work, the answer is lost, and the log shows it so much later."""
+
+    def answer(keys: Any) -> PubrioError:
+        done = bench.api._work("batch", keys)
+        at = time_of_day() + bench.now()
+
+        def show() -> None:
+            bench.api.note("batch", keys, done, at=at)
+            bench.api.log.sort(key=lambda line: line[0].at)
+
+        asyncio.get_running_loop().call_later(lag, show)
+        return LOST
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "gap", "lag"),
+    [
+        (InsufficientCreditsError, 402, 3.0, 7.0),
+        (InsufficientCreditsError, 402, 30.0, 40.0),
+        (InsufficientCreditsError, 402, 860.0, 20.0),  # near a step of what may be the log's zone
+        (RateLimitedError, 429, 1.0, 8.0),
+    ],
+)
+def test_the_answer_to_an_earlier_run_is_not_taken_for_that_to_this_one(
+    kind: type[PubrioError], status: int, gap: float, lag: float
+) -> None:
+    """The same people, refused and sent again shortly after; the log lags behind."""
+
+    async def main() -> None:
+        bench, rows = Bench(), people(10)
+        journal = MemoryJournal(VirtualClock())
+        bench.api.on_submit.append(_logged(bench, kind, status))
+        bench.api.on_submit.append(_carried_out_and_logged_late(bench, lag))
+        await collect(bench.run(rows, journal=journal, deadline=0.3))
+        await asyncio.sleep(gap)
+        assert statuses(await collect(bench.run(rows, journal=journal))) == {"found": 10}
+        assert len(submits(bench)) == 2
+        assert set(bench.api.charged.values()) == {1}
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("is_refused_first", [True, False])
+def test_of_two_requests_for_the_same_people_one_that_was_free_is_not_sent_again(
+    is_refused_first: bool,
+) -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(10)
+        journal = MemoryJournal(VirtualClock())
+        bench.api.log_error = PermissionDeniedError("not on this plan", status=403)
+        answers = [_logged(bench, InsufficientCreditsError, 402, LOST), AfterWorkError(LOST)]
+        bench.api.on_submit.extend(answers if is_refused_first else reversed(answers))
+        await collect(bench.run(rows, journal=journal))
+        await asyncio.sleep(300)
+        await collect(bench.run(None, journal=journal, contact_types=(), resend=True))
+        await asyncio.sleep(300)
+        bench.api.log_error = None
+        resolved = bench.run(None, journal=journal, contact_types=(), reopen=True)
+        assert statuses(await collect(resolved)) == {"found": 10}
+        assert len(submits(bench)) == 2
+        assert set(bench.api.charged.values()) == {1}
+
+    run_virtual(main())
+
+
+def test_a_refusal_of_a_day_later_is_not_taken_for_the_answer() -> None:
+    """What the log told of the lost request is out of its reach by then."""
+
+    async def main() -> None:
+        bench, rows = Bench(), people(10)
+        journal = MemoryJournal(VirtualClock())
+        bench.api.log_error = PermissionDeniedError("not on this plan", status=403)
+        bench.api.on_submit.append(AfterWorkError(LOST))
+        await collect(bench.run(rows, journal=journal))
+        await asyncio.sleep(86_400)
+        bench.api.log.clear()
+        bench.api.on_submit.append(_logged(bench, InsufficientCreditsError, 402))
+        await collect(bench.run(None, journal=journal, contact_types=(), resend=True))
+        await asyncio.sleep(300)
+        bench.api.log_error = None
+        resolved = bench.run(None, journal=journal, contact_types=(), reopen=True)
+        assert statuses(await collect(resolved)) == {"unsettled": 10}
+        assert len(submits(bench)) == 2
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("retry_after", [1.0, 60.0])
+def test_a_lost_429_is_found_after_one_that_was_answered(retry_after: float) -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(10)
+        refused = RateLimitedError("full", status=429, retry_after=retry_after)
+        for arrives in (refused, LOST):
+            bench.api.on_submit.append(_noted(bench, refused, arrives))
+        assert statuses(await collect(bench.run(rows))) == {"found": 10}
+        assert len(submits(bench)) == 3
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("late_s", [8.0, 30.0])
+def test_how_late_an_earlier_run_was_says_nothing_of_this_one(late_s: float) -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(20)
+        journal = MemoryJournal(VirtualClock())
+        await journal.open(("email-work",))
+        await journal.intend(Batch("b1", "batch", tuple(rows[:10])))
+        stood_still_until = time_of_day() + bench.now() + late_s
+        await asyncio.sleep(600)
+        done = bench.api._work("batch", rows[:10])
+        bench.api.note("batch", rows[:10], done, at=stood_still_until)
+        bench.api.on_submit.append(AfterWorkError(LOST))
+
+        async def then_others() -> AsyncIterator[str]:
+            for row in rows[:10]:
+                yield row
+            await asyncio.sleep(60)
+            for row in rows[10:]:
+                yield row
+
+        assert statuses(await collect(bench.run(then_others(), journal=journal))) == {"found": 20}
+        assert len(submits(bench)) == 1
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("every", [3, 4])
+def test_a_search_outlives_refusals_that_come_now_and_then(every: int) -> None:
+    """Another program uses the key, too."""
+
+    async def main() -> None:
+        bench = Bench("unlimited")
+        bench.api.on_submit.append(None)  # the first goes alone
+        bench.api.on_submit.extend(AfterWorkError(LOST) for _ in range(24))
+        look, asked = bench.api._look, itertools.count(1)
+
+        async def sometimes_refused(about: int | str, ticket: int, phase: Phase) -> None:
+            if next(asked) % every == 0:
+                bench.api.log_error = RateLimitedError("busy", status=429, retry_after=1.0)
+            try:
+                await look(about, ticket, phase)
+            finally:
+                bench.api.log_error = None
+
+        bench.api._look = sometimes_refused  # type: ignore[method-assign] # refuses at times
+        assert statuses(await collect(bench.run(people(250)))) == {"found": 250}
+
+    run_virtual(main())
+
+
 def test_refusals_that_are_always_lost_come_to_an_end() -> None:
     async def main() -> None:
         bench, rows = Bench(), people(10)
@@ -290,7 +460,8 @@ def test_a_logged_failure_of_the_server_does_not_settle_a_batch() -> None:
         outcomes = await collect(bench.run(rows))
         assert statuses(outcomes) == {"unsettled": 10}
         assert "The request log shows: the API said 500" in str(outcomes[0].error)
-        assert looks(bench) == [1, "log-0"], "there is nothing more to find out"
+        # What may show a success later is looked at again; the entry is not.
+        assert looks(bench) == [1, "log-0", 1, 1]
 
     run_virtual(main())
 
@@ -654,6 +825,6 @@ def test_what_is_kept_of_refusals_goes_with_their_batch() -> None:
         assert engine is not None
         assert run.report.rate_limited == 3
         assert not engine._ends.refusals
-        assert not engine._ends.found_refusals
+        assert not engine._ends._answered_refusals
 
     run_virtual(main())

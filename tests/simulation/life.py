@@ -216,8 +216,11 @@ class Life:
             "more jobs open than allowed",
         )
         bound = plan.batch_size * (most_open + 6)
-        # A batch that is refused comes back as two.
+        # A batch that is refused comes back as two, and one that is larger than was learnt since is
+        # sent in parts.
         room = 8 + 2 * plan.batch_size + plan.concurrency
+        largest = self.world.plan.config.max_batch or plan.batch_size
+        room *= -(-plan.batch_size // min(plan.batch_size, largest))
         check(now.batches_ready <= room + self.wire.halved, "too many batches ready")
         # Once nothing more is sent, rows are read on, and wait for people whose request is under
         # way, here or from an earlier life. They may all be told of at once.
