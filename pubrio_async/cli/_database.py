@@ -155,7 +155,8 @@ def run_figures(run: RunFigures) -> list[Figure]:
         ("credits charged", f"{credits_of(run.credits_charged)}{of_budget}, as reported"),
     ]
     if run.stopped is not None:
-        shown.append(("stopped", f"{run.stopped} - the same enqueue goes on with it"))
+        higher = " with a higher --max-credits" if "max_credits" in run.stopped else ""
+        shown.append(("stopped", f"{run.stopped} - the same enqueue{higher} goes on with it"))
     if run.last_trouble is not None:
         shown.append(("last trouble", run.last_trouble))
     if run.unsettled and run.is_over:

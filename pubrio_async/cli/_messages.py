@@ -152,8 +152,8 @@ def why_stopped(error: PubrioError) -> str:
         case InsufficientCreditsError():
             what, advice = "There are not enough credits", "Top up."
         case BudgetExhaustedError():
-            what, advice = "The budget is used up", "Raise --max-credits to go on."
-            text, cost = "it leaves no room for the worst case of another person.", ""
+            what, advice = "The budget is used up, or too small", "Raise --max-credits to go on."
+            text, cost = _sentence(str(error).partition(";")[0].replace("max_", "--max-")), ""
         case JournalError():
             # No request was refused: none is made that cannot be written down.
             what, advice, cost = "The journal failed, and nothing more was sent", "", ""
@@ -190,6 +190,8 @@ def what_next(
             f"{rows_in_words(report.failed + report.skipped)} not redeemed and not charged "
             "(failed or skipped)."
         )
+    if advice and options.deadline is not None and report.elapsed_s >= options.deadline:
+        advice.append(f"The deadline of {options.deadline:g} s was reached: raise --deadline.")
     journal_failed = isinstance(stopped_by, JournalError)
     if not advice and not interrupted and not journal_failed and written:
         return []

@@ -62,7 +62,8 @@ def _next_steps(held: JournalStatus) -> list[str]:
     steps: list[str] = []
     if held.pending:
         steps.append(
-            "run the same redeem command again: it fetches the pending results, at no cost"
+            "run the same redeem command again: it fetches the pending results, which costs "
+            "nothing beyond their jobs"
         )
     if held.unsettled and held.origin != DEMO_ORIGIN:
         steps.append(

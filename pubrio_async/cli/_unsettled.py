@@ -189,7 +189,7 @@ class InJournal:
         if pending is not None:
             return (
                 f"{pending} pending: run the redeem command of this journal again, it fetches the "
-                "results at no cost"
+                "results, which costs nothing beyond their jobs"
             )
         return (
             "the journal holds what was recovered: run its redeem command again to have it in the "

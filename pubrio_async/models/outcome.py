@@ -59,7 +59,8 @@ class RunReport(Struct, kw_only=True):
         credits_charged: Credits the API reported as charged in this run.
         credit_balance: Plan credits left, as last reported.
         elapsed_s: Seconds from start to end.
-        polls_per_batch: `polls / batches`; 1.0 is the least possible.
+        polls_per_batch: `polls / batches`; 1.0 is the least for a run that begins and ends its
+            jobs itself, and 0.0 if it made none.
     """
 
     rows: int = 0

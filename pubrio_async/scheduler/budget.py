@@ -75,6 +75,10 @@ class Budget(Protocol):
         """Replaces what was set aside by the real charge; None: unknown, the worst case stays."""
         ...
 
+    def no_room(self) -> BudgetExhaustedError:
+        """What ends a run that may not spend any more."""
+        ...
+
 
 class NoBudget:
     """No bound: everything fits."""
@@ -96,6 +100,10 @@ class NoBudget:
 
     def settle(self, people: int, charged: Number | None) -> None:
         """Nothing to settle."""
+
+    def no_room(self) -> BudgetExhaustedError:
+        """Never asked for."""
+        raise AssertionError
 
 
 class CreditBudget:
@@ -139,10 +147,10 @@ class CreditBudget:
         if people:
             self._worst_case = max(self._worst_case, charged / people)
 
-
-def no_room() -> BudgetExhaustedError:
-    """What ends a run that may not spend any more."""
-    return BudgetExhaustedError(
-        "max_credits leaves no room for the worst case of another person; "
-        "raise it and run again with the same journal to go on"
-    )
+    def no_room(self) -> BudgetExhaustedError:
+        """What ends a run that may not spend any more."""
+        return BudgetExhaustedError(
+            f"max_credits ({self._max:,}) leaves no room for the worst case of another person "
+            f"({self._worst_case:,.10g} credits); raise it and run again with the same journal to "
+            "go on"
+        )

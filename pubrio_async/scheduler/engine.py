@@ -13,7 +13,7 @@ from pubrio_async._limiter import RateLimiter
 from pubrio_async.models import RunStatistics
 from pubrio_async.scheduler.agenda import Agenda
 from pubrio_async.scheduler.board import Job, Verbs
-from pubrio_async.scheduler.budget import Budget, no_room
+from pubrio_async.scheduler.budget import Budget
 from pubrio_async.scheduler.crew import Crew
 from pubrio_async.scheduler.ends import Ends
 from pubrio_async.scheduler.intake import Intake, new_batch
@@ -390,7 +390,7 @@ class Engine:
         if self.done.is_set() or self._odd_jobs or self._agenda.open_jobs:
             return
         if self._agenda.ready and self._budget.room() == 0:
-            self.halt(no_room(), keep_polling=True)
+            self.halt(self._budget.no_room(), keep_polling=True)
         elif not self._agenda.ready and self._input_is_over:
             self.tally.figures.unique = self._intake.unique
             self.tally.end()

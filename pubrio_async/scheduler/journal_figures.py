@@ -46,9 +46,10 @@ def count_reasons(db: Tables) -> Counter[str]:
     """Why people are unsettled, and how many for that reason."""
     lost = lost_people(db)
     reasons = Counter({reason: len(lost[reason]) for reason in sorted(lost) if lost[reason]})
-    unanswered = [entry.people.each for entry in db.open.values() if entry.job is None]
-    if unanswered:
-        reasons[_NO_ANSWER] += sum(map(len, unanswered))
+    for entry in db.open.values():
+        if entry.job is None:
+            # One that was looked for before is open again while it is looked for once more.
+            reasons[entry.reason or _NO_ANSWER] += len(entry.people.each)
     return reasons
 
 

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 
 from pubrio_async import (
     AuthenticationError,
-    BudgetExhaustedError,
     InsufficientCreditsError,
     NotSentError,
     PubrioError,
@@ -19,6 +19,7 @@ from pubrio_async.cli._messages import (
 )
 from pubrio_async.cli._options import RedeemOptions
 from pubrio_async.models import RunReport
+from pubrio_async.scheduler.budget import CreditBudget
 
 KEPT = RedeemOptions(input="in.csv", output="out.csv", types="phone")
 NOT_KEPT = RedeemOptions(input="in.csv", types="phone")
@@ -98,9 +99,11 @@ def test_nothing_is_said_twice_of_why_a_run_was_stopped() -> None:
     assert told.endswith("cost nothing.")
     unsent = why_stopped(NotSentError("No route. Nothing was carried out or charged."))
     assert unsent == "Nothing more could be sent: No route. Nothing was carried out or charged."
-    budget = why_stopped(BudgetExhaustedError("max_credits leaves no room; raise it"))
-    assert budget.endswith("another person. Raise --max-credits to go on.")
-    assert "raise it" not in budget
+    budget = why_stopped(CreditBudget(10, 15).no_room())
+    assert budget == (
+        "The budget is used up, or too small: --max-credits (10) leaves no room for the worst case "
+        "of another person (15 credits). Raise --max-credits to go on."
+    )
 
 
 def test_results_that_could_not_be_written_are_said_to_be_in_the_journal_or_lost() -> None:
@@ -136,3 +139,12 @@ def test_rows_that_the_output_lacks_are_told() -> None:
     assert not_read(report, 40_000) == ["the last 3,000 rows not read, and not in the output"]
     assert not_read(report, 37_000) == []
     assert not_read(report, None) == []
+
+
+def test_a_deadline_that_was_reached_is_named() -> None:
+    options = structs.replace(KEPT, deadline=2.5)
+    late = RunReport(rows=2, found=1, skipped=1, elapsed_s=2.6)
+    told = what_next(late, options, interrupted=False)
+    assert "The deadline of 2.5 s was reached: raise --deadline." in told
+    in_time = what_next(structs.replace(late, elapsed_s=1.0), options, interrupted=False)
+    assert not any("deadline of" in line for line in in_time)

@@ -105,6 +105,7 @@ def test_a_budget_is_asked_for_its_prices_and_stops_the_run(
     status = cli("status", url)
     assert re.search(r"credits charged +20 of 20 at most", status.out)
     assert re.search(r"stopped +max_credits leaves no room", status.out)
+    assert "the same enqueue with a higher --max-credits goes on with it" in status.out
     assert cli("export", "people.csv", "-o", "out.csv").code == 3
     assert cli(*words, "--max-credits", 2_000).code == 0
     assert cli(*WORK).code == 0

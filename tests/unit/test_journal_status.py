@@ -128,6 +128,16 @@ async def test_of_many_reasons_the_most_frequent_are_told(path: Path) -> None:
     assert status.unsettled == 78
 
 
+async def test_why_people_were_unsettled_is_known_while_they_are_looked_for_again(
+    path: Path,
+) -> None:
+    async with opened(path) as journal:
+        await journal.intend(batch("b1", "ada", "bob"))
+        await journal.unsettle("b1", "the connection broke")
+        await journal.reopen_unsettled()
+    assert read_status(path).reasons == {"the connection broke": 2}
+
+
 async def test_a_journal_without_any_batch(path: Path) -> None:
     async with opened(path):
         pass
