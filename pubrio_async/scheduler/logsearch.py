@@ -54,7 +54,7 @@ class Search:
         types: The contact types of the run.
         archive: Entries that were looked at before, by their id in the log; None for one that
             cannot be looked at. New ones are added, by other searches, too.
-        now: The time on the run's clock.
+        now: The time on the run's clock, at which it begins.
         wall: Unix time, in case the API does not tell it.
         zone_s: The log's zone as far as it is known, in seconds.
         skew_s: How far its clock is ahead of the API's, apart from the zone; None: not known.
@@ -86,7 +86,7 @@ class Search:
         self._types = frozenset(types)
         self._archive = archive
         self._being_read = being_read
-        self._now = now
+        self.now = now
         self._wall = wall
         self._sent = sent or {}
         self._log_now = 0.0
@@ -114,8 +114,9 @@ class Search:
         if self._pages.is_empty:
             return 1
         self._catch_up()
-        rest, last = self._rest()
+        last, rest = self._rest()
         clear = [lost for lost in rest if lost.batch.batch_id not in self._errors]
+        late = [lost for lost in last if lost.batch.batch_id not in self._errors]
         own = [lost for lost in clear if not lost.is_inherited]
         if self.skew_s is None and own:
             # Any line that is known to us, near the moment, makes the rest of the way shorter.
@@ -126,13 +127,11 @@ class Search:
             wanted = self._page(rest, margin) or self._row(rest, margin)
             if wanted is not None:
                 return wanted
-        late = own + [lost for lost in clear if lost.is_inherited and lost in last]
-        far = self._perhaps_far([lost for lost in clear if lost in last])
         for who, reach, ended in (
             (own, _MARGINS_S[-1], True),
             (rest, _NARROW_S, False),
-            (late, _NARROW_S, True),
-            (far, _WIDE_S, True),
+            (own + [lost for lost in late if lost.is_inherited], _NARROW_S, True),
+            (self._perhaps_far(late), _WIDE_S, True),
         ):
             wanted = self._far_page(who, reach, ended=ended) or self._row(who, reach)
             if wanted is not None:
@@ -143,15 +142,22 @@ class Search:
         return wanted
 
     def _rest(self) -> tuple[list[Lost], list[Lost]]:
-        """What is still looked for, and what of it for the last time.
+        """What is looked for the last time, and all that is still looked for.
 
         Whose refusal was met is not looked for any more, but the last time: the log may show
         their success later.
         """
-        rest = [lost for lost in self.targets if lost.batch.batch_id not in self.found]
-        last = [lost for lost in rest if is_last_look(lost, self._now)]
-        clear = [lost for lost in rest if lost.batch.batch_id not in self._errors or lost in last]
-        return clear, last
+        last: list[Lost] = []
+        rest: list[Lost] = []
+        for lost in self.targets:
+            if lost.batch.batch_id in self.found:
+                continue
+            if is_last_look(lost, self.now):
+                last.append(lost)
+                rest.append(lost)
+            elif lost.batch.batch_id not in self._errors:
+                rest.append(lost)
+        return last, rest
 
     def take_page(self, number: int, page: LogPage) -> None:
         """Takes in a page that was asked for."""
@@ -199,7 +205,7 @@ class Search:
         for key in entry.keys:
             sent_at = self._sent.get(key)
             if sent_at is not None:
-                self.skew_s = row.at - (self._log_now - (self._now - sent_at))
+                self.skew_s = row.at - (self._log_now - (self.now - sent_at))
                 self._look_anew()
                 return
 
@@ -208,7 +214,7 @@ class Search:
 
         An earlier run wrote down when it was about to send them, and not when it did.
         """
-        moment = self._log_now - (self._now - lost.sent_at)
+        moment = self._log_now - (self.now - lost.sent_at)
         self._offsets.append(min(row.at - moment, row.at - row.took_s - moment, key=abs))
         self._offsets.sort()
         self.offset_s = self._offsets[len(self._offsets) // 2]
@@ -218,7 +224,7 @@ class Search:
         """When it came, on the log's clock."""
         offset_s = self.offset_s if lost.is_inherited else None
         beyond = offset_s if self.skew_s is None else self.skew_s
-        return self._log_now - (self._now - lost.sent_at) + (beyond or 0.0)
+        return self._log_now - (self.now - lost.sent_at) + (beyond or 0.0)
 
     # -- which page, which entry -------------------------------------------------------------
 

@@ -26,12 +26,20 @@ from pubrio_async._errors import (
 from pubrio_async._phase import Phase
 from pubrio_async.scheduler.board import Verbs
 from pubrio_async.scheduler.journal import Batch, OpenBatch
-from pubrio_async.scheduler.logbook import Archive, Finding, LogRow, Lost, next_look
+from pubrio_async.scheduler.logbook import (
+    Archive,
+    Finding,
+    LogRow,
+    Lost,
+    is_last_look,
+    next_look,
+)
 from pubrio_async.scheduler.logsearch import Search
 
 _TOGETHER_S = 3.0
 _MOST_FAILURES = 3
 _PAUSE_S = 5.0
+_SOON_S = 5.0
 _SENT = 1_000
 # How long a request may have been under way that an earlier run did not see the end of.
 _LONGEST_REQUEST_S = 60.0
@@ -224,11 +232,12 @@ class Reconciler:
                 continue
             finding = search.found.get(batch_id)
             if finding is None:
+                # However long this search took: none is given up before its last look.
+                is_over = self.unreadable is not None or is_last_look(lost, search.now)
                 lost.looks += 1
                 lost.trouble = trouble
-                due = next_look(lost, now) if self.unreadable is None else None
-                if due is not None:
-                    lost.due = due
+                if not is_over:
+                    lost.due = next_look(lost, now) or now + _SOON_S
                     continue
             else:
                 self._archive.entries[finding.log_id] = None  # nobody else's answer
