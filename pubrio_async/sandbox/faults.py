@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection
+from math import inf
 from typing import Literal, get_args
 
 import msgspec
@@ -68,6 +69,9 @@ class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     The request log holds what the work answered, so a reply that was lost is found there.
 
+    Making one whose `kind` is not known, or that has a number which makes no sense, raises a
+    `ConfigurationError`.
+
     Attributes:
         kind: What goes wrong.
         path: Only requests whose path starts so, or is just this if it ends in `$`; None for all.
@@ -100,6 +104,26 @@ class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     body: str | None = None
     location: str = "http://127.0.0.1:9/elsewhere"
 
+    def __post_init__(self) -> None:
+        wrong = self._what_is_wrong()
+        if wrong is not None:
+            raise ConfigurationError(wrong)
+
+    def _what_is_wrong(self) -> str | None:
+        if self.kind not in get_args(FaultKind):
+            return _no_kind(self.kind)
+        for name in ("times", "after", "size"):
+            if (getattr(self, name) or 0) < 0:
+                return f"{name} must not be negative"
+        for name in ("delay", "retry_after"):
+            if not 0.0 <= (getattr(self, name) or 0.0) < inf:
+                return f"{name} must be a number of seconds, not below 0"
+        if not 0.0 <= self.probability <= 1.0:
+            return "probability must be between 0 and 1"
+        if self.status is not None and not 200 <= self.status <= 599:
+            return "status must be between 200 and 599"
+        return None
+
     def fits(self, path: str) -> bool:
         """Whether requests to this path are concerned."""
         wanted = self.path
@@ -115,6 +139,16 @@ class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.cut or _DEFAULT_CUTS.get(self.kind)
 
 
+# What an option that is not a text has to be.
+_VALUES = {
+    **dict.fromkeys(("times", "after", "size", "status"), "a whole number"),
+    **dict.fromkeys(("probability", "delay", "retry_after"), "a number"),
+    "retry_after_date": "true or false",
+    "cut": f"one of {', '.join(get_args(Cut))}",
+}
+_OPTIONS = tuple(name for name in Fault.__struct_fields__ if name not in {"kind", "path"})
+
+
 def parse_fault(text: str) -> Fault:
     """Read a fault from `kind`, `kind:path` or `kind:path:name=value,name=value`.
 
@@ -122,11 +156,13 @@ def parse_fault(text: str) -> Fault:
     `5xx_after:/redeem/people/batch:times=2`.
 
     Raises:
-        ConfigurationError: The text is not of this form.
+        ConfigurationError: The text is not of this form, or a value makes no sense.
     """
     kind, _, rest = text.strip().partition(":")
     path, _, options = rest.partition(":")
     fields: dict[str, object] = {"kind": kind.strip()}
+    if fields["kind"] not in get_args(FaultKind):
+        raise ConfigurationError(f"fault {text!r}: {_no_kind(kind.strip())}")
     if path.strip():
         fields["path"] = path.strip()
     for option in filter(None, options.split(",")):
@@ -134,12 +170,26 @@ def parse_fault(text: str) -> Fault:
         if not equals:
             raise ConfigurationError(f"fault {text!r}: {option!r} is not of the form name=value")
         name, value = name.strip(), value.strip()
+        if name not in _OPTIONS:
+            raise ConfigurationError(
+                f"fault {text!r}: there is no option {name!r}. Options: {', '.join(_OPTIONS)}"
+            )
         fields[name] = tuple(value.split("|")) if name == "ids" else value
     try:
         return msgspec.convert(fields, Fault, strict=False)
     except msgspec.ValidationError as error:
-        kinds = ", ".join(get_args(FaultKind))
-        raise ConfigurationError(f"fault {text!r}: {error} (kinds: {kinds})") from None
+        reason = error.__cause__ or _wrong_value(error, fields)
+    raise ConfigurationError(f"fault {text!r}: {reason}")
+
+
+def _no_kind(kind: str) -> str:
+    return f"there is no kind {kind!r:.40}. Kinds: {', '.join(get_args(FaultKind))}"
+
+
+def _wrong_value(error: msgspec.ValidationError, fields: dict[str, object]) -> str:
+    """What is wrong with the value of an option, whose name is at the end of the error."""
+    name = str(error).rpartition("`$.")[2].rstrip("`")
+    return f"{name} must be {_VALUES[name]}, not {fields[name]!r}"
 
 
 class _Armed:

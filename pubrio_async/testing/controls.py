@@ -166,6 +166,7 @@ class SandboxControls:
             **options: Fields of `Fault`, with a word only. Without `times` it strikes always.
 
         Raises:
+            ConfigurationError: There is no such fault, or an option makes no sense.
             TypeError: A whole fault was given, and options as well.
         """
         if not isinstance(fault, Fault):

@@ -68,6 +68,7 @@ def test_options_reach_the_sandbox(cli: Cli, served: list[SandboxConfig]) -> Non
     [
         (["--limits", "many"], "many"),
         (["--fault", "earthquake"], "earthquake"),
+        (["--fault", "lost_after:/x:probability=7"], "probability must be between 0 and 1"),
         (["--host", "256.0.0.1"], "256.0.0.1"),
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from email.utils import parsedate_to_datetime
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -51,12 +51,42 @@ def test_text_form(text: str, fault: Fault) -> None:
 
 @together
 @pytest.mark.parametrize(
-    "text",
-    ["", "nonsense", "stall::times", "stall::times=x", "stall::what=1", "stall::cut=elsewhere"],
+    ("text", "reason"),
+    [
+        ("", "there is no kind ''. Kinds: lost_before, lost_after, "),
+        ("nonsense", "there is no kind 'nonsense'. Kinds: lost_before, lost_after, "),
+        ("stall::times", "'times' is not of the form name=value"),
+        ("stall::times=x", "times must be a whole number, not 'x'"),
+        ("stall::times=1.5", "times must be a whole number, not '1.5'"),
+        ("stall::what=1", "there is no option 'what'. Options: times, after, probability, "),
+        ("stall::kind=429", "there is no option 'kind'. Options: times, "),
+        ("stall::cut=elsewhere", "cut must be one of before_headers, reset, mid_body, stall, "),
+        ("stall::probability=often", "probability must be a number, not 'often'"),
+        ("429::retry_after_date=2", "retry_after_date must be true or false, not '2'"),
+        ("lost_after:/x:probability=7", "probability must be between 0 and 1"),
+        ("stall::probability=-0.1", "probability must be between 0 and 1"),
+        ("stall::probability=nan", "probability must be between 0 and 1"),
+        ("stall::times=-1", "times must not be negative"),
+        ("stall::after=-1", "after must not be negative"),
+        ("batch_too_large::size=-1", "size must not be negative"),
+        ("slow::delay=-1", "delay must be a number of seconds, not below 0"),
+        ("slow::delay=nan", "delay must be a number of seconds, not below 0"),
+        ("slow::delay=inf", "delay must be a number of seconds, not below 0"),
+        ("429::retry_after=-1", "retry_after must be a number of seconds, not below 0"),
+        ("5xx_after::status=7", "status must be between 200 and 599"),
+    ],
 )
-def test_text_that_means_nothing(text: str) -> None:
-    with pytest.raises(ConfigurationError, match="fault"):
+def test_text_that_means_nothing(text: str, reason: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
         parse_fault(text)
+    assert str(refused.value).startswith(f"fault {text!r}: {reason}")
+    assert "$" not in str(refused.value)
+
+
+@pytest.mark.parametrize("options", [{"probability": 7.0}, {"times": -1}, {"kind": "earthquake"}])
+def test_a_fault_that_makes_no_sense_is_not_made(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(options))):
+        Fault(**{"kind": "stall", **options})
 
 
 def test_faults_of_the_configuration() -> None:
