@@ -20,12 +20,13 @@ from pubrio_async._errors import ConfigurationError
 DEFAULT_BASE_URL: Final = "https://api.pubrio.com"
 DEFAULT_RATE_LIMIT: Final = "300/minute"
 
-_NOTATION: Final = (
+_NOTATION_HERE: Final = (
     "Write `300/minute` or `20 per 2 seconds`; join several with `;`, as in "
     "`300/minute; 2400/hour`. Units: second, minute, hour, day, month, year. "
     "`unlimited` switches the limit off; `free`, `growth` and `business` are the limits of these "
-    "plans for one licence, and `account` asks the API for those of your workspace."
+    "plans for one licence"
 )
+_NOTATION: Final = f"{_NOTATION_HERE}, and `account` asks the API for those of your workspace."
 # What the `limits` library takes these words to mean.
 _UNIT_SECONDS: Final = {
     "second": 1,
@@ -182,7 +183,7 @@ def load_settings(
     )
 
 
-def parse_rates(text: object) -> tuple[Rate, ...]:
+def parse_rates(text: object, *, asks: bool = True) -> tuple[Rate, ...]:
     """Reads rate limits: in the notation of the `limits` library, or the name of a plan.
 
     Args:
@@ -190,6 +191,7 @@ def parse_rates(text: object) -> tuple[Rate, ...]:
             for none. As in that library a month has 30 days and a year 12 months. `free`,
             `growth` or `business` is `300/minute` and the quotas of that plan for one licence;
             `account` is `300/minute`, and what the API tells of the workspace comes on top.
+        asks: Whether there is an API to ask; else `account` is refused.
 
     Returns:
         The limits in the order they were written; empty for `unlimited`.
@@ -197,12 +199,16 @@ def parse_rates(text: object) -> tuple[Rate, ...]:
     Raises:
         ConfigurationError: The text is not in that notation.
     """
+    notation = _NOTATION if asks else f"{_NOTATION_HERE}."
     if not isinstance(text, str):
-        msg = f"A rate limit is a text, not {type(text).__name__}. {_NOTATION}"
+        msg = f"A rate limit is a text, not {type(text).__name__}. {notation}"
         raise ConfigurationError(msg)
     if text.strip().lower() == "unlimited":
         return ()
-    return tuple(rate for part in _SEPARATOR.split(text) for rate in _rates(part))
+    if not asks and names_account(text):
+        msg = f"'account' asks the API for its limits, and here there is none to ask. {notation}"
+        raise ConfigurationError(msg)
+    return tuple(rate for part in _SEPARATOR.split(text) for rate in _rates(part, notation))
 
 
 def rates_in_words(rates: Iterable[Rate]) -> str:
@@ -231,13 +237,13 @@ def names_account(text: str) -> bool:
     return any(part.strip().lower() == _ACCOUNT for part in _SEPARATOR.split(text))
 
 
-def _rates(text: str) -> tuple[Rate, ...]:
+def _rates(text: str, notation: str) -> tuple[Rate, ...]:
     word = text.strip().lower()
     if word == _ACCOUNT:
         return (BASE_RATE,)
     plan = _PLANS.get(word)
     if plan is None:
-        return (_rate(text),)
+        return (_rate(text, notation),)
     hour, day, month, days = plan
     return (
         BASE_RATE,
@@ -247,13 +253,13 @@ def _rates(text: str) -> tuple[Rate, ...]:
     )
 
 
-def _rate(text: str) -> Rate:
+def _rate(text: str, notation: str) -> Rate:
     match = _RATE.fullmatch(text)
     limit, multiple, unit = match.groups() if match else ("0", None, "second")
     count = 1 if multiple is None else int(multiple)
     if int(limit) == 0 or count == 0:
         shown = ascii(text.strip()[:60])
-        msg = f"{shown} is not a rate limit. {_NOTATION}"
+        msg = f"{shown} is not a rate limit. {notation}"
         raise ConfigurationError(msg)
     return Rate(int(limit), float(count * _UNIT_SECONDS[unit.lower()]))
 

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
-from pubrio_async._config import DEFAULT_RATE_LIMIT
+from pubrio_async._config import DEFAULT_RATE_LIMIT, parse_rates, rates_in_words
 from pubrio_async.cli._demo_journal import DEMO_KEY, journal_exists
 from pubrio_async.sandbox import (
     Sandbox,
@@ -50,6 +50,8 @@ async def demo_sandbox(
         JournalError: The journal cannot be read.
     """
     limits = rate or os.environ.get("PUBRIO_RATE_LIMIT", "").strip() or DEFAULT_RATE_LIMIT
+    # Of `account` what always holds is left: the stand-in is who is asked for the rest.
+    limits = rates_in_words(parse_rates(limits))
     sandbox = _DemoSandbox(SandboxConfig(limits=limits, latency=_LATENCY_S, time_scale=_TIME_SCALE))
     if journal is not None and journal_exists(journal):
         sandbox.take_over(

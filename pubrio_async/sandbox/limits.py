@@ -44,7 +44,7 @@ class FixedWindows:
     """
 
     def __init__(self, config: SandboxConfig) -> None:
-        rates = parse_rates(config.limits)
+        rates = parse_rates(config.limits, asks=False)
         phase = config.window_phase
         phases = phase if isinstance(phase, tuple) else (phase,) * len(rates)
         if len(phases) != len(rates):

@@ -206,8 +206,9 @@ def test_options_that_are_wrong(
     assert sandbox.statistics().requests == 0
 
 
-def test_the_sandbox_inside_needs_no_key(cli: Cli, source: str) -> None:
-    estimate = told(cli, source, "--types", "phone", "--sandbox")
+@pytest.mark.parametrize("rate", [(), ("--rate", "account"), ("--rate", "5/second; account")])
+def test_the_sandbox_inside_needs_no_key(cli: Cli, source: str, rate: tuple[str, ...]) -> None:
+    estimate = told(cli, source, "--types", "phone", "--sandbox", *rate)
 
     assert estimate["prices_from"] == "plan"
     assert estimate["plan_credits"] == 1_000_000

@@ -67,6 +67,8 @@ def test_options_reach_the_sandbox(cli: Cli, served: list[SandboxConfig]) -> Non
     ("options", "word"),
     [
         (["--limits", "many"], "many"),
+        (["--limits", "account"], "here there is none to ask. Write `300/minute`"),
+        (["--limits", "5/second; Account"], "`business` are the limits of these plans"),
         (["--fault", "earthquake"], "earthquake"),
         (["--fault", "lost_after:/x:probability=7"], "probability must be between 0 and 1"),
         (["--host", "256.0.0.1"], "256.0.0.1"),
@@ -79,6 +81,14 @@ def test_what_cannot_be_served_is_refused(cli: Cli, options: list[str], word: st
     assert result.err.startswith("pubrio-async: error: ")
     assert word in result.err
     assert result.out == ""
+
+
+def test_limits_are_not_recommended_that_it_refuses(cli: Cli) -> None:
+    result = cli("sandbox", "--limits", "nope")
+
+    assert result.code == 2, result.err
+    assert "`free`, `growth` and `business`" in result.err
+    assert "account" not in result.err
 
 
 def test_a_port_that_is_taken(cli: Cli) -> None:
