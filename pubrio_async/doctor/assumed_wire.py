@@ -15,6 +15,9 @@ from pubrio_async.doctor.words import error_shape, is_object, kind_of
 
 WIRE: Final = Questions()
 
+# Who is turned away at the door is not told what is behind it.
+_TURNED_AWAY: Final = frozenset({401, 403})
+
 
 @WIRE("key-header", "the key travels in the header pubrio-api-key")
 def _key_header(evidence: Evidence) -> Verdict:
@@ -28,7 +31,10 @@ def _key_header(evidence: Evidence) -> Verdict:
 def _base_url(evidence: Evidence) -> Verdict:
     if evidence.base_url != DEFAULT_BASE_URL:
         return untested("another base URL is set")
-    worked = [one for one in evidence.asked() if one.ok]
+    asked = evidence.asked()
+    worked = [one for one in asked if one.ok]
+    if not worked and any(one.status in _TURNED_AWAY for one in asked):
+        return untested("the key was refused")
     return either(bool(worked), f"{len(worked)} calls worked")
 
 
@@ -39,18 +45,25 @@ def _empty_post(evidence: Evidence) -> Verdict:
         for one in evidence.asked()
         if not one.fields and one.status is not None and ROUTES[one.name].method == "POST"
     ]
-    refused = [one.name for one in calls if one.status in {400, 411, 415, 422}]
     if not calls:
         return untested("none was made")
-    return no(f"refused: {names(refused)}") if refused else yes(f"{len(calls)} calls took it")
+    refused = [one.name for one in calls if one.status in {400, 411, 415, 422}]
+    if refused:
+        return no(f"refused: {names(refused)}")
+    took = sum(one.ok for one in calls)
+    return yes(f"{took} calls took it") if took else untested("none worked")
 
 
 @WIRE("verbs", "reads are POSTs, but for eleven GETs of reference data")
 def _verbs(evidence: Evidence) -> Verdict:
-    calls = [one for one in evidence.asked() if not one.purpose and one.status is not None]
-    wrong = [f"{one.name} ({one.status})" for one in calls if one.status in {404, 405, 501}]
+    calls = [
+        one
+        for one in evidence.asked()
+        if not one.purpose and one.status is not None and one.status not in _TURNED_AWAY
+    ]
     if not calls:
-        return untested("no reply")
+        return untested("no reply, or the key was refused")
+    wrong = [f"{one.name} ({one.status})" for one in calls if one.status in {404, 405, 501}]
     return no(f"not there: {names(wrong)}") if wrong else yes(f"{len(calls)} endpoints are there")
 
 

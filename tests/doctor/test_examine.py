@@ -255,6 +255,15 @@ async def test_a_refused_key_is_the_end_of_it() -> None:
     assert "refused" in in_tables(report)
 
 
+@pytest.mark.parametrize("status", [401, 403])
+async def test_who_is_turned_away_has_not_seen_what_is_behind(status: int) -> None:
+    patient = Patient()
+    patient.changes["*"] = with_status(status, {"error": "no entry"})
+    settled = answers(await patient.examine(only=frozenset({"user.get", "profile.usage"})))
+    for name in ("empty-post", "verbs", "base-url", "envelope", "json"):
+        assert settled[name][0] == "not tested", name
+
+
 async def test_an_api_that_fails_tells_nothing_of_the_key() -> None:
     patient = Patient()
     patient.changes["/profile"] = with_status(500, {"error": "down"})
