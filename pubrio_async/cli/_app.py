@@ -11,6 +11,8 @@ from pubrio_async.cli import _fleet
 from pubrio_async.cli import _params as params
 from pubrio_async.cli._chosen import Chosen
 from pubrio_async.cli._dashboard import RedeemCommand
+from pubrio_async.cli._exit import ExitCode
+from pubrio_async.cli._figures import print_out
 from pubrio_async.cli._fleet_params import LimitName, OnlyRun, ResolveOf, Stalled, StatusOf
 from pubrio_async.cli._help import HelpfulCommand, SafeGroup
 from pubrio_async.cli._options import (
@@ -38,8 +40,8 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"pubrio-async {__version__}")
-        raise typer.Exit
+        written = print_out(f"pubrio-async {__version__}\n", "the version")
+        raise typer.Exit(ExitCode.DONE if written else ExitCode.UNEXPECTED)
 
 
 @app.callback()

@@ -42,9 +42,8 @@ def show_endpoints() -> ExitCode:
         for route in routes().values()
     ]
     if not sys.stdout.isatty():
-        for row in rows:
-            print("\t".join(row))
-        return ExitCode.DONE
+        lines = "".join("\t".join(row) + "\n" for row in rows)
+        return ExitCode.DONE if print_out(lines, "the endpoints") else ExitCode.UNEXPECTED
     # Only here: a fifth of a second that a pipe need not wait for.
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Column, Table  # noqa: PLC0415

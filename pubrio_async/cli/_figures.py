@@ -37,12 +37,17 @@ def print_out(text: str, what: str = "the figures") -> bool:
         file.write(text.encode(errors="backslashreplace"))
         file.flush()
     except OSError as error:
-        # What is held back would fail again, and loudly, when the process ends.
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), file.fileno())
-        say(f"error: {what} could not be written: {error.strerror or error}")
+        tell_unwritten(error, what)
         return False
     return True
+
+
+def tell_unwritten(error: OSError, what: str) -> None:
+    """Says that stdout did not take something, and lets go of it."""
+    # What is held back would fail again, and loudly, when the process ends.
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.buffer.fileno())
+    say(f"error: {what} could not be written: {error.strerror or error}")
 
 
 def tell_figures(figures: Sequence[Figure]) -> None:

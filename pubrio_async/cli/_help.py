@@ -5,13 +5,17 @@ As plain text: rich would make it a fifth of a second slower.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from msgspec import Struct
+from typer import Exit
 from typer.core import TyperCommand, TyperGroup
 
+from pubrio_async.cli._exit import ExitCode
+from pubrio_async.cli._figures import tell_unwritten
 from pubrio_async.cli._messages import harmless
 
 _OTHERS = "Other options"
@@ -246,7 +250,7 @@ class SafeGroup(TyperGroup):
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         """As the group does."""
-        with _harmless_errors():
+        with _harmless_errors(), _told_if_unwritten():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
@@ -270,10 +274,27 @@ def _harmless_errors() -> Generator[None, None, None]:
         raise
 
 
+@contextmanager
+def _told_if_unwritten() -> Generator[None, None, None]:
+    """While words are read nothing is written but what they ask for, such as the help."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise  # whoever reads no further has seen enough; click ends the process quietly
+        tell_unwritten(error, "the help")
+        raise Exit(ExitCode.UNEXPECTED) from None
+
+
 class HelpfulCommand(TyperCommand):
     """A command whose help has groups of options and the parts of its guide."""
 
     # Any: the formatter is a class of click, or of the copy of click that typer holds.
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """As the command does."""
+        with _told_if_unwritten():
+            return super().make_context(*args, **kwargs)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Gives the words of the usage line, without the braces that elsewhere mean a choice."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import sys
@@ -63,9 +64,45 @@ def test_messages_that_nobody_reads_any_more_end_no_run(api: Api, tmp_path: Path
     assert sandbox.regrets().total == 0
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only where there is a full device")
+ONLY_WITH_A_FULL_DEVICE = pytest.mark.skipif(
+    not Path("/dev/full").exists(), reason="only where there is a full device"
+)
+
+
+@ONLY_WITH_A_FULL_DEVICE
 def test_a_sandbox_whose_url_nobody_can_read_says_so(tmp_path: Path) -> None:
     ended = start(tmp_path, "sandbox > /dev/full")
 
     assert ended.returncode == 1, ended.stderr
     assert "the URL could not be written: No space left on device" in ended.stderr
+
+
+@ONLY_WITH_A_FULL_DEVICE
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        ("--help", "the help"),
+        ("redeem --help", "the help"),
+        ("worker --help", "the help"),
+        ("--version", "the version"),
+        ("call --list", "the endpoints"),
+    ],
+)
+def test_what_explains_it_may_have_nowhere_to_go(tmp_path: Path, words: str, what: str) -> None:
+    for stdout, why in (("> /dev/full", "No space left on device"), (">&-", "Bad file descriptor")):
+        ended = start(tmp_path, f"{words} {stdout}")
+
+        assert ended.returncode == 1
+        assert ended.stderr == f"pubrio-async: error: {what} could not be written: {why}\n"
+
+
+def test_who_reads_no_more_of_the_help_is_told_nothing(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as nobody:
+        ended = subprocess.run(
+            [sys.executable, "-m", "pubrio_async", "redeem", "--help"],
+            cwd=tmp_path, stdout=nobody, stderr=subprocess.PIPE, timeout=60, check=False,
+        )  # fmt: skip
+
+    assert ended.stderr == b""
