@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from io import StringIO
 from typing import TYPE_CHECKING, Final
 
+from pubrio_async.cli._figures import many
 from pubrio_async.cli._messages import credits_of, printable
 from pubrio_async.doctor import Assumption, Connection, DoctorReport, EndpointReport
 
@@ -148,7 +149,7 @@ def _way(connection: Connection) -> str:
         return "through the proxy the environment names"
     if connection.problem is not None:
         return connection.problem
-    addresses = _many(connection.addresses or 0, "address", "es")
+    addresses = many(connection.addresses or 0, "address", "es")
     looked_up = f"{addresses}, looked up in {_ms(connection.resolve_s)}"
     tls = connection.tls or "no TLS"
     if connection.certificate_days is not None:
@@ -164,11 +165,11 @@ def _replies(report: DoctorReport) -> list[tuple[str, str, str, str]]:
         name = one.name if one.source == "call" else f"{one.name} (request log)"
         result = one.why or one.state
         if one.state == "drift":
-            result = _many(len(one.drift), "difference")
+            result = many(len(one.drift), "difference")
         if one.state == "failed" and one.why:
             result = f"failed: {one.why}"
         if one.undescribed:
-            result += f"; {_many(len(one.undescribed), 'path')} no document describes (see --json)"
+            result += f"; {many(len(one.undescribed), 'path')} no document describes (see --json)"
         row = (name, str(one.status or ""), _ms(one.elapsed_s), result)
         rows.setdefault((name, row[1], result), row)
     return list(rows.values())
@@ -215,8 +216,8 @@ def _conclusion(report: DoctorReport) -> str:
     failed = len({one.name for one in report.endpoints if one.state == "failed"})
     wrong = sum(one.settled == "no" for one in report.assumptions)
     return (
-        f"{_many(drift, 'difference')}, {_many(failed, 'failed endpoint')}, "
-        f"{_many(wrong, 'wrong assumption')}, {_many(len(report.warnings), 'warning')}. "
+        f"{many(drift, 'difference')}, {many(failed, 'failed endpoint')}, "
+        f"{many(wrong, 'wrong assumption')}, {many(len(report.warnings), 'warning')}. "
         "--json tells all of it."
     )
 
@@ -230,10 +231,6 @@ def _key(report: DoctorReport) -> str:
 
 def _ms(seconds: float | None) -> str:
     return "" if seconds is None else f"{seconds * 1_000:,.0f} ms"
-
-
-def _many(number: int, what: str, plural: str = "s") -> str:
-    return f"{number:,} {what}{'' if number == 1 else plural}"
 
 
 def _count(number: int | None) -> str:

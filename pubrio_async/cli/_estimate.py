@@ -20,10 +20,10 @@ from pubrio_async._errors import ConfigurationError, JournalError, PubrioError
 from pubrio_async._quota import Quota, account_quotas
 from pubrio_async.cli._demo_journal import DEMO_KEY, journal_exists
 from pubrio_async.cli._exit import ExitCode, exit_code_of
-from pubrio_async.cli._figures import Figure, print_figures, print_json
+from pubrio_async.cli._figures import Figure, many, print_figures, print_json
 from pubrio_async.cli._forecast import Known, Tally, count, least_time, plan
 from pubrio_async.cli._known import known_to
-from pubrio_async.cli._messages import credits_of, say
+from pubrio_async.cli._messages import credits_of, say, tells_cost
 from pubrio_async.cli._options import EstimateOptions, parse_age, parse_types
 from pubrio_async.cli._runs import cancel_at_signal, run_command
 from pubrio_async.cli._signals import Signals
@@ -152,7 +152,9 @@ async def _estimate(
             try:
                 profile, quotas = await _account(options, settings)
             except PubrioError as error:
-                say(f"error: {str(error).rstrip('.')}; nothing was charged")
+                text = str(error).rstrip(".")
+                cost = "." if tells_cost(text) else "; nothing was charged"
+                say(f"error: {text}{cost}")
                 say(_OFFLINE)
                 return exit_code_of(error)
         tally = await count(Source(source.people(), _AHEAD), known)
@@ -295,7 +297,7 @@ def _figures(told: Estimate) -> list[Figure]:
         ("rows", f"{told.rows:,}"),
         (
             "distinct people",
-            f"{told.people:,} ({told.ids:,} ids, {told.linkedin_urls:,} LinkedIn URLs)",
+            f"{told.people:,} ({many(told.ids, 'id')}, {many(told.linkedin_urls, 'LinkedIn URL')})",
         ),
         ("duplicates", f"{told.duplicates:,}"),
         ("malformed", malformed),
@@ -306,12 +308,10 @@ def _figures(told: Estimate) -> list[Figure]:
             ("pending", f"{told.pending:,} (in open jobs, which are fetched)"),
             ("unsettled", f"{told.unsettled:,} (not sent again)"),
         ]
+    sent = f"{many(told.batches, 'batch', 'es')}, {told.single:,} alone"
     figures += [
         ("to redeem", f"{told.to_redeem:,}"),
-        (
-            "requests",
-            f"{told.requests:,} at least ({told.batches:,} batches, {told.single:,} alone)",
-        ),
+        ("requests", f"{told.requests:,} at least ({sent})"),
         ("worst case", f"{credits_of(told.worst_case_credits)} credits, an estimate: {per_person}"),
         (
             "prices",

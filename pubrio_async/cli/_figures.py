@@ -77,3 +77,8 @@ def _table(figures: Sequence[Figure], file: TextIO) -> str:
     with console.capture() as captured:
         console.print(table)
     return captured.get()
+
+
+def many(number: int, what: str, plural: str = "s") -> str:
+    """So many of something."""
+    return f"{number:,} {what}{'' if number == 1 else plural}"

@@ -11,6 +11,7 @@ from msgspec import Struct
 from pubrio_async._errors import AuthenticationError, PermissionDeniedError
 from pubrio_async.cli._database import need_extra
 from pubrio_async.cli._exit import ExitCode
+from pubrio_async.cli._figures import many
 from pubrio_async.cli._messages import credits_of, say, why_stopped
 from pubrio_async.cli._options import (
     DEFAULT_MAX_CONCURRENCY,
@@ -95,12 +96,13 @@ async def _work(options: WorkerOptions, signals: Signals) -> ExitCode:
         code = ExitCode.KEY_REFUSED
     done = working.report
     figures = done.figures
-    chunks = f"{done.done:,} chunk{'' if done.done == 1 else 's'}"
     say(
-        f"{chunks} done, {done.given_back:,} given back, {done.stopped:,} stopped: "
-        f"{figures.found:,} found, {figures.empty:,} empty, {figures.rejected:,} rejected; "
+        f"{many(done.done, 'chunk')} done, {done.given_back:,} given back, "
+        f"{done.stopped:,} stopped: {figures.found:,} found, "
+        f"{figures.empty:,} empty, {figures.rejected:,} rejected; "
         f"{credits_of(figures.credits_charged)} credits charged, as reported; "
-        f"{figures.requests:,} requests ({figures.batches:,} batches, {figures.polls:,} polls, "
+        f"{many(figures.requests, 'request')} ({many(figures.batches, 'batch', 'es')}, "
+        f"{many(figures.polls, 'poll')}, "
         f"{figures.rate_limited:,} refused by the rate limit)"
     )
     return code

@@ -94,9 +94,14 @@ class CsvRows(TextFile):
         self._index = person_column(path, self.columns, column)
         self.total: int | None = rows
         if long_rows:
+            rows_have, ends = (
+                ("1 row has", "it ends")
+                if long_rows == 1
+                else (f"{long_rows:,} rows have", "the first ends")
+            )
             warning = (
-                f"{path}: {long_rows} rows have more cells than there are columns (the first ends "
-                f"on line {first_long}); the cells beyond the last column are left out."
+                f"{path}: {rows_have} more cells than there are columns ({ends} on line "
+                f"{first_long}); the cells beyond the last column are left out."
             )
             self.warnings = (warning,)
 

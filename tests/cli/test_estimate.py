@@ -174,6 +174,30 @@ def test_a_refused_key(cli: Cli, api: Api, source: str) -> None:
     assert "--offline makes an estimate without a key" in result.err
 
 
+def test_an_api_that_cannot_be_reached(
+    cli: Cli, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PUBRIO_API_KEY", "key")
+    monkeypatch.setenv("PUBRIO_BASE_URL", "http://127.0.0.1:9")
+    result = cli("estimate", source, "--types", "phone")
+
+    assert result.code == 1, result.err
+    assert result.err.count("charged") == 1
+    assert "Nothing was carried out or charged; it is safe to send it again.\n" in result.err
+    assert "--offline makes an estimate without a key" in result.err
+
+
+def test_one_of_something_is_not_many(cli: Cli, tmp_path: Path) -> None:
+    source = write_csv(tmp_path / "in.csv", ids(2))
+    result = cli("estimate", source, "--types", "phone", "--offline")
+    assert "2 (2 ids, 0 LinkedIn URLs)" in result.out
+    assert "(1 batch, 0 alone)" in result.out
+
+    source = write_csv(tmp_path / "in.csv", ids(1))
+    result = cli("estimate", source, "--types", "phone", "--offline")
+    assert "1 (1 id, 0 LinkedIn URLs)" in result.out
+
+
 def test_without_a_key_the_way_without_one_is_named(cli: Cli, source: str) -> None:
     result = cli("estimate", source, "--types", "phone")
 

@@ -240,7 +240,7 @@ def test_warnings_about_the_input_are_told(tmp_path: Path, cli: Cli, api: Api) -
 
     assert result.code == 0, result.err
     assert "warning: " in result.err
-    assert "more cells" in result.err
+    assert ": 1 row has more cells than there are columns (it ends on line 2); " in result.err
 
 
 def test_the_sandbox_inside_needs_no_key(tmp_path: Path, cli: Cli) -> None:

@@ -87,7 +87,9 @@ def test_the_database_may_be_named_once(
         assert (missing.code, "PUBRIO_DATABASE" in missing.err) == (2, True)
     monkeypatch.setenv("PUBRIO_DATABASE", url)
     assert cli("enqueue", people, "--types", "phone", "--name", "calls").code == 0
-    assert cli(*WORK).code == 0
+    work = cli(*WORK)
+    assert work.code == 0
+    assert re.search(r"requests \(1 batch, (1 poll|\d+ polls), 0 refused", work.err)
     waited = cli("enqueue", people, "--types", "phone", "--name", "calls", "--wait")
     assert waited.code == 0, waited.err
     assert re.search(r"^people +30$", waited.out, re.MULTILINE)

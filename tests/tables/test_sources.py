@@ -110,7 +110,7 @@ def test_ragged_rows_are_filled_up_or_cut_and_told(tmp_path: Path) -> None:
     assert cells(source) == [["x", ""], ["x", "id-1"], ["x", "id-2"], ["", ""]]
     assert len(source.warnings) == 1
     assert "2 rows have more cells" in source.warnings[0]
-    assert "line 3" in source.warnings[0]
+    assert "(the first ends on line 3)" in source.warnings[0]
 
 
 def test_a_header_without_rows_is_no_error(tmp_path: Path) -> None:
