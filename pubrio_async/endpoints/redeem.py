@@ -44,7 +44,7 @@ class Redeem(Endpoints):
             people_contact_types: What to look for, one to three of `email-work`,
                 `email-personal`, `phone`.
             people_search_id: The person's id (UUID) from any search or lookup; exactly one of
-                this and `linkedin_url`.
+                this and `linkedin_url`. Only the API checks whether it is one.
             linkedin_url: The person's page; starts with `http` and contains `linkedin.com/in/`
                 or `linkedin.com/pub/`.
             profile_id: Not needed; the key names the workspace.
@@ -73,8 +73,8 @@ class Redeem(Endpoints):
         leads back to its result. `redeem.many` does all of this for lists of any length.
 
         Args:
-            peoples: Ids (UUIDs) of the people; no LinkedIn URLs. The API charges a person that
-                is named twice once.
+            peoples: Ids (UUIDs) of the people; no LinkedIn URLs. Only the API checks whether they
+                are ids. It charges a person that is named twice once.
             people_contact_types: What to look for, one to three of `email-work`,
                 `email-personal`, `phone`.
             profile_id: Not needed; the key names the workspace.
