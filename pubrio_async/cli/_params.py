@@ -176,7 +176,7 @@ AskAbove = Annotated[
         envvar="PUBRIO_ASK_ABOVE",
         metavar="CREDITS",
         min=0,
-        help="On a terminal, ask before a run that may cost more than this.",
+        help="On a terminal, ask before a run that may cost more than this; --sandbox never asks.",
         rich_help_panel=MONEY,
     ),
 ]
