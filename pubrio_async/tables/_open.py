@@ -23,6 +23,8 @@ STDIN = "-"
 _USUAL = {".csv": ",", ".tsv": "\t"}
 _WORKBOOKS = frozenset({".xlsx", ".xlsm", ".xls", ".ods", ".numbers"})
 _WORKBOOK = ". A spreadsheet is saved as one of them by its own program: in Excel as 'CSV UTF-8'."
+_COMPRESSED = frozenset({".gz", ".bz2", ".xz", ".zst", ".zip"})
+_UNPACK = ". It is compressed: unpack it into such a file first{}."
 _NO_DELIMITERS = frozenset('"\r\n\0')
 
 
@@ -50,7 +52,8 @@ def open_rows(
     try:
         if not stat.S_ISREG(os.stat(name).st_mode):
             raise ConfigurationError(
-                f"The input {name!r} is not a regular file; a pipe can be read with -."
+                f"The input {name!r} is not a regular file; a pipe with one person a line can be "
+                "read with -."
             )
         return _source(name, column, delimiter)
     except OSError as error:
@@ -120,9 +123,17 @@ def _source(name: str, column: str | None, delimiter: str | None) -> RowSource:
         case _:
             raise ConfigurationError(
                 f"Cannot tell the format of the input {name!r}: its name must end in "
-                ".csv, .tsv, .jsonl, .txt or .parquet; use - for stdin"
-                f"{_WORKBOOK if _ending(name) in _WORKBOOKS else '.'}"
+                f".csv, .tsv, .jsonl, .txt or .parquet{_how_to_read(_ending(name))}"
             )
+
+
+def _how_to_read(ending: str) -> str:
+    """What helps with an input whose ending is not known."""
+    if ending in _WORKBOOKS:
+        return _WORKBOOK
+    if ending in _COMPRESSED:
+        return _UNPACK.format(", as gunzip -k does" if ending == ".gz" else "")
+    return "; - reads stdin, one person a line."
 
 
 def _dialect(ending: str, source: RowSource) -> Dialect:

@@ -129,7 +129,10 @@ def test_options_that_do_not_parse(cli: Cli, api: Api, source: str, options: lis
         ("in.csv", b"who,what\n1,2\n", ["'who', 'what'", "--column"]),
         ("in.csv", b'people_search_id\n"x\n', ["line 2", "malformed"]),
         ("in.jsonl", b"[]\n", ["line 1", "JSON object"]),
-        ("in.xlsx", b"PK", ["must end in .csv"]),
+        ("in.xlsx", b"PK", ["must end in .csv", "'CSV UTF-8'"]),
+        ("in.csv.gz", b"\x1f\x8b", ["compressed: unpack it", "first, as gunzip -k does"]),
+        ("in.csv.zip", b"PK", ["compressed: unpack it into such a file first"]),
+        ("in.list", b"x", ["must end in .csv", "- reads stdin, one person a line"]),
         ("in.parquet", b"PAR1", ["not a Parquet file"]),
     ],
 )
@@ -141,7 +144,9 @@ def test_inputs_that_cannot_be_used(  # noqa: PLR0917
     if content is not None:
         path.write_bytes(content)
 
-    refused(cli("redeem", path, "-o", tmp_path / "out.csv", "--types", "phone"), str(path), *words)
+    result = cli("redeem", path, "-o", tmp_path / "out.csv", "--types", "phone")
+    refused(result, str(path), *words)
+    assert "stdin" not in result.err or "one person a line" in result.err
     assert sandbox.statistics().requests == 0
     assert not (tmp_path / "out.csv.part").exists()
 
@@ -149,7 +154,7 @@ def test_inputs_that_cannot_be_used(  # noqa: PLR0917
 def test_a_directory_as_input(tmp_path: Path, cli: Cli, api: Api) -> None:
     api()
 
-    refused(cli("redeem", tmp_path, "--types", "phone"), "not a regular file")
+    refused(cli("redeem", tmp_path, "--types", "phone"), "not a regular file", "one person a line")
 
 
 def test_a_journal_that_is_none_or_of_other_types(
