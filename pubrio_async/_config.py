@@ -169,13 +169,15 @@ def load_settings(
             "Keys are made in the settings of the Pubrio dashboard."
         )
         raise ConfigurationError(msg)
+    said_by = "base_url"
     if base_url is None:
-        base_url = environ.get("PUBRIO_BASE_URL", "").strip() or DEFAULT_BASE_URL
+        said_by = "PUBRIO_BASE_URL"
+        base_url = environ.get(said_by, "").strip() or DEFAULT_BASE_URL
     if rate_limit is None:
         rate_limit = environ.get("PUBRIO_RATE_LIMIT", "").strip() or DEFAULT_RATE_LIMIT
     return Settings(
         api_key=_checked_key(api_key),
-        base_url=_checked_url(base_url),
+        base_url=_checked_url(base_url, said_by),
         rates=parse_rates(rate_limit),
         account=names_account(rate_limit),
         max_concurrency=_checked_concurrency(max_concurrency),
@@ -282,32 +284,37 @@ def _checked_key(key: object) -> Secret:
     return Secret(key)
 
 
-def _checked_url(text: object) -> str:
-    """The base URL in a normal form. Messages never show what may hold a password."""
+def _checked_url(text: object, said_by: str) -> str:
+    """The base URL in a normal form. Messages never show what may hold a password.
+
+    Args:
+        text: The URL.
+        said_by: The argument or variable it comes from, which messages name.
+    """
     if not isinstance(text, str):
-        msg = f"base_url must be a string, not {type(text).__name__}."
+        msg = f"{said_by} must be a string, not {type(text).__name__}."
         raise ConfigurationError(msg)
     text = text.strip()
     parts = split_url(text)
     if parts is None or not parts.hostname:
-        msg = "base_url is not a URL such as https://api.pubrio.com."
+        msg = f"{said_by} is not a URL such as https://api.pubrio.com."
         raise ConfigurationError(msg)
     if "@" in parts.netloc or "?" in text or "#" in text:
-        msg = "base_url must hold no user name, password, query or fragment."
+        msg = f"{said_by} must hold no user name, password, query or fragment."
         raise ConfigurationError(msg)
     host = parts.hostname
     if not is_host(host):
-        msg = f"base_url names {host[:80]!a}, which is not a host name."
+        msg = f"{said_by} names {host[:80]!a}, which is not a host name."
         raise ConfigurationError(msg)
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         msg = (
-            f"base_url must start with https:// (got {parts.scheme[:20]!a}); http:// is "
+            f"{said_by} must start with https:// (got {parts.scheme[:20]!a}); http:// is "
             "allowed only for this machine itself, such as http://127.0.0.1:8080."
         )
         raise ConfigurationError(msg)
     path = parts.path.rstrip("/")
     if not _URL_PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
-        msg = "The path of base_url holds characters or segments that a URL path cannot hold."
+        msg = f"The path of {said_by} holds characters or segments that a URL path cannot hold."
         raise ConfigurationError(msg)
     return f"{parts.scheme}://{parts.netloc.lower()}{path}"
 

@@ -46,7 +46,38 @@ def test_a_foreign_host_without_tls(cli: Cli, source: str, monkeypatch: pytest.M
     monkeypatch.setenv("PUBRIO_API_KEY", "key")
     monkeypatch.setenv("PUBRIO_BASE_URL", "http://api.pubrio.example")
 
-    refused(cli("redeem", source, "--types", "phone"), "https://", "127.0.0.1")
+    refused(
+        cli("redeem", source, "--types", "phone"),
+        "PUBRIO_BASE_URL must start with https:// (got 'http')",
+        "127.0.0.1",
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("api.pubrio.com", "PUBRIO_BASE_URL is not a URL such as https://api.pubrio.com"),
+        ("https://user:hunter2@", "PUBRIO_BASE_URL is not a URL"),
+        ("https://user:hunter2@api.pubrio.com", "PUBRIO_BASE_URL must hold no user name"),
+        ("http://hunter2@api.pubrio.com", "PUBRIO_BASE_URL must hold no user name"),
+        ("https://api.pubrio.com?key=hunter2", "PUBRIO_BASE_URL must hold no user name"),
+        ("https://exa<mple.com/hunter2", "PUBRIO_BASE_URL names 'exa<mple.com'"),
+        ("https://api.pubrio.com/../hunter2", "The path of PUBRIO_BASE_URL holds"),
+    ],
+)
+@pytest.mark.parametrize("command", ["redeem", "estimate", "doctor", "call"])
+def test_the_variable_is_named_that_holds_a_wrong_url(  # noqa: PLR0917
+    cli: Cli, source: str, command: str, url: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PUBRIO_API_KEY", "key")
+    monkeypatch.setenv("PUBRIO_BASE_URL", url)
+    rest = {"doctor": (), "call": ("profile.get",)}.get(command, (source, "--types", "phone"))
+    result = cli(command, *rest)
+
+    assert result.code == 2
+    assert words in result.err
+    assert "base_url" not in result.err
+    assert "hunter2" not in result.err
 
 
 @pytest.mark.parametrize(

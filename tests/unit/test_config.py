@@ -224,6 +224,9 @@ def test_base_urls_that_are_fine(given: str, kept: str) -> None:
 def test_base_urls_that_are_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="base_url"):
         load(base_url=url)
+    if url:  # else it is not set
+        with pytest.raises(ConfigurationError, match="PUBRIO_BASE_URL"):
+            load(environ={"PUBRIO_BASE_URL": url})
 
 
 @together
