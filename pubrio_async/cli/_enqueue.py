@@ -173,7 +173,7 @@ async def _wait(store: Store, run: str, signals: Signals) -> ExitCode:
                 await ended.wait()
         except TimeoutError:
             continue
-        say("not waiting any more; the workers go on")
+        say("not waiting any more; it is in the queue, and workers that are there, or come, do it")
         return ExitCode.INTERRUPTED
     print_figures(run_figures(now))
     if now.stopped is not None:
