@@ -297,7 +297,10 @@ async def one(found: Cursor) -> Any:
 async def _point_back(db: Connection, chunk: Chunk, keys: Sequence[Key]) -> None:
     """People of a withdrawn batch are free, unless the answer to another with them is lost."""
     found = await db.execute(
-        "SELECT id, keys FROM batches WHERE chunk_id = %s AND state = 'unsettled' ORDER BY id",
+        # Of the whole run: who is sent again after a loss may be in another chunk by then.
+        "SELECT b.id, b.keys FROM batches b JOIN chunks c ON c.id = b.chunk_id"
+        " WHERE b.state = 'unsettled' AND c.run_id = (SELECT run_id FROM chunks WHERE id = %s)"
+        " ORDER BY b.id",
         (chunk.chunk_id,),
     )
     for row, stored in await found.fetchall():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct, structs
 
-from pubrio_async._errors import PubrioError
+from pubrio_async._errors import DecodeError, PubrioError, ResponseLostError, ServerError
 from pubrio_async.models import RedeemJob, RedeemPeopleReply
 from pubrio_async.models.redeem import Number
 from pubrio_async.scheduler.journal import Batch, BatchKind
@@ -134,6 +134,13 @@ def is_last_look(lost: Lost, now: float) -> bool:
     """Whether a search for a request is the last one, if it does not find it."""
     looked = structs.replace(lost, looks=lost.looks + 1)
     return next_look(looked, now) is None
+
+
+def may_have_worked(error: PubrioError) -> bool:
+    """Whether the API may have carried the request out that was answered so."""
+    return (
+        isinstance(error, ResponseLostError | ServerError | DecodeError) or error.may_have_charged
+    )
 
 
 class Archive:

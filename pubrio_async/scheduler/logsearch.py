@@ -24,6 +24,7 @@ from pubrio_async.scheduler.logbook import (
     LogRow,
     Lost,
     is_last_look,
+    may_have_worked,
 )
 from pubrio_async.scheduler.logpages import PageMap
 from pubrio_async.scheduler.logtimes import distance_to, moments_in
@@ -88,7 +89,7 @@ class Search:
         self._being_read = being_read
         self.now = now
         self._wall = wall
-        self._sent = sent or {}
+        self._sent = {} if sent is None else sent
         self._log_now = 0.0
         moments = moments_in([lost.sent_at for lost in targets], apart=_NARROW_S)
         self._pages = PageMap()
@@ -96,7 +97,7 @@ class Search:
         self._wide_pages = _WIDE_PAGES[0] + _WIDE_PAGES[1] * (moments - 1)
         self._unread: dict[str, LogRow] = {}
         self._refusals: dict[str, set[str]] = {}
-        self._errors: dict[str, tuple[float, Finding]] = {}
+        self._errors: dict[str, tuple[tuple[bool, float], Finding]] = {}
         self._used: set[str] = set()
         self._offsets: list[float] = []
         self._times: list[float] = []
@@ -116,7 +117,6 @@ class Search:
         self._catch_up()
         last, rest = self._rest()
         clear = [lost for lost in rest if lost.batch.batch_id not in self._errors]
-        late = [lost for lost in last if lost.batch.batch_id not in self._errors]
         own = [lost for lost in clear if not lost.is_inherited]
         if self.skew_s is None and own:
             # Any line that is known to us, near the moment, makes the rest of the way shorter.
@@ -130,8 +130,8 @@ class Search:
         for who, reach, ended in (
             (own, _MARGINS_S[-1], True),
             (rest, _NARROW_S, False),
-            (own + [lost for lost in late if lost.is_inherited], _NARROW_S, True),
-            (self._perhaps_far(late), _WIDE_S, True),
+            (own + last, _NARROW_S, True),
+            (self._perhaps_far(last), _WIDE_S, True),
         ):
             wanted = self._far_page(who, reach, ended=ended) or self._row(who, reach)
             if wanted is not None:
@@ -205,8 +205,10 @@ class Search:
         for key in entry.keys:
             sent_at = self._sent.get(key)
             if sent_at is not None:
-                self.skew_s = row.at - (self._log_now - (self.now - sent_at))
-                self._look_anew()
+                skew_s = row.at - (self._log_now - (self.now - sent_at))
+                if abs(skew_s) <= _WIDE_S:  # else they were bought before, by another run
+                    self.skew_s = skew_s
+                    self._look_anew()
                 return
 
     def _learn_offset(self, lost: Lost, row: LogRow) -> None:
@@ -344,7 +346,7 @@ class Search:
             age = max(0.0, self._log_now - row.at - row.took_s - _SKEW_S)
             finding = Finding(row.log_id, entry.answer, age, row.credits)
             if isinstance(entry.answer, PubrioError):
-                self._take_error(nearest, row, finding)
+                self._take_error(nearest, row, finding, entry.answer)
             elif nearest.batch.batch_id not in self.found:
                 self.found[nearest.batch.batch_id] = finding
                 self._near_entries += _ENTRIES_PER_FINDING
@@ -353,7 +355,7 @@ class Search:
 
     # -- errors ------------------------------------------------------------------------------
 
-    def _take_error(self, lost: Lost, row: LogRow, finding: Finding) -> None:
+    def _take_error(self, lost: Lost, row: LogRow, finding: Finding, error: PubrioError) -> None:
         """Perhaps this is what became of the request; see `_conclude`."""
         batch_id = lost.batch.batch_id
         beyond = row.at - self._expected(lost)
@@ -361,14 +363,16 @@ class Search:
         # nothing of this one.
         if beyond < -_SKEW_S or beyond - row.took_s > _WIDE_S:
             return
-        if isinstance(finding.answer, RateLimitedError):
+        if isinstance(error, RateLimitedError):
             refusals = self._refusals.setdefault(batch_id, set())
             refusals.add(row.log_id)
             if lost.is_inherited or len(refusals) <= lost.refused:
                 return
+        # What may have been carried out comes before what surely was not.
+        rank = (not may_have_worked(error), abs(beyond))
         known = self._errors.get(batch_id)
-        if known is None or abs(beyond) < known[0]:
-            self._errors[batch_id] = (abs(beyond), finding)
+        if known is None or rank < known[0]:
+            self._errors[batch_id] = (rank, finding)
 
     def _conclude(self, last: Sequence[Lost]) -> None:
         """Takes an error for the answer where nothing else can be: what was refused is sent again.
@@ -383,9 +387,11 @@ class Search:
     def _has_read_all(self, lost: Lost) -> bool:
         """Whether every line near its moment that may show a success was looked at."""
         expected = self._expected(lost)
-        if self._pages.next_page(expected - _EARLY_S, expected, expected + _NARROW_S) is not None:
+        reach = _WIDE_S if self._perhaps_far([lost]) else _NARROW_S
+        later = reach + lost.lost_at - lost.sent_at
+        if self._pages.next_page(expected - reach, expected, expected + later) is not None:
             return False
         return not any(
-            distance <= _NARROW_S and (self._unread[log_id].status or 0) < _ERRORS
+            distance <= reach and (self._unread[log_id].status or 0) < _ERRORS
             for _, distance, log_id in self._rank([lost])
         )

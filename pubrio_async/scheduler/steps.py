@@ -11,7 +11,6 @@ from pubrio_async._errors import (
     LOOK_IT_UP,
     AuthenticationError,
     BadRequestError,
-    DecodeError,
     InsufficientCreditsError,
     NotFoundError,
     NotSentError,
@@ -29,7 +28,7 @@ from pubrio_async.scheduler.board import Board, Job, Verbs
 from pubrio_async.scheduler.budget import Budget
 from pubrio_async.scheduler.ends import Ends
 from pubrio_async.scheduler.journal import Batch
-from pubrio_async.scheduler.logbook import Finding, Lost
+from pubrio_async.scheduler.logbook import Finding, Lost, may_have_worked
 from pubrio_async.scheduler.outbox import Tally
 from pubrio_async.scheduler.policy import estimated_seconds, next_wait
 from pubrio_async.scheduler.reconcile import Reconciler
@@ -121,7 +120,7 @@ class Steps:
             raise
         except PubrioError as error:
             self._count(phase)
-            if _may_have_worked(error):
+            if may_have_worked(error):
                 if isinstance(error, ResponseError):
                     self._board.reached()
                 notes.lost(batch, error)
@@ -351,14 +350,14 @@ class Steps:
         notes.found(batch, answer, finding.age_s)
         if not isinstance(answer, PubrioError):
             await self._answered(batch, answer, finding.age_s)
-        elif _may_have_worked(answer) and not _cost_nothing(batch, answer, finding):
+        elif may_have_worked(answer) and not _cost_nothing(batch, answer, finding):
             reason = f"{lost.reason} The request log shows: {answer}"
             await self._ends.unsettle(batch, reason)
         elif lost.is_inherited:
             # A key, a balance, a server may be other than it was then: sent again, it tells.
             self._tally.figures.retries += 1
             await self._ends.again_if_alone(batch)
-        elif _may_have_worked(answer) or self._ends.refusals[batch.batch_id] >= _MOST_REFUSALS:
+        elif may_have_worked(answer) or self._ends.refusals[batch.batch_id] >= _MOST_REFUSALS:
             await self._ends.fail(batch, f"{answer} The request log shows that it cost nothing.")
         else:
             await self._submit_failed(batch, answer)
@@ -367,10 +366,3 @@ class Steps:
 def _cost_nothing(batch: Batch, error: PubrioError, finding: Finding) -> bool:
     """Whether the log proves that a failure was free: only where contacts are paid at once."""
     return isinstance(error, ServerError) and batch.kind == "single" and finding.credits == 0
-
-
-def _may_have_worked(error: PubrioError) -> bool:
-    """Whether the API may have carried the request out."""
-    return (
-        isinstance(error, ResponseLostError | ServerError | DecodeError) or error.may_have_charged
-    )

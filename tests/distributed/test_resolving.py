@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from pubrio_async import (
     AsyncPubrio,
@@ -414,3 +415,39 @@ async def test_it_is_used_once_and_when_it_is_open(store: Store, url: str) -> No
         for settings in wrong:
             with pytest.raises(ConfigurationError, match=f"{next(iter(settings))} must be"):
                 resolve(store, client, **settings)
+
+
+async def test_who_was_refused_when_sent_again_may_still_have_been_paid_for(
+    store: Store, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first request is in another chunk by then, and far away in the log."""
+    api = Api(url)
+    handle = api.sandbox.handle
+    hours_ago, to_refuse = 2, 0
+
+    def with_a_past(request: SandboxRequest, now: float) -> SandboxReply:
+        nonlocal to_refuse
+        refused = to_refuse > 0 and request.path.startswith("/redeem/people/batch")
+        if refused:
+            to_refuse -= 1
+            api.sandbox.add_fault(Fault(kind="402", path=BATCH, times=1))
+        reply = handle(request, now + 9_000 - 3_600 * hours_ago)
+        return structs.replace(reply, cut="before_headers") if refused else reply
+
+    monkeypatch.setattr(api.sandbox, "handle", with_a_past)
+    await put(store, tmp_path, ids(40))
+    api.sandbox.add_fault(Fault(kind="lost_after", path=BATCH, after=1, times=1))
+    api.sandbox.add_fault(Fault(kind="lost_before", path=BATCH, after=2, times=1))
+    unreadable(api)
+    await api.worker().run(until_done=True)
+    api.sandbox.clear_faults()
+    assert Counter(row.status for row in await outcomes(store))["unsettled"] == 20
+    # Sent again, those of one of the two requests are refused, and the refusal is lost.
+    hours_ago, to_refuse = 1, 1
+    unreadable(api)
+    await settle(api, store, resend=True)
+    api.sandbox.clear_faults()
+    submitted = api.sandbox.statistics().jobs_submitted
+    await settle(api, store)
+    assert api.sandbox.statistics().jobs_submitted == submitted
+    assert set(api.charged().values()) == {1}

@@ -305,6 +305,72 @@ def test_the_answer_to_an_earlier_run_is_not_taken_for_that_to_this_one(
     run_virtual(main())
 
 
+@pytest.mark.parametrize("ahead_s", [3.0, 7.0, 40.0])
+def test_a_log_whose_clock_is_ahead_does_not_make_a_refusal_later(ahead_s: float) -> None:
+    async def main() -> None:
+        bench, rows = Bench("unlimited"), people(10)
+        bench.api.log_zone_s = ahead_s
+        refused = RateLimitedError("full", status=429, retry_after=ahead_s)
+        bench.api.on_submit.extend([_noted(bench, refused, refused), AfterWorkError(LOST)])
+        assert statuses(await collect(bench.run(rows))) == {"found": 10}
+        assert len(submits(bench)) == 2
+        assert set(bench.api.charged.values()) == {1}
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"), [(InsufficientCreditsError, 402), (RateLimitedError, 429)]
+)
+@pytest.mark.parametrize("late_s", [3.0, 8.0])
+def test_a_success_that_is_farther_away_than_a_refusal_is_the_answer(
+    kind: type[PubrioError], status: int, late_s: float
+) -> None:
+    """The refusal, of moments before, was an earlier run's; the request waited for a connection."""
+
+    async def main() -> None:
+        bench, rows = Bench("unlimited"), people(10)
+        journal = MemoryJournal(VirtualClock())
+        await journal.open(("email-work",))
+        error = _error(kind, status)
+
+        def carry_out(keys: Any) -> PubrioError:
+            sent_at = time_of_day() + bench.now()
+            bench.api.note("batch", keys, error, at=sent_at - 1.5, status=status)
+            done = bench.api._work("batch", keys)
+            bench.api.note("batch", keys, done, at=sent_at + late_s)
+            bench.api.log.sort(key=lambda line: line[0].at)
+            return LOST
+
+        await asyncio.sleep(1_000)
+        bench.api.on_submit.append(carry_out)
+        assert statuses(await collect(bench.run(rows, journal=journal))) == {"found": 10}
+        assert len(submits(bench)) == 1
+
+    run_virtual(main())
+
+
+def test_what_may_have_been_carried_out_comes_before_what_surely_was_not() -> None:
+    async def main() -> None:
+        bench, rows = Bench("unlimited"), people(10)
+
+        def carry_out(keys: Any) -> PubrioError:
+            sent_at = time_of_day() + bench.now()
+            refused = _error(RateLimitedError, 429)
+            timeout = _error(ServerError, 504)
+            bench.api.note("batch", keys, refused, at=sent_at - 0.5, status=429)
+            bench.api._work("batch", keys)
+            bench.api.note("batch", keys, timeout, at=sent_at + 1.5, status=504)
+            bench.api.log.sort(key=lambda line: line[0].at)
+            return timeout
+
+        bench.api.on_submit.append(carry_out)
+        assert statuses(await collect(bench.run(rows))) == {"unsettled": 10}
+        assert len(submits(bench)) == 1
+
+    run_virtual(main())
+
+
 @pytest.mark.parametrize("is_refused_first", [True, False])
 def test_of_two_requests_for_the_same_people_one_that_was_free_is_not_sent_again(
     is_refused_first: bool,
