@@ -89,7 +89,7 @@ class Search:
         self._being_read = being_read
         self.now = now
         self._wall = wall
-        self._sent = {} if sent is None else sent
+        self._sent: Mapping[str, float] = {} if sent is None else sent
         self._log_now = 0.0
         moments = moments_in([lost.sent_at for lost in targets], apart=_NARROW_S)
         self._pages = PageMap()

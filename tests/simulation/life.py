@@ -221,7 +221,9 @@ class Life:
         room = 8 + 2 * plan.batch_size + plan.concurrency
         largest = self.world.plan.config.max_batch or plan.batch_size
         room *= -(-plan.batch_size // min(plan.batch_size, largest))
-        check(now.batches_ready <= room + self.wire.halved, "too many batches ready")
+        # Those of an earlier life that were refused are all known to be at the same look.
+        room += self.wire.halved + self.inherited_jobs
+        check(now.batches_ready <= room, "too many batches ready")
         # Once nothing more is sent, rows are read on, and wait for people whose request is under
         # way, here or from an earlier life. They may all be told of at once.
         repeated = len(self.world.keys) - len(set(self.world.keys))
