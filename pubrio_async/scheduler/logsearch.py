@@ -130,7 +130,7 @@ class Search:
         for who, reach, ended in (
             (own, _MARGINS_S[-1], True),
             (rest, _NARROW_S, False),
-            (own + last, _NARROW_S, True),
+            ([*own, *last], _NARROW_S, True),
             (self._perhaps_far(last), _WIDE_S, True),
         ):
             wanted = self._far_page(who, reach, ended=ended) or self._row(who, reach)
@@ -257,7 +257,8 @@ class Search:
             if this in self._covered:
                 continue
             expected = self._expected(lost)
-            early = min(reach, _EARLY_S) if lost.is_inherited and reach < _WIDE_S else reach
+            # Lines from before an earlier run's moment are the last to be of interest.
+            early = min(reach, _EARLY_S) if lost.is_inherited and not ended else reach
             later = reach + (lost.lost_at - lost.sent_at if ended else 0.0)
             page = self._pages.next_page(expected - early, expected, expected + later)
             if page is not None:

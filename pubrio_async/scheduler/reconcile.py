@@ -39,7 +39,6 @@ from pubrio_async.scheduler.logsearch import Search
 _TOGETHER_S = 3.0
 _MOST_FAILURES = 3
 _PAUSE_S = 5.0
-_SOON_S = 5.0
 _SENT = 1_000
 # How long a request may have been under way that an earlier run did not see the end of.
 _LONGEST_REQUEST_S = 60.0
@@ -237,7 +236,7 @@ class Reconciler:
                 lost.looks += 1
                 lost.trouble = trouble
                 if not is_over:
-                    lost.due = next_look(lost, now) or now + _SOON_S
+                    lost.due = next_look(lost, now) or now + _PAUSE_S
                     continue
             else:
                 self._archive.entries[finding.log_id] = None  # nobody else's answer

@@ -390,6 +390,26 @@ def test_an_archive_lets_go_of_the_oldest() -> None:
     assert "1499" in archive.entries
 
 
+def test_a_refusal_counts_once_the_lines_before_it_were_fetched_too() -> None:
+    """However soon the next run begins, and however well it knows where the lines must be."""
+    log = Log([0.1] * 600)
+    log.put(-4.0, 0.0, "mine", status=402)
+    refusal = InsufficientCreditsError("no credits", status=402)
+    log.entries["log-mine"] = LogEntry(frozenset({"mine"}), frozenset(TYPES), refusal)
+    moments = {"mine": -4.0}
+    for number, at in enumerate((-4.1, -4.2)):
+        log.put(at, 0.0, f"found-{number}")
+        moments[f"found-{number}"] = at
+    targets = [
+        structs.replace(inherited(key, at), looks=2, lost_at=at + 4.0)
+        for key, at in moments.items()
+    ]
+    hunt = search(*targets)
+    log.answer(hunt)
+    assert hunt.found.keys() == moments.keys()
+    assert hunt.found["mine"].answer is refusal
+
+
 @pytest.mark.parametrize("seed", range(139, 189))
 def test_a_line_that_was_used_is_not_used_again(seed: int) -> None:
     """A page that is fetched again shows it again: one refusal is not the answer to two."""

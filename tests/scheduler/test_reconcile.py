@@ -161,25 +161,22 @@ def _error(kind: type[Any], status: int, **rest: Any) -> PubrioError:
     return error
 
 
-def _logged(
-    bench: Bench, kind: type[Any], status: int, arrives: PubrioError | None = None
-) -> Callable[[Any], PubrioError]:
-    """The API logs this error for a batch, which arrives too, unless something else is named."""
-    error = _error(kind, status)
-
-    def answer(keys: Any) -> PubrioError:
-        bench.api.note("batch", keys, error, status=status)
-        return arrives or error
-
-    return answer
-
-
 def _noted(bench: Bench, error: PubrioError, arrives: PubrioError) -> Callable[[Any], PubrioError]:
+    """The API logs this error for a batch, and this arrives."""
+
     def answer(keys: Any) -> PubrioError:
         bench.api.note("batch", keys, error, status=error.status)
         return arrives
 
     return answer
+
+
+def _logged(
+    bench: Bench, kind: type[Any], status: int, arrives: PubrioError | None = None
+) -> Callable[[Any], PubrioError]:
+    """The API logs this error for a batch, which arrives too, unless something else is named."""
+    error = _error(kind, status)
+    return _noted(bench, error, arrives or error)
 
 
 def test_a_lost_refusal_is_taken_for_the_refusal_it_was() -> None:
@@ -475,6 +472,27 @@ def test_a_search_outlives_refusals_that_come_now_and_then(every: int) -> None:
 
         bench.api._look = sometimes_refused  # type: ignore[method-assign] # refuses at times
         assert statuses(await collect(bench.run(people(250)))) == {"found": 250}
+
+    run_virtual(main())
+
+
+def test_a_search_that_takes_long_is_not_the_last_one_for_that() -> None:
+    """A refusal counts the last time it is met, and there is a last time however long it takes."""
+
+    async def main() -> None:
+        bench = Bench()
+        bench.api.on_submit.append(_logged(bench, InsufficientCreditsError, 402, LOST))
+        look, asked = bench.api._look, itertools.count(1)
+
+        async def slowly(about: int | str, ticket: int, phase: Phase) -> None:
+            await look(about, ticket, phase)
+            if next(asked) == 3:  # the first of the second search
+                await asyncio.sleep(45)
+
+        bench.api._look = slowly  # type: ignore[method-assign] # takes its time once
+        run = bench.run(people(10))
+        assert statuses(await collect(run)) == {"failed": 10}
+        assert isinstance(run.stopped_by, InsufficientCreditsError)
 
     run_virtual(main())
 
