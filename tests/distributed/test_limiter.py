@@ -97,8 +97,15 @@ async def test_three_processes_together_keep_the_limit_and_use_it_up(url: str) -
 
 async def test_the_permits_of_a_process_that_is_killed_come_back(url: str) -> None:
     greedy = await hammer(url, "20/second", 60.0, 60.0)  # its requests never end
-    begin([greedy])
     other = await hammer(url, "20/second", 60.0, 0.0)
+    begin([greedy])
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
+
+        async def holds_all_it_can() -> bool:
+            found = await db.execute("SELECT max(held) FROM pubrio_async.leases")
+            return (await found.fetchone()) == (16,)
+
+        await until(holds_all_it_can)  # they are granted one by one
     begin([other])
     assert other.stdout is not None
     requests = [_times(await other.stdout.readline())]
