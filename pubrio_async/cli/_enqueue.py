@@ -34,6 +34,7 @@ from pubrio_async.tables import RowSource, open_rows
 if TYPE_CHECKING:
     # Not at run time: it needs an extra.
     from pubrio_async.distributed.figures import RunFigures
+    from pubrio_async.distributed.inputs import Enqueued
     from pubrio_async.distributed.store import Store
 
 _LOOK_S = 1.0
@@ -49,6 +50,7 @@ class EnqueueOptions(Struct, frozen=True, kw_only=True):
         types: The contact types, as they were written.
         name: What the run is called; None for the name of the input.
         column: The column the people are in, where it was named.
+        delimiter: What separates the cells of the input, where it was named.
         batch_size: People in one batch.
         order: What the run is to be quick at.
         priority: Runs with a higher one go first.
@@ -62,6 +64,7 @@ class EnqueueOptions(Struct, frozen=True, kw_only=True):
     types: str
     name: str | None = None
     column: str | None = None
+    delimiter: str | None = None
     batch_size: int = DEFAULT_BATCH_SIZE
     order: Order = Order.RESULTS
     priority: int = 0
@@ -100,7 +103,7 @@ def enqueue(options: EnqueueOptions) -> ExitCode:
         options.run_name()
         # Only whoever asks for prices needs a key.
         settings = load_settings(None if options.max_credits is not None else DEMO_KEY)
-        source = open_rows(options.input, options.column)
+        source = open_rows(options.input, options.column, delimiter=options.delimiter)
         for warning in source.warnings:
             say(f"warning: {warning}")
         return _enqueue(options, settings, source, signals)
@@ -142,13 +145,21 @@ async def _enqueue(
         say(
             f"run {done.run!r}: {rows_in_words(done.rows)}, {done.malformed:,} malformed, "
             f"{done.known:,} known already; {people_in_words(done.people)}{again}, in "
-            f"{done.chunks:,} chunk{'' if done.chunks == 1 else 's'} at {settings.base_url}"
+            f"{done.chunks:,} chunk{'' if done.chunks == 1 else 's'}{_ended(done)} at "
+            f"{settings.base_url}"
         )
         if options.wait:
             return await _wait(store, done.run, signals)
     words = [done.run, "-o", "FILE", "--from", "URL"]
     say(f"the results, at any time: {command_line('export', words)}")
     return ExitCode.DONE
+
+
+def _ended(done: Enqueued) -> str:
+    """Whether there is anything left to do for the run."""
+    if not done.chunks_done:
+        return ""
+    return f" ({'all' if done.chunks_done == done.chunks else f'{done.chunks_done:,}'} done before)"
 
 
 async def _wait(store: Store, run: str, signals: Signals) -> ExitCode:

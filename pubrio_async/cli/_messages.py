@@ -72,6 +72,11 @@ def summary(report: RunReport, options: RedeemOptions, *, complete: bool = True)
     ]
     if report.rows and not report.unique:
         lines.insert(1, _nobody_named(options))
+    elif report.rejected:
+        lines.append(
+            f"{rows_in_words(report.rejected)} rejected and not charged: malformed, or refused by "
+            "the API; its error says which"
+        )
     if options.output is not None and complete:
         lines.append(f"output: {options.output}")
     if options.journal_path is not None:

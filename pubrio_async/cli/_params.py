@@ -164,7 +164,8 @@ MaxCredits = Annotated[
         metavar="CREDITS",
         envvar="PUBRIO_MAX_CREDITS",
         min=0,
-        help="Most credits the run may cost; the worst case counts.",
+        help="Most credits the run may cost; the worst case counts. Jobs that an earlier run has "
+        "paid for are fetched all the same.",
         show_default=False,
         rich_help_panel=MONEY,
     ),

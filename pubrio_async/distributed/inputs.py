@@ -63,8 +63,9 @@ class Enqueued(Struct, frozen=True, kw_only=True):
         rows: Rows of the input.
         malformed: Rows that name nobody.
         known: Rows that name somebody another run has bought, or is about to.
-        people: Distinct people who are to be redeemed for this run.
+        people: Distinct people who are, or were, redeemed for this run.
         chunks: Into how many jobs they were cut.
+        chunks_done: How many of these were done before.
         again: People among them who were not bought before, and get another chance.
     """
 
@@ -74,6 +75,7 @@ class Enqueued(Struct, frozen=True, kw_only=True):
     known: int
     people: int
     chunks: int
+    chunks_done: int
     again: int
 
 
@@ -296,10 +298,11 @@ async def _finish(store: Store, settings: RunSettings, run: _Run, again: int) ->
         rows, malformed, known = await found.fetchone() or (0, 0, 0)
         await run.claims.close(db)
         found = await db.execute(
-            "SELECT COALESCE(sum(people), 0), count(*) FROM chunks WHERE run_id = %s",
+            "SELECT COALESCE(sum(people), 0), count(*), count(*) FILTER (WHERE state = 'done')"
+            " FROM chunks WHERE run_id = %s",
             (run.run_id,),
         )
-        people, chunks = await found.fetchone() or (0, 0)
+        people, chunks, chunks_done = await found.fetchone() or (0, 0, 0)
         return Enqueued(
             run=settings.name,
             rows=rows,
@@ -307,6 +310,7 @@ async def _finish(store: Store, settings: RunSettings, run: _Run, again: int) ->
             known=known,
             people=int(people),
             chunks=chunks,
+            chunks_done=chunks_done,
             again=again,
         )
 

@@ -167,10 +167,11 @@ class Reconciler:
                 f"{lost.reason} The run looked for it in the request log, which could not be "
                 f"read: {trouble} (That is about the look-up, not about the request itself.)"
             )
-        age_s = self._clock.now() - lost.sent_at
+        # In round numbers: people with the same reason are counted together.
+        age = _at_least(self._clock.now() - lost.sent_at)
         return (
-            f"{lost.reason} The run looked for it in the request log: {age_s:.0f} s after it was "
-            "sent it was not there."
+            f"{lost.reason} The run looked for it in the request log: {age} after it was sent it "
+            "was not there."
         )
 
     def _begin(self) -> Search:
@@ -268,3 +269,12 @@ def why_left(lost: Lost, why: str) -> str:
         f"{lost.reason} The next run with the same journal looks for it in the request log; this "
         f"one ended before it could: {why}"
     )
+
+
+def _at_least(seconds: float) -> str:
+    """A length of time in its largest unit, rounded down."""
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            number = int(seconds // size)
+            return f"{number:,} {unit}" if number == 1 else f"{number:,} {unit}s"
+    return "less than a minute"

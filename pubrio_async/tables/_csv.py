@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol, TextIO
 
 from pubrio_async._errors import ConfigurationError
-from pubrio_async.scheduler.columns import find_column
+from pubrio_async.scheduler.columns import find_column, listed
 from pubrio_async.scheduler.persons import NotAPersonError, person_key
 from pubrio_async.tables._rows import DEFAULT_COLUMNS, person_column
 from pubrio_async.tables._text import TextFile
@@ -91,6 +91,7 @@ class CsvRows(TextFile):
             except UnicodeDecodeError as error:
                 raise self._not_utf8() from error
         self._refuse_people_as_columns(column)
+        self._refuse_other_separator(column)
         self._index = person_column(path, self.columns, column)
         self.total: int | None = rows
         if long_rows:
@@ -195,6 +196,35 @@ class CsvRows(TextFile):
                 "columns. Put a line such as people_search_id above it; or save it as .txt, with "
                 "one person on each line and nothing else."
             )
+
+    def _refuse_other_separator(self, column: str | None) -> None:
+        """The name of the person's column may stand in the first row beside one nobody tried.
+
+        Raises:
+            ConfigurationError: It is so.
+        """
+        wanted = DEFAULT_COLUMNS if column is None else (column,)
+        if len(self.columns) > 1 or find_column(self.name, self.columns, wanted) is not None:
+            return
+        beside = _beside(self.columns[0], wanted)
+        if beside is not None:
+            raise ConfigurationError(
+                f"{self.name} has no column {' or '.join(wanted)}; its first line is one cell, "
+                f"{listed(self.columns)}. If {beside!r} separates its cells, say so with "
+                f"--delimiter {beside!r}; if that is its name, with --column."
+            )
+
+
+def _beside(header: str, columns: Sequence[str]) -> str | None:
+    """What is next to the name of one of these columns."""
+    for column in columns:
+        name = re.escape(column.strip())
+        found = re.search(
+            rf"(?<!\w){name}\s*([^\w\s])|([^\w\s])\s*{name}(?!\w)", header, re.IGNORECASE
+        )
+        if found is not None:
+            return found[1] or found[2]
+    return None
 
 
 def _has(header: Sequence[str], column: str) -> bool:

@@ -115,6 +115,14 @@ def test_results_that_could_not_be_written_are_said_to_be_in_the_journal_or_lost
     assert "No journal was kept" in lost
 
 
+def test_rejected_rows_are_told_to_have_cost_nothing() -> None:
+    (told,) = (
+        line for line in summary(RunReport(rows=9, unique=8, rejected=2), KEPT) if "2 rows" in line
+    )
+    assert told.startswith("2 rows rejected and not charged: ")
+    assert not any("not charged" in line for line in summary(RunReport(rows=9, unique=9), KEPT))
+
+
 def test_one_of_each_is_not_many() -> None:
     lines = summary(RunReport(rows=1, unique=1, requests=1, batches=1, polls=1, retries=1), KEPT)
 

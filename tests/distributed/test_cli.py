@@ -70,6 +70,10 @@ def test_from_a_database_with_nothing_in_it_to_a_table(
     lines = cli("export", "people.csv", "--from", empty_url).out.splitlines()
     assert [json.loads(line)["status"] for line in lines] == [row["status"] for row in rows]
 
+    again = cli("enqueue", people, "--types", "email-work", "--to", empty_url)
+    assert "30 people, in 1 chunk at " in put.err
+    assert "30 people, in 1 chunk (all done before) at " in again.err
+
     status = cli("status", empty_url)
     assert status.code == 0
     for words in (r"^workers +0$", r"^run +people.csv$", r"^people +30$", r"^chunks +1 done$"):
@@ -95,6 +99,19 @@ def test_the_database_may_be_named_once(
     assert re.search(r"^people +30$", waited.out, re.MULTILINE)
     assert cli("export", "calls", "-o", "calls.csv").code == 0
     assert cli("database", "check").code == 0
+
+
+def test_a_list_is_put_in_whatever_separates_its_cells(
+    cli: Cli, url: str, people: str, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text((tmp_path / people).read_text().replace(",", "^"))
+    words = ("enqueue", other, "--types", "phone", "--to", url)
+    refused = cli(*words)
+    assert (refused.code, "--delimiter '^'" in refused.err) == (2, True)
+    put = cli(*words, "--delimiter", "^")
+    assert put.code == 0, put.err
+    assert "30 people" in put.err
 
 
 def test_a_budget_is_asked_for_its_prices_and_stops_the_run(

@@ -92,10 +92,11 @@ def test_what_the_log_does_not_show_stays_unsettled_and_is_not_sent_again() -> N
         bench, rows = Bench(), people(10)
         bench.api.on_submit.append(LOST)
         journal = MemoryJournal()
-        run = bench.run(rows, journal=journal)
+        run, began = bench.run(rows, journal=journal), asyncio.get_running_loop().time()
         outcomes = await collect(run)
         assert statuses(outcomes) == {"unsettled": 10}
-        assert "85 s after it was sent it was not there." in str(outcomes[0].error)
+        assert 85 <= asyncio.get_running_loop().time() - began < 90
+        assert "1 minute after it was sent it was not there." in str(outcomes[0].error)
         assert looks(bench) == [1, 1, 1]
         assert run.report.requests == 4
         # Nor by a later run.
@@ -794,7 +795,7 @@ def test_resolve_leaves_unsettled_what_it_cannot_find() -> None:
         for _ in range(2):
             left = await collect(bench.run(None, journal=journal, contact_types=(), reopen=True))
             assert statuses(left) == {"unsettled": 10}
-            assert "85 s after it was sent it was not there" in str(left[0].error)
+            assert "1 minute after it was sent it was not there" in str(left[0].error)
             assert (await journal.summary()).unsettled == 10
         assert len(submits(bench)) == 1
 

@@ -92,7 +92,7 @@ def test_nothing_but_the_name_of_the_column_decides(
 
 def test_any_other_separator_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "in.csv", f"name^people_search_id\nA, B;C^{PERSON}\n")
-    with pytest.raises(ConfigurationError, match=r"it has 'name\^people_search_id'"):
+    with pytest.raises(ConfigurationError, match=r"one cell, 'name\^people_search_id'"):
         open_rows(path)
     source = open_rows(path, delimiter="^")
 
@@ -100,6 +100,31 @@ def test_any_other_separator_is_named(tmp_path: Path) -> None:
     assert redeem(source, tmp_path / "out.csv").splitlines()[1] == (
         f"A, B;C^{PERSON}^empty^^^^^^^".encode()
     )
+
+
+@pytest.mark.parametrize(
+    ("header", "column", "beside"),
+    [
+        ("name^people_search_id", None, "^"),
+        ("LinkedIn_URL : name", None, ":"),
+        ("a~person~b", "person", "~"),
+        ("people_search_ids^name", None, None),
+        ("name^company", None, None),
+        ("name people_search_id", None, None),
+    ],
+)
+def test_a_separator_nobody_tried_is_told_where_the_column_stands_beside_it(
+    tmp_path: Path, header: str, column: str | None, beside: str | None
+) -> None:
+    path = write(tmp_path / "in.csv", f"{header}\n")
+    with pytest.raises(ConfigurationError, match="has no column") as refused:
+        open_rows(path, column)
+    assert ("--delimiter" in str(refused.value)) == (beside is not None)
+    if beside is not None:
+        assert f"--delimiter {beside!r}" in str(refused.value)
+        with pytest.raises(ConfigurationError, match="has no column 'x'"):
+            open_rows(path, "x", delimiter=beside)
+        assert len(open_rows(path, column, delimiter=beside).columns) > 1
 
 
 @pytest.mark.parametrize("delimiter", ["", ";;", '"', "\n", "\0"])
