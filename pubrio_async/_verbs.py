@@ -37,6 +37,8 @@ from pubrio_async.scheduler.persons import NotAPersonError, is_url, person_key
 T = TypeVar("T")
 
 _LONGEST_MS = 1e9
+# What an API answers with that has not carried a request out.
+_REFUSALS = frozenset({400, 401, 402, 403, 404, 405, 413, 415, 422, 429})
 _KINDS: Mapping[str, BatchKind] = {REDEEM_BATCH.path: "batch", REDEEM_PEOPLE.path: "single"}
 
 
@@ -142,13 +144,13 @@ def _entry(row: LogRow, logged: QueryLogDetails) -> LogEntry:
         asked = _Asked()
     single = asked.people_search_id or asked.linkedin_url
     people = asked.peoples if row.kind == "batch" else (single,) if single else ()
-    keys: set[str] = set()
+    keys: list[str] = []
     for person in people:
         try:
-            keys.add(person_key(person))
+            keys.append(person_key(person))
         except NotAPersonError:
-            keys.add(person)
-    return LogEntry(frozenset(keys), frozenset(asked.people_contact_types), _answer(row, logged))
+            keys.append(person)
+    return LogEntry(tuple(keys), frozenset(asked.people_contact_types), _answer(row, logged))
 
 
 def _answer(row: LogRow, logged: QueryLogDetails) -> Answer:
@@ -169,4 +171,7 @@ def _interpret(route: Route[T], row: LogRow, logged: QueryLogDetails) -> T | Pub
     try:
         return interpret(reply, route.decode, method_path=what, paid=True, wall=0.0)
     except PubrioError as error:
+        # Gateways log codes of their own, such as 499 for a client that did not wait.
+        if row.status not in _REFUSALS or row.credits:
+            error.may_have_charged = True
         return at_endpoint(route.name, error)

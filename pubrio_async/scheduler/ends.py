@@ -7,7 +7,7 @@ is read, the result before it is handed over.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -31,8 +31,6 @@ _T = TypeVar("_T")
 
 # An intent that took longer is written again: it tells later runs when the request was sent.
 _PROMPT_S = 1.0
-# As far as the log's clock may be ahead of the API's.
-_LOOKS_LIKE_LATER_S = 45.0
 
 
 class Ends:
@@ -67,21 +65,11 @@ class Ends:
         self._intended: set[str] = set()
         self.halving: Halving = Halving()
         self.refusals: Counter[str] = Counter()
-        self._answered_refusals: defaultdict[str, list[float]] = defaultdict(list)
         self.accepted_any: bool = False
 
     def take_up(self, batch: Batch) -> None:
         """The journal holds an intent for this batch, from an earlier run."""
         self._intended.add(batch.batch_id)
-
-    def refused(self, batch: Batch) -> None:
-        """The answer was a refusal by a rate limit, which the log will show."""
-        self._answered_refusals[batch.batch_id].append(self._clock.now())
-
-    def refusals_before(self, batch: Batch, sent_at: float) -> int:
-        """Refusals of a batch that the log may show so shortly before that they look like later."""
-        answered = self._answered_refusals.get(batch.batch_id, ())
-        return sum(at > sent_at - _LOOKS_LIKE_LATER_S for at in answered)
 
     async def withdraw(self, batch: Batch) -> None:
         """Gives up a batch that was surely not carried out."""
@@ -259,4 +247,3 @@ class Ends:
         self._intended.discard(batch.batch_id)
         if self.refusals:
             self.refusals.pop(batch.batch_id, None)
-            self._answered_refusals.pop(batch.batch_id, None)

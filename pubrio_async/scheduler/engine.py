@@ -98,6 +98,8 @@ class Engine:
             clock=clock,
             job_timeout=options.job_timeout,
             rng=rng,
+            # Whoever shares what the log has shown shares people, too.
+            is_first=is_new and archive is None,
             witness=witness,
         )
         max_open = options.max_open_jobs or open_jobs_bound(options.order, limiter.window_size())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct, structs
 
@@ -15,6 +16,8 @@ Answer = RedeemJob | RedeemPeopleReply | PubrioError
 """What a request was answered: with a job, with contacts, or with an error."""
 
 _ARCHIVE = 1_000
+# So many people have millions of orders.
+_TELLING = 10
 _FIRST_LOOK_S = 5.0
 _LATER_LOOKS_S = (20.0, 60.0)
 
@@ -59,12 +62,12 @@ class LogEntry(Struct, frozen=True):
     """A past request with its reply.
 
     Attributes:
-        keys: The people in it.
+        keys: The people in it, in their order.
         types: What was asked for.
         answer: What came back.
     """
 
-    keys: frozenset[str]
+    keys: tuple[str, ...]
     types: frozenset[str]
     answer: Answer
 
@@ -77,8 +80,8 @@ class Lost(Struct):
         reason: How it was lost.
         sent_at: When it was sent.
         lost_at: When it was given up.
-        refused: How often the same request was refused with 429 just before.
-        is_inherited: Whether an earlier run sent it, so that `refused` is not known.
+        is_only: Whether no other request for these people was ever sent, as far as is known.
+        is_inherited: Whether an earlier run sent it.
         before: What an earlier run said, having looked for it.
         looks: Searches that did not find it.
         due: When to search next.
@@ -89,7 +92,7 @@ class Lost(Struct):
     reason: str
     sent_at: float
     lost_at: float
-    refused: int = 0
+    is_only: bool = False
     is_inherited: bool = False
     before: str | None = None
     looks: int = 0
@@ -105,12 +108,14 @@ class Finding(Struct, frozen=True):
         answer: What it was answered.
         age_s: Seconds since then, at least.
         credits: What it cost, according to the log.
+        is_sure: Whether it was this request, and no other one for the same people.
     """
 
     log_id: str
     answer: Answer
     age_s: float = 0.0
     credits: Number | None = None
+    is_sure: bool = True
 
 
 def next_look(lost: Lost, now: float) -> float | None:
@@ -127,13 +132,24 @@ def next_look(lost: Lost, now: float) -> float | None:
         return None
     if age < _LATER_LOOKS_S[-1]:
         return now + _LATER_LOOKS_S[lost.looks - 1]
-    return now + _FIRST_LOOK_S if lost.looks == 1 else None
+    return now + _LATER_LOOKS_S[0] if lost.looks == 1 else None
 
 
 def is_last_look(lost: Lost, now: float) -> bool:
     """Whether a search for a request is the last one, if it does not find it."""
     looked = structs.replace(lost, looks=lost.looks + 1)
     return next_look(looked, now) is None
+
+
+def in_new_order(batch: Batch, rng: random.Random) -> Batch:
+    """The same people in another order, by which this one request is known among all for them."""
+    keys = tuple(rng.sample(batch.keys, len(batch.keys)))
+    return Batch(batch.batch_id, batch.kind, keys)
+
+
+def is_its_own(lost: Lost, entry: LogEntry) -> bool:
+    """Whether an entry shows this request, and no other one for the same people."""
+    return len(entry.keys) >= _TELLING and entry.keys == lost.batch.keys
 
 
 def may_have_worked(error: PubrioError) -> bool:
@@ -155,6 +171,11 @@ class Archive:
     def __init__(self) -> None:
         self.entries: dict[str, LogEntry | None] = {}
         self.being_read: set[str] = set()
+
+    def ask_again(self, log_ids: Iterable[str]) -> None:
+        """Lets go of entries that were not shown, or not whole: they may be, a little later."""
+        for log_id in log_ids:
+            self.entries.pop(log_id, None)
 
     def trim(self) -> None:
         """Lets go of the oldest."""

@@ -16,13 +16,14 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
 
-from pubrio_async._errors import PubrioError, RateLimitedError
+from pubrio_async._errors import DecodeError, PubrioError
 from pubrio_async.scheduler.logbook import (
     Finding,
     LogEntry,
     LogPage,
     LogRow,
     Lost,
+    is_its_own,
     is_last_look,
     may_have_worked,
 )
@@ -43,7 +44,6 @@ _ENTRIES_PER_FINDING = 20
 _ENTRIES_ANYWHERE = 25
 _NARROW_PAGES = (48, 12)  # for the first moment, and for each other one
 _WIDE_PAGES = (24, 4)
-_ERRORS = 400
 _REFUSED = 429
 
 
@@ -96,9 +96,9 @@ class Search:
         self._narrow_pages = _NARROW_PAGES[0] + _NARROW_PAGES[1] * (moments - 1)
         self._wide_pages = _WIDE_PAGES[0] + _WIDE_PAGES[1] * (moments - 1)
         self._unread: dict[str, LogRow] = {}
-        self._refusals: dict[str, set[str]] = {}
-        self._errors: dict[str, tuple[tuple[bool, float], Finding]] = {}
+        self._errors: dict[str, tuple[tuple[bool, bool, float], Finding]] = {}
         self._used: set[str] = set()
+        self.unclear: set[str] = set()
         self._offsets: list[float] = []
         self._times: list[float] = []
         self._anywhere = _ENTRIES_ANYWHERE
@@ -176,6 +176,8 @@ class Search:
         """Takes in an entry that was asked for; None if the API does not show it."""
         self._asked += 1
         self._archive[row.log_id] = entry
+        if entry is None or not entry.keys or isinstance(entry.answer, DecodeError):
+            self.unclear.add(row.log_id)
         self._learn_skew(row, entry)
         self._catch_up()
 
@@ -200,12 +202,13 @@ class Search:
 
     def _learn_skew(self, row: LogRow, entry: LogEntry | None) -> None:
         # A refusal may be that of an earlier request for the same people.
-        if entry is None or isinstance(entry.answer, PubrioError):
+        if entry is None or isinstance(entry.answer, PubrioError) or entry.types != self._types:
             return
         for key in entry.keys:
             sent_at = self._sent.get(key)
             if sent_at is not None:
-                skew_s = row.at - (self._log_now - (self.now - sent_at))
+                moment = self._log_now - (self.now - sent_at)
+                skew_s = min(row.at - moment, row.at - row.took_s - moment, key=abs)
                 if abs(skew_s) <= _WIDE_S:  # else they were bought before, by another run
                     self.skew_s = skew_s
                     self._look_anew()
@@ -236,9 +239,11 @@ class Search:
         When each was about to be sent is known, and when it was given up. In between it may have
         waited for a connection, or its process may have stood still.
         """
-        is_lead_known = self.skew_s is not None or self.offset_s is not None
         return [
-            lost for lost in last if lost.lost_at - lost.sent_at > _NARROW_S or not is_lead_known
+            lost
+            for lost in last
+            if lost.lost_at - lost.sent_at > _NARROW_S
+            or (self.skew_s is None and (self.offset_s is None or not lost.is_inherited))
         ]
 
     def _page(self, rest: Sequence[Lost], reach: float, *, ended: bool = False) -> int | None:
@@ -335,19 +340,22 @@ class Search:
     def _match(self, row: LogRow, entry: LogEntry | None) -> None:
         if entry is None or entry.types != self._types:
             return
+        people = frozenset(entry.keys)
         same = [
             lost
             for lost in self.targets
-            if lost.batch.kind == row.kind and entry.keys == frozenset(lost.batch.keys)
+            if lost.batch.kind == row.kind and people == frozenset(lost.batch.keys)
         ]
         # If the same people were sent twice, this is one of the two requests.
         same = [lost for lost in same if lost.batch.batch_id not in self.found] or same
+        same = [lost for lost in same if is_its_own(lost, entry)] or same
         if same:
             nearest = min(same, key=lambda lost: abs(row.at - self._expected(lost)))
             age = max(0.0, self._log_now - row.at - row.took_s - _SKEW_S)
-            finding = Finding(row.log_id, entry.answer, age, row.credits)
+            is_sure = nearest.is_only or is_its_own(nearest, entry)
+            finding = Finding(row.log_id, entry.answer, age, row.credits, is_sure)
             if isinstance(entry.answer, PubrioError):
-                self._take_error(nearest, row, finding, entry.answer)
+                self._take_error(nearest, row, entry, finding)
             elif nearest.batch.batch_id not in self.found:
                 self.found[nearest.batch.batch_id] = finding
                 self._near_entries += _ENTRIES_PER_FINDING
@@ -356,43 +364,26 @@ class Search:
 
     # -- errors ------------------------------------------------------------------------------
 
-    def _take_error(self, lost: Lost, row: LogRow, finding: Finding, error: PubrioError) -> None:
+    def _take_error(self, lost: Lost, row: LogRow, entry: LogEntry, finding: Finding) -> None:
         """Perhaps this is what became of the request; see `_conclude`."""
-        batch_id = lost.batch.batch_id
+        batch_id, is_own = lost.batch.batch_id, is_its_own(lost, entry)
         beyond = row.at - self._expected(lost)
-        # An earlier or a later request for the same people may have been refused, which says
-        # nothing of this one.
-        if beyond < -_SKEW_S or beyond - row.took_s > _WIDE_S:
+        # An earlier or a later request for the same people says nothing of this one.
+        if not is_own and (beyond < -_SKEW_S or beyond - row.took_s > _WIDE_S):
             return
-        if isinstance(error, RateLimitedError):
-            refusals = self._refusals.setdefault(batch_id, set())
-            refusals.add(row.log_id)
-            if lost.is_inherited or len(refusals) <= lost.refused:
-                return
         # What may have been carried out comes before what surely was not.
-        rank = (not may_have_worked(error), abs(beyond))
+        is_refusal = isinstance(entry.answer, PubrioError) and not may_have_worked(entry.answer)
+        rank = (not is_own, is_refusal, abs(beyond))
         known = self._errors.get(batch_id)
         if known is None or rank < known[0]:
             self._errors[batch_id] = (rank, finding)
 
     def _conclude(self, last: Sequence[Lost]) -> None:
-        """Takes an error for the answer where nothing else can be: what was refused is sent again.
+        """Takes an error for the answer where no success was found.
 
-        Only the last time, when even a log that lags behind would show a success.
+        Only the last time, when even a log that lags behind would show one.
         """
         for lost in last:
             error = self._errors.get(lost.batch.batch_id)
-            if error is not None and self._has_read_all(lost):
+            if error is not None:
                 self.found[lost.batch.batch_id] = error[1]
-
-    def _has_read_all(self, lost: Lost) -> bool:
-        """Whether every line near its moment that may show a success was looked at."""
-        expected = self._expected(lost)
-        reach = _WIDE_S if self._perhaps_far([lost]) else _NARROW_S
-        later = reach + lost.lost_at - lost.sent_at
-        if self._pages.next_page(expected - reach, expected, expected + later) is not None:
-            return False
-        return not any(
-            distance <= reach and (self._unread[log_id].status or 0) < _ERRORS
-            for _, distance, log_id in self._rank([lost])
-        )

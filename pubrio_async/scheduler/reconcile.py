@@ -224,6 +224,7 @@ class Reconciler:
         self._search = None
         self._zone_s, self._skew_s = search.zone_s, search.skew_s
         self._offset_s = search.offset_s
+        self._archive.ask_again(search.unclear)
         now = self._clock.now()
         told: list[tuple[Lost, Finding | None]] = []
         for lost in search.targets:

@@ -28,7 +28,7 @@ from pubrio_async.scheduler.board import Board, Job, Verbs
 from pubrio_async.scheduler.budget import Budget
 from pubrio_async.scheduler.ends import Ends
 from pubrio_async.scheduler.journal import Batch
-from pubrio_async.scheduler.logbook import Finding, Lost, may_have_worked
+from pubrio_async.scheduler.logbook import Finding, Lost, in_new_order, may_have_worked
 from pubrio_async.scheduler.outbox import Tally
 from pubrio_async.scheduler.policy import estimated_seconds, next_wait
 from pubrio_async.scheduler.reconcile import Reconciler
@@ -41,6 +41,9 @@ _PAYLOAD_TOO_LARGE = 413
 # Refused with 429 so often, and no answer came through in between.
 _MOST_REFUSALS = 10
 _MOST_LOG_REFUSALS = 3
+_PERHAPS_ANOTHER = (
+    "The request log shows a request for the same people, which may have been another one:"
+)
 
 
 class Steps:
@@ -58,6 +61,7 @@ class Steps:
         clock: Clock,
         job_timeout: float,
         rng: random.Random,
+        is_first: bool = False,
         witness: Witness | None = None,
     ) -> None:
         self._verbs = verbs
@@ -69,6 +73,7 @@ class Steps:
         self._clock = clock
         self._job_timeout = job_timeout
         self._rng = rng
+        self._is_first = is_first
         self._witness = witness
         self._worked = False
         self._log_refusals = 0
@@ -103,6 +108,7 @@ class Steps:
         return self._proven or not self._under_way
 
     async def _submit(self, batch: Batch, ticket: int) -> None:
+        batch = in_new_order(batch, self._rng)
         phase = Phase()
         sent_at = 0.0
         try:
@@ -126,8 +132,6 @@ class Steps:
                 notes.lost(batch, error)
                 self._lost(batch, str(error), sent_at)
             else:
-                if isinstance(error, RateLimitedError):
-                    self._ends.refused(batch)
                 await self._submit_failed(batch, error)
             return
         self._count(phase)
@@ -301,8 +305,8 @@ class Steps:
             await self._ends.again(batch)
 
     def _lost(self, batch: Batch, reason: str, sent_at: float) -> None:
-        refused = self._ends.refusals_before(batch, sent_at)
-        self._board.lost(Lost(batch, reason, sent_at, self._clock.now(), refused))
+        is_only = self._is_first and not self._ends.refusals[batch.batch_id]
+        self._board.lost(Lost(batch, reason, sent_at, self._clock.now(), is_only))
 
     async def look(self, ticket: int) -> None:
         """Asks the request log once about lost requests, and deals with what it tells.
@@ -352,6 +356,9 @@ class Steps:
             await self._answered(batch, answer, finding.age_s)
         elif may_have_worked(answer) and not _cost_nothing(batch, answer, finding):
             reason = f"{lost.reason} The request log shows: {answer}"
+            await self._ends.unsettle(batch, reason)
+        elif not finding.is_sure:
+            reason = f"{lost.reason} {_PERHAPS_ANOTHER} {answer}"
             await self._ends.unsettle(batch, reason)
         elif lost.is_inherited:
             # A key, a balance, a server may be other than it was then: sent again, it tells.

@@ -120,7 +120,7 @@ class FakeApi:
         self.log.append(
             (
                 LogRow(log_id, kind, **row),
-                LogEntry(frozenset(keys), frozenset({"email-work"}), answer),
+                LogEntry(tuple(keys), frozenset({"email-work"}), answer),
             )
         )
 
@@ -130,7 +130,7 @@ class FakeApi:
         newest = time_of_day() + self._now() + self.log_zone_s - self.log_delay
         rows = [row for row, _ in reversed(self.log) if row.at <= newest]
         own = LogRow(f"page-{len(self.log)}", None, time_of_day() + self._now() + self.log_zone_s)
-        self.log.append((own, LogEntry(frozenset(), frozenset(), RedeemJob("none"))))
+        self.log.append((own, LogEntry((), frozenset(), RedeemJob("none"))))
         pages = max(1, -(-len(rows) // 25))
         return LogPage(rows[(page - 1) * 25 : page * 25], len(rows), pages)
 

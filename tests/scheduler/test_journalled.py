@@ -127,7 +127,9 @@ def test_intent_before_submit_id_before_all_else_result_before_the_outcome() -> 
                 events.append(("outcome", outcome.person))
         assert journal.closed == 1
         position = {event: index for index, event in enumerate(events)}
-        for batch in (tuple(people(20)[:10]), tuple(people(20)[10:])):
+        sent = [about for name, about in events if name == "submit"]
+        assert list(map(set, sent)) == [{*people(20)[:10]}, {*people(20)[10:]}]
+        for batch in sent:
             assert position["intend", batch] < position["submit", batch]
         for name, about in list(position):
             if name == "accepted":

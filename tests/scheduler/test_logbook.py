@@ -62,7 +62,7 @@ class Log:
         log_id = f"log-{key}"
         shown = WALL + self.zone_s + at + (took_s if self.ends else 0.0)
         self.rows.append(LogRow(log_id, kind, shown, took_s, status))  # type: ignore[arg-type] # one of the kinds
-        self.entries[log_id] = LogEntry(frozenset({key}), frozenset(TYPES), RedeemJob(key))
+        self.entries[log_id] = LogEntry((key,), frozenset(TYPES), RedeemJob(key))
 
     def answer(self, search: Search, *, most: int = 300, wall: float = WALL) -> None:
         """Answers a search to its end."""
@@ -215,7 +215,7 @@ def test_other_types_are_another_request() -> None:
 def test_two_requests_for_the_same_people_are_two_answers() -> None:
     log = Log([1.0])
     log.put(-50.0, 0.0, "mine")
-    log.entries["log-second"] = LogEntry(frozenset({"mine"}), frozenset(TYPES), RedeemJob("second"))
+    log.entries["log-second"] = LogEntry(("mine",), frozenset(TYPES), RedeemJob("second"))
     log.rows.insert(0, LogRow("log-second", "batch", WALL - 20.0, 0.0, 200))
     first, second = lost("mine", -50.0), lost("mine", -20.0)
     second.batch = Batch("again", "batch", ("mine",))
@@ -238,9 +238,9 @@ def test_when_to_look() -> None:
     old = lost("mine", -5_000.0)
     assert next_look(old, 0.0) == 0.0
     old.looks = 1
-    assert next_look(old, 1.0) == 6.0
+    assert next_look(old, 1.0) == 21.0
     old.looks = 2
-    assert next_look(old, 7.0) is None
+    assert next_look(old, 22.0) is None
 
 
 class Crash(NamedTuple):
@@ -395,7 +395,7 @@ def test_a_refusal_counts_once_the_lines_before_it_were_fetched_too() -> None:
     log = Log([0.1] * 600)
     log.put(-4.0, 0.0, "mine", status=402)
     refusal = InsufficientCreditsError("no credits", status=402)
-    log.entries["log-mine"] = LogEntry(frozenset({"mine"}), frozenset(TYPES), refusal)
+    log.entries["log-mine"] = LogEntry(("mine",), frozenset(TYPES), refusal)
     moments = {"mine": -4.0}
     for number, at in enumerate((-4.1, -4.2)):
         log.put(at, 0.0, f"found-{number}")
@@ -421,7 +421,7 @@ def test_a_line_that_was_used_is_not_used_again(seed: int) -> None:
     log.put(first, 0.1, "mine")
     log.put(again, 0.05, "again", status=402)
     refusal = InsufficientCreditsError("no credits", status=402)
-    log.entries["log-again"] = LogEntry(frozenset({"mine"}), frozenset(TYPES), refusal)
+    log.entries["log-again"] = LogEntry(("mine",), frozenset(TYPES), refusal)
     log.rows = [row for row in log.rows if row.log_id != "log-mine"]  # it lags behind
     used: list[str] = []
     targets = (inherited("mine", first), inherited("again", again))
