@@ -172,6 +172,6 @@ def _interpret(route: Route[T], row: LogRow, logged: QueryLogDetails) -> T | Pub
         return interpret(reply, route.decode, method_path=what, paid=True, wall=0.0)
     except PubrioError as error:
         # Gateways log codes of their own, such as 499 for a client that did not wait.
-        if row.status not in _REFUSALS or row.credits:
+        if row.status not in _REFUSALS:
             error.may_have_charged = True
         return at_endpoint(route.name, error)

@@ -354,7 +354,7 @@ class Steps:
         notes.found(batch, answer, finding.age_s)
         if not isinstance(answer, PubrioError):
             await self._answered(batch, answer, finding.age_s)
-        elif may_have_worked(answer) and not _cost_nothing(batch, answer, finding):
+        elif not _cost_nothing(batch, answer, finding):
             reason = f"{lost.reason} The request log shows: {answer}"
             await self._ends.unsettle(batch, reason)
         elif not finding.is_sure:
@@ -372,4 +372,6 @@ class Steps:
 
 def _cost_nothing(batch: Batch, error: PubrioError, finding: Finding) -> bool:
     """Whether the log proves that a failure was free: only where contacts are paid at once."""
+    if not may_have_worked(error):
+        return not finding.credits
     return isinstance(error, ServerError) and batch.kind == "single" and finding.credits == 0

@@ -241,6 +241,7 @@ class Bench:
         self.clock: Clock = clock or VirtualClock()
         self.limiter = Limiter(parse_rates(rate), concurrency, self.clock, random.Random(3))
         self.api = FakeApi(self.limiter)
+        self.rng = random.Random(5)
         self.open_runs: set[Run] = set()
         self.observers: Observers | None = None
 
@@ -265,7 +266,7 @@ class Bench:
             clock=self.clock,
             prices=prices,
             open_runs=self.open_runs,
-            rng=random.Random(5),
+            rng=self.rng,
             observers=self.observers,
         )
 

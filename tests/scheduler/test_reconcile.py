@@ -644,6 +644,21 @@ def test_a_failed_single_request_cost_what_the_log_says(cost: int | None, status
     run_virtual(main())
 
 
+def test_a_refusal_that_has_cost_credits_is_none() -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(10)
+        journal = MemoryJournal(VirtualClock())
+        await journal.open(("email-work",))
+        await journal.intend(Batch("b1", "batch", tuple(rows)))
+        error = _error(BadRequestError, 400)
+        bench.api.note("batch", rows, error, status=400, credits=50)
+        await asyncio.sleep(600)
+        assert statuses(await collect(bench.run(rows, journal=journal))) == {"unsettled": 10}
+        assert not submits(bench)
+
+    run_virtual(main())
+
+
 def test_a_reply_that_cannot_be_read_in_the_log_either_stays_unsettled() -> None:
     async def main() -> None:
         bench, rows = Bench(), people(10)
