@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from types import TracebackType
@@ -27,7 +28,7 @@ import anyio
 from msgspec import structs
 
 from pubrio_async._clock import Clock, is_over
-from pubrio_async._errors import ConfigurationError, PubrioError
+from pubrio_async._errors import ConfigurationError, JournalError, PubrioError
 from pubrio_async._limiter import RateLimiter
 from pubrio_async._observe import Observers
 from pubrio_async.models import Outcome, OutcomeStatus, RunReport, RunStatistics
@@ -47,6 +48,13 @@ _LOOP_IS_OVER = (
     "The run cannot go on: the event loop it was opened in has been closed meanwhile. What it "
     "bought is in its journal, if it was given one: run it again with that, in one event loop."
 )
+_JOURNAL_IN_USE = (
+    "cannot use the journal: another run of this process is using it, and people whom that one "
+    "has sent would be sent again; wait until it has ended, or give each run a journal of its own"
+)
+
+# Which run has which journal, by the identity of the journal.
+_holders: weakref.WeakValueDictionary[int, Run] = weakref.WeakValueDictionary()
 
 
 class Run:
@@ -140,7 +148,12 @@ class Run:
             msg = "a run is used once; call redeem.many again"
             raise ConfigurationError(msg)
         self._home = asyncio.get_running_loop()
-        is_new = await self._journal.open(self._options.contact_types)
+        self._take_journal()
+        try:
+            is_new = await self._journal.open(self._options.contact_types)
+        except BaseException:
+            self._release_journal()
+            raise
         try:
             self._engine = await self._make_engine(is_new=is_new)
             self._usage = UsageKeeper(
@@ -222,6 +235,7 @@ class Run:
         self._open_runs.discard(self)
         with anyio.move_on_after(_CLOSING_S, shield=True):
             await self._journal.close()
+        self._release_journal()
 
     async def _make_engine(self, *, is_new: bool) -> Engine:
         """The engine, with what only the journal and the API know."""
@@ -254,7 +268,25 @@ class Run:
             if self._usage is not None:
                 await self._usage.stop()
         finally:
-            await self._journal.close()
+            try:
+                await self._journal.close()
+            finally:
+                self._release_journal()
+
+    def _take_journal(self) -> None:
+        """Sees to it that no two runs use one journal at a time.
+
+        Raises:
+            JournalError: Another one does.
+        """
+        holder = _holders.get(id(self._journal))
+        if holder is not None and not (holder._home is not None and is_over(holder._home)):
+            raise JournalError(_JOURNAL_IN_USE)
+        _holders[id(self._journal)] = self
+
+    def _release_journal(self) -> None:
+        if _holders.get(id(self._journal)) is self:
+            del _holders[id(self._journal)]
 
     def _running(self) -> Engine:
         if self._engine is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from pubrio_async import (
 )
 from pubrio_async.models import RedeemJob
 from pubrio_async.scheduler.journal import Batch, Settled
+from pubrio_async.scheduler.journal_sqlite import SqliteJournal
 from pubrio_async.testing import VirtualClock, run_virtual
 from tests.scheduler.fake_api import Bench, UnsentError, collect, people
 
@@ -344,5 +346,45 @@ def test_a_journal_that_does_not_open_is_closed_and_raises() -> None:
             await collect(bench.run(people(3), journal=corrupt))
         assert corrupt.closed == 1
         assert not bench.open_runs
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("is_file", [True, False])
+@pytest.mark.parametrize("waits_s", [0.0, 0.05, 2.0])
+def test_two_runs_do_not_use_one_journal_at_a_time(
+    tmp_path: Path, is_file: bool, waits_s: float
+) -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(30)
+        journal = SqliteJournal(tmp_path / "run.db") if is_file else MemoryJournal()
+
+        async def redeem() -> Counter[str]:
+            async with bench.run(rows, journal=journal) as run:
+                return Counter([outcome.status async for outcome in run])
+
+        first = asyncio.create_task(redeem())
+        await asyncio.sleep(waits_s)
+        with pytest.raises(JournalError, match="another run of this process is using it"):
+            await bench.run(rows, journal=journal).__aenter__()
+        # It is not disturbed, and then it is the next one's turn.
+        assert await first == {"found": 30}
+        assert await redeem() == {"found": 30}
+        assert len(bench.api.charged) == 30
+        assert set(bench.api.charged.values()) == {1}
+
+    run_virtual(main())
+
+
+def test_a_journal_that_cannot_be_opened_is_not_kept_from_others(tmp_path: Path) -> None:
+    async def main() -> None:
+        bench = Bench()
+        journal = SqliteJournal(tmp_path / "missing" / "run.db")
+        for _ in range(2):
+            with pytest.raises(JournalError, match="its folder does not exist"):
+                await bench.run(people(1), journal=journal).__aenter__()
+        (tmp_path / "missing").mkdir()
+        (found,) = (await collect(bench.run(people(1), journal=journal))).values()
+        assert found.status == "found"
 
     run_virtual(main())

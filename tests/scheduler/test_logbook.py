@@ -449,3 +449,21 @@ def test_a_log_whose_length_wavers_is_searched_to_an_end(seed: int) -> None:
         pages = -(-len(shown) // 25)
         hunt.take_page(wanted, LogPage(shown[(wanted - 1) * 25 :][:25], len(shown), pages, WALL))
         assert asked <= 50
+
+
+@pytest.mark.parametrize("took_s", [1.0, 8.0, 29.0])
+def test_how_long_a_request_took_is_not_how_wrong_the_clock_is(took_s: float) -> None:
+    """The log tells when requests ended, and the first that is found took its time."""
+    log = Log([600.0] * 4, ends=True)
+    log.put(-130.0, took_s, "slow")
+    log.put(-30.0, 0.2, "fast")
+    sent = {"slow": 0.0, "fast": 100.0}
+    first = Search([lost("slow", 0.0, 30.0)], TYPES, {}, now=130.0, wall=WALL, sent=sent)
+    log.answer(first)
+    assert set(first.found) == {"slow"}
+    assert abs(first.skew_s or 0.0) <= 1.0
+    then = Search(
+        [lost("fast", 100.0, 0.2)], TYPES, {}, now=130.0, wall=WALL, skew_s=first.skew_s, sent=sent
+    )
+    log.answer(then)
+    assert set(then.found) == {"fast"}

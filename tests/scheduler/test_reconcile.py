@@ -28,6 +28,7 @@ from pubrio_async import (
 from pubrio_async._phase import Phase
 from pubrio_async.models import RedeemJob
 from pubrio_async.scheduler.journal import Batch
+from pubrio_async.scheduler.logbook import LogEntry
 from pubrio_async.scheduler.logsearch import Search
 from pubrio_async.testing import VirtualClock, run_virtual
 from tests.scheduler.fake_api import (
@@ -640,6 +641,30 @@ def test_a_failed_single_request_cost_what_the_log_says(cost: int | None, status
         # What surely cost nothing may be sent by the next run.
         await collect(bench.run([URL], journal=journal))
         assert len(submits(bench)) == (2 if status == "failed" else 1)
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("number", [1, 10])
+@pytest.mark.parametrize("whole_after_s", [10.0, 60.0])
+def test_an_entry_that_is_not_whole_yet_is_asked_for_again(
+    number: int, whole_after_s: float
+) -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(number)
+        bench.api.on_submit.append(AfterWorkError(LOST))
+        loop = asyncio.get_running_loop()
+
+        def cut() -> None:
+            line, entry = bench.api.log[0]
+            garbled = _error(DecodeError, 200, may_have_charged=True)
+            bench.api.log[0] = line, LogEntry((), frozenset(), garbled)
+            loop.call_later(whole_after_s, bench.api.log.__setitem__, 0, (line, entry))
+
+        loop.call_later(1.0, cut)
+        assert statuses(await collect(bench.run(rows))) == {"found": number}
+        assert len(submits(bench)) == 1
+        assert set(bench.api.charged.values()) == {1}
 
     run_virtual(main())
 
