@@ -1,0 +1,139 @@
+"""A lost request was carried out, and an earlier one for the same people was refused.
+
+The request log shows the refusal, and never the success: it lags, or the line cannot be read, or is
+looked for where it is not. The refusal must not be taken for the answer: nobody is sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from pubrio_async import (
+    InsufficientCreditsError,
+    MemoryJournal,
+    RateLimitedError,
+    ResponseError,
+    ResponseLostError,
+)
+from pubrio_async.scheduler.journal import Batch, BatchKind
+from pubrio_async.testing import VirtualClock, run_virtual
+from tests.scheduler.fake_api import Bench, collect, people
+
+LOST = ResponseLostError("The reply was lost.", may_have_charged=True)
+
+
+class World:
+    """An API that counts whom it was paid for, and a journal.
+
+    Args:
+        number: How many people there are.
+        status: What the first request is answered.
+    """
+
+    def __init__(self, number: int, status: int) -> None:
+        self.rows = people(number)
+        self.kind: BatchKind = "single" if number == 1 else "batch"
+        self.bench = Bench("unlimited")
+        self.journal = MemoryJournal(VirtualClock())
+        self.paid: Counter[str] = Counter()
+        kind = RateLimitedError if status == 429 else InsufficientCreditsError
+        self.refusal: ResponseError = kind(f"the API said {status}", status=status)
+        self._work = self.bench.api._work
+        self.bench.api._work = self.work  # type: ignore[method-assign] # to count them
+
+    def work(self, kind: BatchKind, keys: Sequence[str]) -> Any:
+        """Carries a request out."""
+        self.paid.update(keys)
+        return self._work(kind, keys)
+
+    def refuse(self, keys: Sequence[str]) -> ResponseError:
+        """Refuses a request, which the log shows."""
+        self.bench.api.note(self.kind, keys, self.refusal, status=self.refusal.status)
+        return self.refusal
+
+    def lose(self, keys: Sequence[str]) -> ResponseLostError:
+        """Carries a request out, which the log does not show; the answer is lost."""
+        self.work(self.kind, keys)
+        return LOST
+
+    async def run(self, **options: Any) -> Counter[str]:
+        """How the rows of a run end."""
+        outcomes = await collect(self.bench.run(self.rows, journal=self.journal, **options))
+        return Counter(outcome.status for outcome in outcomes.values())
+
+
+@pytest.mark.parametrize("number", [1, 9, 10])
+@pytest.mark.parametrize("status", [402, 429])
+@pytest.mark.parametrize("gap", [0.5, 30.0, 900.0, 3_600.0])
+@pytest.mark.parametrize("ahead_s", [0.0, 40.0])
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_the_refusal_of_an_earlier_request_is_never_the_answer_to_a_lost_one(
+    number: int, status: int, gap: float, ahead_s: float, is_killed: bool
+) -> None:
+    async def main() -> None:
+        world = World(number, status)
+        world.bench.api.log_zone_s = ahead_s
+        world.bench.api.on_submit.append(world.refuse)
+        await world.run(deadline=0.3)
+        await asyncio.sleep(gap)
+        if is_killed:
+            keys = tuple(random.Random(1).sample(world.rows, number))
+            await world.journal.intend(Batch("b1", world.kind, keys))
+            world.lose(keys)
+        else:
+            world.bench.api.on_submit.append(world.lose)
+            assert await world.run() == {"unsettled": number}
+        for _ in range(2):
+            assert await world.run() == {"unsettled": number}
+        assert set(world.paid.values()) == {1}
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("waits_s", [1.0, 65.0, 3_600.0])
+def test_nor_if_the_request_left_long_after_its_intent(waits_s: float) -> None:
+    async def main() -> None:
+        world = World(10, 402)
+        travel = world.bench.api._travel
+
+        async def wait_first(scripted: Any, phase: Any, about: Any) -> None:
+            if scripted == "wait":
+                await asyncio.sleep(waits_s)
+                scripted = world.lose
+            await travel(scripted, phase, about)
+
+        world.bench.api._travel = wait_first  # type: ignore[method-assign] # a script of our own
+        world.bench.api.on_submit.append(world.refuse)
+        await world.run(deadline=0.3)
+        world.bench.api.on_submit.append("wait")
+        assert await world.run() == {"unsettled": 10}
+        assert await world.run() == {"unsettled": 10}
+        assert set(world.paid.values()) == {1}
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("ahead_s", [3.0, 8.0, 40.0])
+def test_nor_if_something_else_was_found_just_before(ahead_s: float) -> None:
+    async def main() -> None:
+        world = World(20, 402)
+        world.bench.api.log_zone_s = ahead_s
+        found, refused = world.rows[:10], world.rows[10:]
+        await world.journal.open(("email-work",))
+        await world.journal.intend(Batch("b1", "batch", tuple(found)))
+        world.refuse(refused)
+        await asyncio.sleep(0.1)
+        world.bench.api.note("batch", found, world.work("batch", found))
+        await asyncio.sleep(2.0)
+        world.bench.api.on_submit.append(world.lose)
+        assert await world.run() == {"found": 10, "unsettled": 10}
+        assert await world.run() == {"found": 10, "unsettled": 10}
+        assert set(world.paid.values()) == {1}
+
+    run_virtual(main())
