@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from operator import attrgetter
 
 from pubrio_async._clock import Clock
@@ -15,6 +16,7 @@ Row = tuple[int, str]
 """A row of the input: its index, and the person as given."""
 
 _status: Callable[[Outcome], OutcomeStatus] = attrgetter("status")
+_number: Callable[[Outcome], int] = attrgetter("row")
 
 # Of one run after another; the others tell how things are at its end.
 _COUNTS = (
@@ -108,13 +110,14 @@ class Outbox:
         self._wake()
 
     def settle(self, rows: Mapping[str, Iterable[Row]], ends: Mapping[str, Settled]) -> None:
-        """Hands over the ends of people for every row that names them.
+        """Hands over the ends of people for every row that names them, in the order of the rows.
 
         Args:
             rows: The rows, by person.
             ends: The ends, of these people and perhaps of others.
         """
-        self.put([settled(row, ends[key]) for key, named in rows.items() for row in named])
+        told = [settled(row, ends[key]) for key, named in rows.items() for row in named]
+        self.put(sorted(told, key=_number))
 
     def fail(
         self,
@@ -123,9 +126,9 @@ class Outbox:
         error: str,
         redeem_query_id: str | None = None,
     ) -> None:
-        """Hands over an end without contacts for every row."""
+        """Hands over an end without contacts for every row, in their order."""
         told = (status, error, redeem_query_id)
-        self.put([failed(row, *told) for named in rows.values() for row in named])
+        self.put([failed(row, *told) for row in sorted(chain.from_iterable(rows.values()))])
 
     def discard(self) -> None:
         """The consumer has left: rows are still counted, and dropped."""

@@ -864,3 +864,20 @@ def test_tasks_that_share_a_run_all_come_to_its_end() -> None:
         assert sorted(row for rows in taken for row in rows) == list(range(50))
 
     run_virtual(main())
+
+
+@pytest.mark.parametrize("status", ["found", "unsettled", "pending"])
+def test_the_outcomes_of_a_batch_come_in_the_order_of_its_rows(status: str) -> None:
+    async def main() -> None:
+        bench = Bench()
+        rows = [person for person in people(20) for _ in range(2)]
+        if status == "unsettled":
+            bench.api.every_submit = lambda keys: LOST[0]
+        elif status == "pending":
+            bench.api.duration = lambda size: 1e6
+        async with bench.run(rows, batch_size=20, deadline=200.0) as run:
+            outcomes = [outcome async for outcome in run]
+        assert {outcome.status for outcome in outcomes} == {status}
+        assert [outcome.row for outcome in outcomes] == list(range(40))
+
+    run_virtual(main())
