@@ -21,6 +21,8 @@ from pubrio_async.scheduler.logbook import (
     LogPage,
     LogRow,
     Lost,
+    in_new_order,
+    is_its_own,
     next_look,
 )
 from pubrio_async.scheduler.logsearch import Search
@@ -467,3 +469,21 @@ def test_how_long_a_request_took_is_not_how_wrong_the_clock_is(took_s: float) ->
     )
     log.answer(then)
     assert set(then.found) == {"fast"}
+
+
+@pytest.mark.parametrize(("number", "orders"), [(1, 1), (2, 2), (10, 2_000), (100, 2_000)])
+def test_orders_are_many_where_there_are_enough_people(number: int, orders: int) -> None:
+    rng = random.Random(number)
+    batch = Batch("b1", "batch", tuple(map(str, range(number))))
+    drawn = {in_new_order(batch, rng).keys for _ in range(2_000)}
+    assert len(drawn) >= 0.99 * orders
+    assert all(sorted(keys) == sorted(batch.keys) for keys in drawn)
+
+
+def test_a_few_people_in_the_right_order_prove_nothing() -> None:
+    for number, telling in ((9, False), (10, True)):
+        keys = tuple(map(str, range(number)))
+        entry = LogEntry(keys, frozenset(TYPES), RedeemJob("job"))
+        assert is_its_own(Lost(Batch("b1", "batch", keys), "", 0.0, 0.0), entry) is telling
+        backwards = Batch("b1", "batch", keys[::-1])
+        assert not is_its_own(Lost(backwards, "", 0.0, 0.0), entry)
