@@ -17,6 +17,7 @@ from pubrio_async._errors import (
     DecodeError,
     NotFoundError,
     NotSentError,
+    PermissionDeniedError,
     PubrioError,
     RateLimitedError,
     ResponseError,
@@ -38,6 +39,8 @@ from pubrio_async.scheduler.logsearch import Search
 
 _TOGETHER_S = 3.0
 _MOST_FAILURES = 3
+# So many entries withheld, and none shown: this key may look at none.
+_MOST_WITHHELD = 5
 _PAUSE_S = 5.0
 _SENT = 1_000
 # How long a request may have been under way that an earlier run did not see the end of.
@@ -73,6 +76,7 @@ class Reconciler:
         self._wanted: int | LogRow | None = None  # what the search asks for next
         self._asking = False
         self._failures = 0
+        self._withheld: dict[str, str] | None = {}  # None once an entry was shown
         self._archive = archive or Archive()
         self._zone_s: float | None = None
         self._skew_s: float | None = None
@@ -152,8 +156,10 @@ class Reconciler:
                 return [] if self._survives(error) else self._end(search, str(error))
             self._failures = 0
             self._wanted = search.ask()
+            if self._wanted is not None:
+                return []
             # What was given up meanwhile is not told of.
-            return self._end(search, None) if self._wanted is None else []
+            return self._end(search, next(iter((self._withheld or {}).values()), None))
         finally:
             self._asking = False
 
@@ -201,11 +207,24 @@ class Reconciler:
                 entry = await self._verbs.log_entry(wanted, ticket, phase)
             except (NotFoundError, BadRequestError):
                 entry = None  # it is listed, and not shown: others may be
+            except PermissionDeniedError as error:
+                if self._may_see_none(wanted, error):
+                    raise
+                entry = None  # somebody else's, perhaps
+            else:
+                self._withheld = None
             finally:
                 self._archive.being_read.discard(wanted.log_id)
             search.take_entry(wanted, entry)
         else:
             search.take_page(wanted, await self._verbs.log_page(wanted, ticket, phase))
+
+    def _may_see_none(self, withheld: LogRow, error: PubrioError) -> bool:
+        """Whether this key may look at no entry at all, as far as can be told."""
+        if self._withheld is None:
+            return False
+        self._withheld[withheld.log_id] = str(error)
+        return len(self._withheld) >= _MOST_WITHHELD
 
     def _survives(self, error: PubrioError) -> bool:
         """Whether the search goes on after this."""

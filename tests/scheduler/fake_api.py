@@ -87,6 +87,7 @@ class FakeApi:
         self.empty: set[str] = set()
         self.log: list[tuple[LogRow, LogEntry]] = []
         self.log_error: PubrioError | None = None
+        self.every_look: Callable[[int | str], PubrioError | None] = lambda about: None
         self.log_delay = 0.0
         self.log_zone_s = 0.0
         self.looks: list[tuple[float, int | str]] = []
@@ -143,8 +144,9 @@ class FakeApi:
         try:
             await self._travel(None, phase, about)
             self.looks.append((self._now(), about))
-            if self.log_error is not None:
-                raise self.log_error
+            error = self.log_error or self.every_look(about)
+            if error is not None:
+                raise error
         except RateLimitedError as error:
             self.limiter.pause(ticket, error.retry_after)
             raise

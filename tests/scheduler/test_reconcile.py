@@ -719,6 +719,65 @@ def test_a_log_that_may_not_be_read_is_asked_once(kind: type[PubrioError], statu
     run_virtual(main())
 
 
+def _others_lines(bench: Bench, count: int) -> Callable[[Any], PubrioError]:
+    """The API carries a batch out amid another user's requests, and the reply is lost."""
+
+    def answer(keys: Any) -> PubrioError:
+        now = time_of_day() + bench.now()
+        for number in range(count):
+            bench.api.note("batch", people(10, 77), RedeemJob("theirs"), at=now - number / 1000)
+        work = bench.api._work("batch", keys)
+        bench.api.note("batch", keys, work, at=now - count / 1000)
+        bench.api.log.sort(key=lambda noted: noted[0].at)
+        return LOST
+
+    return answer
+
+
+def _withhold(bench: Bench, *people_of_ours: str) -> None:
+    """Shows the entries that have one of these people, and no others."""
+
+    def refuse(about: int | str) -> PubrioError | None:
+        shown = {
+            row.log_id for row, entry in bench.api.log if set(entry.keys) & set(people_of_ours)
+        }
+        if isinstance(about, int) or about in shown:
+            return None
+        return _error(PermissionDeniedError, 403)
+
+    bench.api.every_look = refuse
+
+
+@pytest.mark.parametrize(("before", "others"), [(1, 30), (0, 4)])
+def test_entries_of_another_user_do_not_keep_ours_from_being_found(
+    before: int, others: int
+) -> None:
+    async def main() -> None:
+        bench, rows = Bench("unlimited"), people(10 * before + 10)
+        bench.api.on_submit.extend([None] * before)
+        bench.api.on_submit.append(_others_lines(bench, others))
+        _withhold(bench, *rows)
+        outcomes = await collect(bench.run(rows))
+        assert statuses(outcomes) == {"found": len(rows)}
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("others", [1, 30])
+def test_a_key_that_may_see_no_entry_stops_asking_for_them(others: int) -> None:
+    async def main() -> None:
+        bench, rows = Bench("unlimited"), people(30)
+        bench.api.on_submit.extend([None, _others_lines(bench, others)])
+        _withhold(bench)
+        outcomes = await collect(bench.run(rows))
+        assert statuses(outcomes) == {"found": 20, "unsettled": 10}
+        reason = next(o.error for o in outcomes.values() if o.status == "unsettled")
+        assert "which could not be read: the API said 403" in str(reason)
+        assert len({about for about in looks(bench) if isinstance(about, str)}) <= 5
+
+    run_virtual(main())
+
+
 def test_a_key_that_is_refused_ends_the_run() -> None:
     async def main() -> None:
         bench, rows = Bench(), people(10)
