@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-PER_PAGE = 25
+PER_PAGE = 25  # what is asked for: the API may give fewer
 
 _MOST_GROWTH = 2 * PER_PAGE
 
@@ -35,6 +35,9 @@ class PageMap:
         self._fetched = 0
         self._growth = 0
         self._floor = 0
+        self._size = PER_PAGE
+        self._pages = 1
+        self._refused: int | None = None  # the first page that cannot be had
 
     @property
     def is_empty(self) -> bool:
@@ -60,14 +63,29 @@ class PageMap:
         self._total = total
         self._fetched += 1
         self._asked.add((number, total))
-        first = total - (number - 1) * PER_PAGE
-        # What is older cannot be reached, or is not there.
-        self._floor = max(self._floor, total - pages * PER_PAGE)
+        first = total - (number - 1) * self._size
+        self._pages = pages
+        self._raise_floor()
         if times:
             span = _Span(first - len(times) + 1, first, min(times), max(times))
             self._spans.append(span)
         else:
             self._floor = max(self._floor, first)
+
+    def refuse(self, number: int) -> None:
+        """Takes in that a page beyond the first cannot be had, nor what is older.
+
+        Args:
+            number: Its number; it is not asked for again.
+        """
+        self._fetched += 1
+        self._refused = number if self._refused is None else min(self._refused, number)
+        self._raise_floor()
+
+    def _raise_floor(self) -> None:
+        """What is older cannot be reached, or is not there."""
+        pages = self._pages if self._refused is None else min(self._pages, self._refused - 1)
+        self._floor = max(self._floor, self._total - pages * self._size)
 
     def next_page(self, start: float, expected: float, end: float) -> int | None:
         """The page to fetch next to have all lines from `start` to `end`.
@@ -84,11 +102,16 @@ class PageMap:
         if not gaps:
             return None
         guess = self._rank_at(expected)
-        rank = min((_inside(guess, *gap) for gap in gaps), key=lambda rank: abs(rank - guess))
+        if self._refused is not None and gaps[0][0] == self._floor + 1:
+            # How far the pages reach is not known: half of what is left is tried.
+            guess = max(guess, sum(gaps[0]) // 2)
+        rank = min((self._inside(guess, *gap) for gap in gaps), key=lambda rank: abs(rank - guess))
         # Until the answer is there, some more lines will have come.
         total = self._total + self._growth
-        last = max(1, -(-(total - self._floor) // PER_PAGE))
-        page = min(last, max(1, (total - rank) // PER_PAGE + 1))
+        last = -(-(total - self._floor) // self._size)
+        if self._refused is not None:
+            last = min(last, self._refused - 1)
+        page = max(1, min(last, (total - rank) // self._size + 1))
         return None if (page, self._total) in self._asked and not self._growth else page
 
     def _gaps(self, start: float, end: float) -> list[tuple[int, int]]:
@@ -103,6 +126,11 @@ class PageMap:
                 low = span.high + 1
         gaps.append((low, high))
         return [(low, high) for low, high in gaps if low <= high]
+
+    def _inside(self, guess: int, low: int, high: int) -> int:
+        """The rank nearest to a guess that is in a gap, far enough inside to fill half a page."""
+        inset = min(self._size // 2, (high - low) // 2)
+        return max(low + inset, min(guess, high - inset))
 
     def _rank_at(self, time: float) -> int:
         """The rank a line of this time would have, between what is known, evenly spread."""
@@ -123,12 +151,6 @@ class PageMap:
         if other_at <= at:
             return (rank + other) // 2
         return round(rank + (time - at) / (other_at - at) * (other - rank))
-
-
-def _inside(guess: int, low: int, high: int) -> int:
-    """The rank nearest to a guess that is in a gap, far enough inside to fill half a page."""
-    inset = min(PER_PAGE // 2, (high - low) // 2)
-    return max(low + inset, min(guess, high - inset))
 
 
 def _first_not_before(span: _Span, start: float) -> int:

@@ -172,6 +172,10 @@ class Search:
                 self._unread[row.log_id] = row
         self._catch_up()
 
+    def refuse_page(self, number: int) -> None:
+        """A page beyond the first that was asked for cannot be had."""
+        self._pages.refuse(number)
+
     def take_entry(self, row: LogRow, entry: LogEntry | None) -> None:
         """Takes in an entry that was asked for; None if the API does not show it."""
         self._asked += 1

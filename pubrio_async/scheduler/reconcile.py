@@ -216,8 +216,15 @@ class Reconciler:
             finally:
                 self._archive.being_read.discard(wanted.log_id)
             search.take_entry(wanted, entry)
+            return
+        try:
+            page = await self._verbs.log_page(wanted, ticket, phase)
+        except (NotFoundError, BadRequestError):
+            if wanted == 1:
+                raise
+            search.refuse_page(wanted)  # the log reaches back less far than it says
         else:
-            search.take_page(wanted, await self._verbs.log_page(wanted, ticket, phase))
+            search.take_page(wanted, page)
 
     def _may_see_none(self, withheld: LogRow, error: PubrioError) -> bool:
         """Whether this key may look at no entry at all, as far as can be told."""

@@ -43,6 +43,8 @@ class Log:
     def __init__(self, gaps: Sequence[float], zone_s: float = 0.0, *, ends: bool = False) -> None:
         self.zone_s = zone_s
         self.grows = 0
+        self.per_page = 25
+        self.reach = math.inf
         self.ends = ends
         self.rows: list[LogRow] = []
         self.entries: dict[str, LogEntry] = {}
@@ -76,8 +78,11 @@ class Log:
                 search.take_entry(wanted, self.entries[wanted.log_id])
             else:
                 self.asked.append(wanted)
-                rows = self.rows[(wanted - 1) * 25 : wanted * 25]
-                pages = max(1, -(-len(self.rows) // 25))
+                if wanted > self.reach:
+                    search.refuse_page(wanted)
+                    continue
+                rows = self.rows[(wanted - 1) * self.per_page : wanted * self.per_page]
+                pages = max(1, -(-len(self.rows) // self.per_page))
                 search.take_page(wanted, LogPage(rows, len(self.rows), pages, wall))
             entries = [asked for asked in self.asked if isinstance(asked, str)]
             assert len(entries) == len(set(entries)), "no entry is asked for twice"
@@ -134,6 +139,28 @@ def test_a_single_loss_in_a_busy_log_costs_a_handful_of_requests() -> None:
         counts.append(len(log.asked))
     assert sum(counts) / len(counts) <= 8
     assert max(counts) <= 16
+
+
+@pytest.mark.parametrize("reach", [1, 2, 40, 150])
+@pytest.mark.parametrize("grows", [0, 1, 7])
+@pytest.mark.parametrize("looks", [0, 2])
+def test_what_is_nearer_than_a_page_that_is_refused_is_found(
+    reach: int, grows: int, looks: int
+) -> None:
+    for seed in range(10):
+        rng = random.Random(seed)
+        log = Log([0.5, *(rng.expovariate(1 / rng.choice([0.2, 9.0])) for _ in range(5_000))])
+        log.grows, log.reach = grows, reach
+        # What is asked for meanwhile pushes it to a later page.
+        place = int(rng.uniform(0, max(5, reach * 25 - 25 * grows)))
+        log.put(near := log.rows[place].at - WALL, 0.0, "near")
+        log.put(far := log.rows[4_900].at - WALL, 0.0, "far")
+        hunt = search(lost("near", near, looks=looks), lost("far", far, looks=looks))
+        log.answer(hunt)
+        assert hunt.found.keys() == {"near"}
+        refused = [asked for asked in log.asked if isinstance(asked, int) and asked > reach]
+        assert refused == sorted(set(refused), reverse=True), "none at or beyond one that was"
+        assert 1 <= len(refused) <= 9, "half of the pages that are left, each time"
 
 
 def test_what_is_not_there_is_not_found_and_costs_what_is_near() -> None:

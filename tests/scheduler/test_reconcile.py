@@ -778,6 +778,28 @@ def test_a_key_that_may_see_no_entry_stops_asking_for_them(others: int) -> None:
     run_virtual(main())
 
 
+@pytest.mark.parametrize(("kind", "status"), [(NotFoundError, 404), (BadRequestError, 400)])
+def test_a_far_page_that_is_refused_does_not_end_the_search(
+    kind: type[PubrioError], status: int
+) -> None:
+    async def main() -> None:
+        bench, rows, journal = Bench("unlimited"), people(20), MemoryJournal(VirtualClock())
+        await journal.open(("email-work",))
+        await journal.intend(Batch("long ago", "batch", tuple(rows[:10])))
+        await asyncio.sleep(20_000)
+        now = time_of_day() + bench.now()
+        for number in range(6_000):
+            bench.api.note(None, (), RedeemJob("other"), at=now - 19_999 + number * 3.3)
+        bench.api.every_look = lambda about: (
+            _error(kind, status) if isinstance(about, int) and about > 100 else None
+        )
+        bench.api.on_submit.append(AfterWorkError(LOST))
+        outcomes = await collect(bench.run(rows, journal=journal))
+        assert [outcomes[row].status for row in range(20)] == ["unsettled"] * 10 + ["found"] * 10
+
+    run_virtual(main())
+
+
 def test_a_key_that_is_refused_ends_the_run() -> None:
     async def main() -> None:
         bench, rows = Bench(), people(10)
