@@ -63,6 +63,8 @@ class PageMap:
         self._total = total
         self._fetched += 1
         self._asked.add((number, total))
+        if number == 1 and 0 < len(times) < total:
+            self._size = len(times)  # there are more: it is full
         first = total - (number - 1) * self._size
         self._pages = pages
         self._raise_floor()

@@ -163,6 +163,26 @@ def test_what_is_nearer_than_a_page_that_is_refused_is_found(
         assert 1 <= len(refused) <= 9, "half of the pages that are left, each time"
 
 
+@given(
+    seed=st.integers(0, 10_000),
+    per_page=st.integers(5, 40),
+    length=st.integers(1, 400),
+    density=st.sampled_from([0.2, 3.0, 60.0]),
+    where=st.floats(0.0, 1.0),
+)
+def test_pages_may_be_of_another_size_than_was_asked_for(
+    seed: int, per_page: int, length: int, density: float, where: float
+) -> None:
+    rng = random.Random(seed)
+    log = Log([0.5, *(rng.expovariate(1 / density) for _ in range(length - 1))])
+    log.per_page, log.grows = per_page, rng.choice([0, 1, 7])
+    at = where * (log.rows[-1].at - log.rows[0].at) - 1.0
+    log.put(at, 0.1, "mine")
+    hunt = search(lost("mine", at, 5.0))
+    log.answer(hunt)
+    assert "mine" in hunt.found
+
+
 def test_what_is_not_there_is_not_found_and_costs_what_is_near() -> None:
     rng = random.Random(4)
     log = Log([rng.expovariate(5.0) for _ in range(5_000)])
