@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 PER_PAGE = 25  # what is asked for: the API may give fewer
@@ -17,7 +18,7 @@ _MOST_GROWTH = 2 * PER_PAGE
 
 
 class _Span(NamedTuple):
-    """Lines that were fetched: ranks `low` to `high`, times `oldest` to `newest`."""
+    """Lines that tell their times: ranks `low` to `high`, times `oldest` to `newest`."""
 
     low: int
     high: int
@@ -30,6 +31,7 @@ class PageMap:
 
     def __init__(self) -> None:
         self._spans: list[_Span] = []
+        self._known: list[tuple[int, int]] = []
         self._asked: set[tuple[int, int]] = set()
         self._total = 0
         self._fetched = 0
@@ -54,7 +56,8 @@ class PageMap:
 
         Args:
             number: Its number, from 1.
-            times: The times of its lines.
+            times: The times of its lines, in their order; minus infinity for one that is there
+                and does not tell: no page will show more of it.
             total: How many lines there are.
             pages: How many pages can be reached.
         """
@@ -68,11 +71,16 @@ class PageMap:
         first = total - (number - 1) * self._size
         self._pages = pages
         self._raise_floor()
-        if times:
-            span = _Span(first - len(times) + 1, first, min(times), max(times))
-            self._spans.append(span)
-        else:
+        if not times:
             self._floor = max(self._floor, first)
+        rank = first
+        for is_told, lines in groupby(times, math.isfinite):
+            part = tuple(lines)
+            low, high = rank - len(part) + 1, rank
+            self._known.append((low, high))
+            if is_told:
+                self._spans.append(_Span(low, high, min(part), max(part)))
+            rank = low - 1
 
     def refuse(self, number: int) -> None:
         """Takes in that a page beyond the first cannot be had, nor what is older.
@@ -122,10 +130,10 @@ class PageMap:
         high = min((_last_not_after(span, end) for span in self._spans), default=self._total)
         low, high = max(low, self._floor + 1), int(min(high, self._total))
         gaps: list[tuple[int, int]] = []
-        for span in sorted(self._spans):
-            if low <= span.high and span.low <= high:
-                gaps.append((low, span.low - 1))
-                low = span.high + 1
+        for first, last in sorted(self._known):
+            if low <= last and first <= high:
+                gaps.append((low, first - 1))
+                low = last + 1
         gaps.append((low, high))
         return [(low, high) for low, high in gaps if low <= high]
 

@@ -183,6 +183,24 @@ def test_pages_may_be_of_another_size_than_was_asked_for(
     assert "mine" in hunt.found
 
 
+@pytest.mark.parametrize("odd", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("seed", range(10))
+def test_lines_that_do_not_tell_when_they_were_are_passed_over(seed: int, odd: float) -> None:
+    rng = random.Random(seed)
+    log = Log([0.5, *(rng.expovariate(1 / 3.0) for _ in range(2_000))])
+    log.grows = rng.choice([0, 1, 7])
+    log.put(at := rng.uniform(-3_000.0, -5.0), 0.1, "mine")
+    log.rows[1:] = [
+        row if row.log_id == "log-mine" or rng.random() > odd else LogRow("", None, -math.inf)
+        for row in log.rows[1:]
+    ]
+    hunt = search(lost("mine", at, 5.0))
+    log.answer(hunt)
+    assert "mine" in hunt.found
+    pages = [asked for asked in log.asked if isinstance(asked, int)]
+    assert len(pages) <= 24
+
+
 def test_what_is_not_there_is_not_found_and_costs_what_is_near() -> None:
     rng = random.Random(4)
     log = Log([rng.expovariate(5.0) for _ in range(5_000)])
