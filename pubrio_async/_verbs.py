@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -20,15 +22,15 @@ from pubrio_async._routes import (
     REDEEM_QUERY,
     Route,
 )
-from pubrio_async._wire import WireReply, encode_body, interpret, server_time
+from pubrio_async._routes.replies import page_decoder
+from pubrio_async._wire import WireReply, data_decoder, encode_body, interpret, server_time
 from pubrio_async.models import (
-    Pagination,
-    QueryLog,
     QueryLogDetails,
     RedeemJob,
     RedeemPeopleReply,
     RedeemQueryReply,
 )
+from pubrio_async.models.redeem import Number
 from pubrio_async.scheduler.journal import BatchKind
 from pubrio_async.scheduler.logbook import Answer, LogEntry, LogPage, LogRow
 from pubrio_async.scheduler.logpages import PER_PAGE
@@ -77,15 +79,24 @@ class RedeemVerbs:
             "order_by": "created_at",
             "is_ascending_order": False,
         }
-        reply = await self._ask(API_KEYS_LOGS, fields, ticket, phase)
-        rows = [row for row in map(_row, reply.query_logs or ()) if row is not None]
+        reply = await self._ask(_LINES, fields, ticket, phase)
+        rows = [_row(line) for line in reply.query_logs or ()]
+        if page == 1 and rows and all(row.at == -math.inf for row in rows):
+            msg = f"{_LINES.what}: no line of the request log tells which request it was, and when"
+            raise at_endpoint(_LINES.name, DecodeError(msg, status=200))
         sent_at = server_time(phase.reply) if isinstance(phase.reply, WireReply) else None
-        total, pages = _size(reply.pagination)
+        told = _Told.of(reply.pagination)
+        rows += [_UNTOLD] * told.missing(page, len(rows))
+        total, pages = told.size()
         return LogPage(rows, total, pages, sent_at)
 
     async def log_entry(self, row: LogRow, ticket: int, phase: Phase) -> LogEntry:
         """A past request with its reply."""
-        logged = await self._ask(API_KEYS_LOG, {"query_log_id": row.log_id}, ticket, phase)
+        shown = await self._ask(_SHOWN, {"query_log_id": row.log_id}, ticket, phase)
+        request, response = _text(shown.request_body), _text(shown.response_body)
+        logged = QueryLogDetails(
+            query_log_id=row.log_id, request_body=request, response_body=response
+        )
         return _entry(row, logged)
 
     async def _ask(
@@ -106,19 +117,66 @@ class _Asked(Struct):
 _decode_asked = msgspec.json.Decoder(_Asked).decode
 
 
-def _row(logged: QueryLog) -> LogRow | None:
-    """A line of the log; None if it does not tell which request it was, and when."""
-    at = _seconds(logged.created_at)
-    if logged.query_log_id is None or at is None:
+class _Lines(Struct):
+    """A page of the log. A field that is not needed may be anything, and so may one line."""
+
+    pagination: Any = None
+    query_logs: tuple[Any, ...] | None = None
+
+
+class _Shown(Struct):
+    """A past request, likewise."""
+
+    query_log_id: Any
+    request_body: Any = None
+    response_body: Any = None
+
+
+_LINES: Route[_Lines] = Route(
+    name=API_KEYS_LOGS.name,
+    path=API_KEYS_LOGS.path,
+    decode=page_decoder(_Lines, tuple[Any, ...], "query_logs"),
+    spends_credits=False,
+    safe_to_resend=True,
+)
+_SHOWN: Route[_Shown] = Route(
+    name=API_KEYS_LOG.name,
+    path=API_KEYS_LOG.path,
+    decode=data_decoder(_Shown),
+    spends_credits=False,
+    safe_to_resend=True,
+)
+# There is a line, and it may be anything: it has its place in the list, and no time.
+_UNTOLD = LogRow("", None, -math.inf)
+
+
+def _row(line: Any) -> LogRow:
+    """A line of the log; `_UNTOLD` if it does not tell which request it was, and when."""
+    told = line if isinstance(line, dict) else {}
+    log_id, at, path = told.get("query_log_id"), _seconds(told.get("created_at")), told.get("path")
+    if isinstance(log_id, int):
+        log_id = str(log_id)
+    if not log_id or not isinstance(log_id, str) or at is None:
+        return _UNTOLD
+    if not isinstance(path, str | None):
+        return _UNTOLD
+    took_ms = _number(told.get("duration_ms")) or 0
+    took_s = min(took_ms, _LONGEST_MS) / 1000  # JSON may hold what no float does
+    status, cost = _whole(told.get("status_code")), _number(told.get("credits"))
+    return LogRow(log_id, _kind(path), at, took_s, status, cost)
+
+
+def _kind(path: str | None) -> BatchKind | None:
+    try:
+        plain = urlsplit(path or "").path
+    except ValueError:
         return None
-    kind = _KINDS.get((logged.path or "").rstrip("/"))
-    took_s = min(logged.duration_ms or 0, _LONGEST_MS) / 1000  # JSON may hold what no float does
-    return LogRow(logged.query_log_id, kind, at, took_s, logged.status_code, logged.credits)
+    return _KINDS.get("/" + plain.strip("/").lower())
 
 
-def _seconds(time: str | None) -> float | None:
+def _seconds(time: object) -> float | None:
     """A time as the log writes it, in seconds as if it were UTC."""
-    if not time:
+    if not isinstance(time, str):
         return None
     try:
         moment = datetime.fromisoformat(time)
@@ -127,14 +185,55 @@ def _seconds(time: str | None) -> float | None:
     return (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment).timestamp()
 
 
-def _size(pagination: Pagination | None) -> tuple[int, int]:
-    """How many lines the log has, and how many pages of it can be reached, as far as it tells."""
-    if pagination is None:
-        return PER_PAGE, 1
-    told = (pagination.total_pages, pagination.total_display_pages)
-    pages = max(1, min((pages for pages in told if isinstance(pages, int)), default=1))
-    total = pagination.total_entries
-    return (total if isinstance(total, int) else pages * PER_PAGE), pages
+def _number(value: object) -> Number | None:
+    """A number, written as one or as text."""
+    try:
+        number = msgspec.convert(value, Number | None, strict=False)
+    except msgspec.ValidationError:
+        return None
+    return number if number is None or math.isfinite(number) else None
+
+
+def _whole(value: object) -> int | None:
+    try:
+        return msgspec.convert(value, int | None, strict=False)
+    except msgspec.ValidationError:
+        return None
+
+
+def _text(value: object) -> str | None:
+    """A body, which is text; what is not is what the text would say."""
+    return value if isinstance(value, str | None) else msgspec.json.encode(value).decode()
+
+
+class _Told(NamedTuple):
+    """What a page tells of the list, as far as it does."""
+
+    per_page: int | None
+    total: int | None
+    pages: int | None
+    reachable: int | None
+
+    @classmethod
+    def of(cls, pagination: object) -> _Told:
+        told = pagination if isinstance(pagination, dict) else {}
+        names = ("per_page", "total_entries", "total_pages", "total_display_pages")
+        return cls(*(_whole(told.get(name)) for name in names))
+
+    def size(self) -> tuple[int, int]:
+        """How many lines the log has, and how many pages of it can be reached."""
+        told = [pages for pages in (self.pages, self.reachable) if pages is not None]
+        pages = max(1, min(told, default=1))
+        return (pages * PER_PAGE if self.total is None else self.total), pages
+
+    def missing(self, page: int, shown: int) -> int:
+        """How many lines a page has that it does not show: it may have left out others' lines."""
+        if not shown or not self.per_page or self.per_page < 0 or self.total is None:
+            return 0
+        if -(-self.total // self.per_page) != self.pages:
+            return 0  # its pages are not as large as it says
+        held = min(self.per_page, self.total - (page - 1) * self.per_page)
+        return max(0, min(held, PER_PAGE) - shown)
 
 
 def _entry(row: LogRow, logged: QueryLogDetails) -> LogEntry:

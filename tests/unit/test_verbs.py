@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,14 @@ ADA = "0d4b3a60-1111-4c5e-9b1d-000000000001"
 BOB = "0d4b3a60-1111-4c5e-9b1d-000000000002"
 BATCH = LogRow("log-1", "batch", 0.0, status=200)
 SINGLE = LogRow("log-1", "single", 0.0, status=200)
+LINE = {
+    "query_log_id": "a",
+    "created_at": "2026-05-14 12:04:32.243",
+    "path": "/redeem/people/batch",
+    "status_code": 200,
+    "duration_ms": 5,
+    "credits": 5,
+}
 
 
 def sample(name: str) -> Any:
@@ -80,7 +89,9 @@ async def test_the_documented_page_is_understood() -> None:
     ]
     assert got.pages == 250
     assert got.server_time == 1_778_760_280.0
-    (row,) = got.rows
+    # It shows one of its three lines.
+    row, *left_out = got.rows
+    assert [each.at for each in left_out] == [-math.inf] * 2
     assert row.kind is None
     assert row.at == pytest.approx(1_778_760_272.243)
     assert row.took_s == pytest.approx(1.821)
@@ -111,16 +122,105 @@ async def test_rows_tell_what_was_redeemed(path: str | None, kind: str | None) -
         ("2026-05-14 12:04:32.243", 1_778_760_272.243),
         ("2026-05-14T12:04:32.243Z", 1_778_760_272.243),
         ("2026-05-14T14:04:32.243+02:00", 1_778_760_272.243),
-        ("yesterday", None),
-        ("", None),
-        (None, None),
+        ("yesterday", -math.inf),
+        ("", -math.inf),
+        (None, -math.inf),
+        (1_778_760_272, -math.inf),
     ],
 )
-async def test_times_are_read_as_they_come(created_at: str | None, at: float | None) -> None:
+async def test_times_are_read_as_they_come(created_at: Any, at: float) -> None:
     wire = MemoryWire()
-    wire.answers({"data": {"query_logs": [{"query_log_id": "a", "created_at": created_at}]}})
+    lines = [LINE, {**LINE, "created_at": created_at}]
+    wire.answers({"data": {"query_logs": lines}})
+    _, got = (await page(wire)).rows
+    assert got.at == pytest.approx(at)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"user_id": 7},
+        {"profile_id": "7"},
+        {"ip": 1},
+        {"email": []},
+        {"response_size": 1.5},
+        {"log_type_id": "3"},
+        {"user": "Ada"},
+        {"status_code": "200"},
+        {"duration_ms": "5"},
+        {"credits": "5"},
+        {"path": "https://api.example.com/Redeem/people/batch/?x=1"},
+        {"path": "redeem/people/batch"},
+    ],
+)
+async def test_a_line_with_an_odd_field_is_read_as_any_other(odd: dict[str, Any]) -> None:
+    wire = MemoryWire()
+    wire.answers({"data": {"query_logs": [LINE, {**LINE, **odd}]}})
+    plain, got = (await page(wire)).rows
+    assert got == plain
+    assert (got.kind, got.status, got.took_s, got.credits) == ("batch", 200, 0.005, 5)
+
+
+@pytest.mark.parametrize("status", ["OK", 1.5, [], True, None])
+async def test_a_line_that_does_not_tell_its_status_may_be_a_success(status: Any) -> None:
+    wire = MemoryWire()
+    wire.answers({"data": {"query_logs": [{**LINE, "status_code": status}]}})
+    (got,) = (await page(wire)).rows
+    assert (got.kind, got.status) == ("batch", None)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        None,
+        "line",
+        {},
+        {**LINE, "query_log_id": None},
+        {**LINE, "query_log_id": []},
+        {**LINE, "created_at": 0},
+        {**LINE, "path": 7},
+    ],
+)
+async def test_a_line_that_cannot_be_judged_keeps_its_place(line: Any) -> None:
+    wire = MemoryWire()
+    wire.answers({"data": {"query_logs": [LINE, line, LINE]}})
     got = await page(wire)
-    assert [row.at for row in got.rows] == ([] if at is None else [pytest.approx(at)])
+    assert [math.isfinite(row.at) for row in got.rows] == [True, False, True]
+    assert got.rows[1].kind is None
+
+
+async def test_a_log_none_of_whose_lines_can_be_judged_cannot_be_read() -> None:
+    wire = MemoryWire()
+    wire.answers({"data": {"query_logs": [{**LINE, "created_at": "yesterday"}]}})
+    with pytest.raises(DecodeError, match="no line of the request log tells") as caught:
+        await page(wire)
+    assert caught.value.endpoint == "api_keys.logs"
+    # Of a later page it is the lines only that are not known.
+    (got,) = (await page(wire, 2)).rows
+    assert got.at == -math.inf
+
+
+@pytest.mark.parametrize(
+    ("told", "shown", "lines"),
+    [
+        ({"per_page": 25, "total_entries": 100, "total_pages": 4}, 18, 25),
+        ({"per_page": 25, "total_entries": 100, "total_pages": 4}, 25, 25),
+        ({"per_page": 25, "total_entries": 100, "total_pages": 4}, 0, 0),
+        ({"per_page": "10", "total_entries": "100", "total_pages": 10}, 8, 10),
+        ({"per_page": 25, "total_entries": 20, "total_pages": 1}, 18, 20),
+        ({"per_page": 25, "total_entries": 100, "total_pages": 10}, 10, 10),
+        ({"per_page": 0, "total_entries": 100, "total_pages": 10}, 10, 10),
+        ({"per_page": 10**9, "total_entries": 10**9, "total_pages": 1}, 10, 25),
+        ({"per_page": 25, "total_pages": 4}, 18, 18),
+        ({"total_entries": 100, "total_pages": 4}, 18, 18),
+    ],
+)
+async def test_lines_that_a_page_leaves_out_keep_their_places(
+    told: dict[str, Any], shown: int, lines: int
+) -> None:
+    wire = MemoryWire()
+    wire.answers({"data": {"pagination": told, "query_logs": [LINE] * shown}})
+    assert len((await page(wire)).rows) == lines
 
 
 @pytest.mark.parametrize(
@@ -131,6 +231,8 @@ async def test_times_are_read_as_they_come(created_at: str | None, at: float | N
         ({"total_pages": 7}, 7),
         ({"total_pages": 370, "total_display_pages": 250}, 250),
         ({"total_pages": 0}, 1),
+        ({"total_pages": "7", "page": [], "is_timeout": "no"}, 7),
+        ([], 1),
     ],
 )
 async def test_how_far_the_log_reaches(pagination: Any, pages: int) -> None:
@@ -139,6 +241,20 @@ async def test_how_far_the_log_reaches(pagination: Any, pages: int) -> None:
     got = await page(wire)
     assert got.pages == pages
     assert got.server_time is None
+
+
+async def test_an_entry_is_read_whatever_the_rest_of_it_is_like() -> None:
+    asked = {"people_contact_types": ["phone"], "peoples": [ADA]}
+    replied = {"data": {"redeem_query_id": "job-1"}}
+    got = await entry(
+        BATCH,
+        request_body=asked,
+        request_headers={"Accept": "*/*"},
+        response_body=replied,
+        response_size="12",
+    )
+    assert set(got.keys) == {ADA}
+    assert isinstance(got.answer, RedeemJob)
 
 
 async def test_a_batch_is_recognised_whatever_the_spelling() -> None:
