@@ -210,11 +210,13 @@ class Reconciler:
             except PermissionDeniedError as error:
                 if self._may_see_none(wanted, error):
                     raise
-                entry = None  # somebody else's, perhaps
-            else:
-                self._withheld = None
+                search.take_entry(wanted, None)  # somebody else's, perhaps
+                search.unclear.discard(wanted.log_id)  # it will not be shown later either
+                return
             finally:
                 self._archive.being_read.discard(wanted.log_id)
+            if entry is not None:
+                self._withheld = None
             search.take_entry(wanted, entry)
             return
         try:
