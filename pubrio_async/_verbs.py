@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -152,7 +152,7 @@ _UNTOLD = LogRow("", None, -math.inf)
 
 def _row(line: Any) -> LogRow:
     """A line of the log; `_UNTOLD` if it does not tell which request it was, and when."""
-    told = line if isinstance(line, dict) else {}
+    told = _members(line)
     log_id, at, path = told.get("query_log_id"), _seconds(told.get("created_at")), told.get("path")
     if isinstance(log_id, int):
         log_id = str(log_id)
@@ -163,6 +163,8 @@ def _row(line: Any) -> LogRow:
     took_ms = _number(told.get("duration_ms")) or 0
     took_s = min(took_ms, _LONGEST_MS) / 1000  # JSON may hold what no float does
     status, cost = _whole(told.get("status_code")), _number(told.get("credits"))
+    if cost is None and told.get("credits") is not None:
+        cost = math.nan  # it cost something, perhaps: not nothing
     return LogRow(log_id, _kind(path), at, took_s, status, cost)
 
 
@@ -172,6 +174,10 @@ def _kind(path: str | None) -> BatchKind | None:
     except ValueError:
         return None
     return _KINDS.get("/" + plain.strip("/").lower())
+
+
+def _members(value: object) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _seconds(time: object) -> float | None:
@@ -216,7 +222,7 @@ class _Told(NamedTuple):
 
     @classmethod
     def of(cls, pagination: object) -> _Told:
-        told = pagination if isinstance(pagination, dict) else {}
+        told = _members(pagination)
         names = ("per_page", "total_entries", "total_pages", "total_display_pages")
         return cls(*(_whole(told.get(name)) for name in names))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
@@ -625,8 +626,11 @@ def test_a_logged_failure_of_the_server_does_not_settle_a_batch() -> None:
     run_virtual(main())
 
 
-@pytest.mark.parametrize(("cost", "status"), [(0, "failed"), (None, "unsettled"), (5, "unsettled")])
-def test_a_failed_single_request_cost_what_the_log_says(cost: int | None, status: str) -> None:
+@pytest.mark.parametrize(
+    ("cost", "status"),
+    [(0, "failed"), (None, "unsettled"), (5, "unsettled"), (math.nan, "unsettled")],
+)
+def test_a_failed_single_request_cost_what_the_log_says(cost: float | None, status: str) -> None:
     async def main() -> None:
         bench = Bench()
         failure = _error(ServerError, 500, may_have_charged=True)
@@ -669,14 +673,15 @@ def test_an_entry_that_is_not_whole_yet_is_asked_for_again(
     run_virtual(main())
 
 
-def test_a_refusal_that_has_cost_credits_is_none() -> None:
+@pytest.mark.parametrize("cost", [50, math.nan])
+def test_a_refusal_that_has_cost_credits_is_none(cost: float) -> None:
     async def main() -> None:
         bench, rows = Bench(), people(10)
         journal = MemoryJournal(VirtualClock())
         await journal.open(("email-work",))
         await journal.intend(Batch("b1", "batch", tuple(rows)))
         error = _error(BadRequestError, 400)
-        bench.api.note("batch", rows, error, status=400, credits=50)
+        bench.api.note("batch", rows, error, status=400, credits=cost)
         await asyncio.sleep(600)
         assert statuses(await collect(bench.run(rows, journal=journal))) == {"unsettled": 10}
         assert not submits(bench)

@@ -169,6 +169,15 @@ async def test_a_line_that_does_not_tell_its_status_may_be_a_success(status: Any
     assert (got.kind, got.status) == ("batch", None)
 
 
+@pytest.mark.parametrize("cost", ["some", [], {"total": 5}, True, "nan"])
+async def test_a_refusal_whose_cost_cannot_be_read_may_have_cost_something(cost: Any) -> None:
+    wire = MemoryWire()
+    wire.answers({"data": {"query_logs": [{**LINE, "status_code": 402, "credits": cost}]}})
+    (row,) = (await page(wire)).rows
+    assert row.credits
+    assert row.credits != 0
+
+
 @pytest.mark.parametrize(
     "line",
     [
