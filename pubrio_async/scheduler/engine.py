@@ -45,6 +45,7 @@ class Engine:
         limiter: RateLimiter,
         journal: Journal,
         is_new: bool,
+        is_first: bool,
         budget: Budget,
         options: RunOptions,
         clock: Clock,
@@ -98,8 +99,7 @@ class Engine:
             clock=clock,
             job_timeout=options.job_timeout,
             rng=rng,
-            # Whoever shares what the log has shown shares people, too.
-            is_first=is_new and archive is None,
+            is_first=is_first,
             witness=witness,
         )
         max_open = options.max_open_jobs or open_jobs_bound(options.order, limiter.window_size())

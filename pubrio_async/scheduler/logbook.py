@@ -177,7 +177,7 @@ class Archive:
         self.being_read: set[str] = set()
 
     def ask_again(self, log_ids: Iterable[str]) -> None:
-        """Lets go of entries that were not shown, or not whole: they may be, a little later."""
+        """Lets go of entries that were not shown, or not whole."""
         for log_id in log_ids:
             self.entries.pop(log_id, None)
 

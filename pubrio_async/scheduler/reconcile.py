@@ -81,6 +81,7 @@ class Reconciler:
         self._zone_s: float | None = None
         self._skew_s: float | None = None
         self._offset_s: float | None = None
+        self._unclear: set[str] = set()
         self._not_before = -math.inf
         self._sent: dict[str, float] = {}
         self.refused: int = 0
@@ -252,7 +253,7 @@ class Reconciler:
         self._search = None
         self._zone_s, self._skew_s = search.zone_s, search.skew_s
         self._offset_s = search.offset_s
-        self._archive.ask_again(search.unclear)
+        self._unclear |= search.unclear
         now = self._clock.now()
         told: list[tuple[Lost, Finding | None]] = []
         for lost in search.targets:
@@ -272,6 +273,10 @@ class Reconciler:
                 self._archive.entries[finding.log_id] = None  # nobody else's answer
             del self._lost[batch_id]
             told.append((lost, finding))
+        if any(is_last_look(lost, lost.due) for lost in self._lost.values()):
+            # What was not shown, or not whole, may be by then.
+            self._archive.ask_again(self._unclear)
+            self._unclear.clear()
         if self.unreadable is not None:
             told += [(lost, None) for lost in self.give_up()]
         return told

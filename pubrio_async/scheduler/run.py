@@ -37,6 +37,8 @@ from pubrio_async.scheduler.board import Verbs
 from pubrio_async.scheduler.budget import Budget, CreditBudget, NoBudget, Prices
 from pubrio_async.scheduler.engine import Engine
 from pubrio_async.scheduler.journal import Journal
+from pubrio_async.scheduler.journal_spill import SpillingJournal
+from pubrio_async.scheduler.journal_sqlite import SqliteJournal
 from pubrio_async.scheduler.logbook import Archive
 from pubrio_async.scheduler.options import RunOptions
 from pubrio_async.scheduler.source import People, Source
@@ -52,6 +54,9 @@ _JOURNAL_IN_USE = (
     "cannot use the journal: another run of this process is using it, and people whom that one "
     "has sent would be sent again; wait until it has ended, or give each run a journal of its own"
 )
+
+# With a new one of these nobody was asked for before; others may have forgotten who was refused.
+_OF_ONE_RUN = (SpillingJournal, SqliteJournal)
 
 # Which run has which journal, by the identity of the journal.
 _holders: weakref.WeakValueDictionary[int, Run] = weakref.WeakValueDictionary()
@@ -255,6 +260,7 @@ class Run:
             limiter=self._limiter,
             journal=self._journal,
             is_new=is_new,
+            is_first=is_new and isinstance(self._journal, _OF_ONE_RUN),
             budget=budget,
             options=options,
             clock=self._clock,

@@ -108,36 +108,36 @@ class Steps:
         return self._proven or not self._under_way
 
     async def _submit(self, batch: Batch, ticket: int) -> None:
-        batch = in_new_order(batch, self._rng)
+        sent = in_new_order(batch, self._rng)
         phase = Phase()
         sent_at = 0.0
         try:
-            if not await self._ends.intend(batch, ticket):
+            if not await self._ends.intend(sent, ticket):
                 return
             if self._witness is not None:
-                self._witness.submitted(batch)
+                self._witness.submitted(sent)
             sent_at = self._clock.now()
-            self._reconciler.sent(batch, sent_at)
-            reply = await self._verbs.submit(batch.kind, batch.keys, ticket, phase)
+            self._reconciler.sent(sent, sent_at)
+            reply = await self._verbs.submit(sent.kind, sent.keys, ticket, phase)
         except asyncio.CancelledError:
             if phase.sent:
-                notes.lost(batch, asyncio.CancelledError())
-            await self._interrupted(batch, phase, sent_at)
+                notes.lost(sent, asyncio.CancelledError())
+            await self._interrupted(sent, phase, sent_at)
             raise
         except PubrioError as error:
             self._count(phase)
             if may_have_worked(error):
                 if isinstance(error, ResponseError):
                     self._board.reached()
-                notes.lost(batch, error)
-                self._lost(batch, str(error), sent_at)
+                notes.lost(sent, error)
+                self._lost(sent, str(error), sent_at)
             else:
                 await self._submit_failed(batch, error)
             return
         self._count(phase)
         self._worked = True
         self._board.reached()
-        await self._answered(batch, reply)
+        await self._answered(sent, reply)
 
     async def _answered(
         self, batch: Batch, reply: RedeemJob | RedeemPeopleReply, age_s: float = 0.0

@@ -204,7 +204,7 @@ class CsvRows(TextFile):
             ConfigurationError: It is so.
         """
         wanted = DEFAULT_COLUMNS if column is None else (column,)
-        if len(self.columns) > 1 or find_column(self.name, self.columns, wanted) is not None:
+        if len(self.columns) != 1 or find_column(self.name, self.columns, wanted) is not None:
             return
         beside = _beside(self.columns[0], wanted)
         if beside is not None:

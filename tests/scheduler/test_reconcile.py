@@ -6,7 +6,8 @@ import asyncio
 import itertools
 import math
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ from pubrio_async import (
 from pubrio_async._phase import Phase
 from pubrio_async.models import RedeemJob
 from pubrio_async.scheduler.journal import Batch
+from pubrio_async.scheduler.journal_sqlite import SqliteJournal
 from pubrio_async.scheduler.logbook import LogEntry
 from pubrio_async.scheduler.logsearch import Search
 from pubrio_async.testing import VirtualClock, run_virtual
@@ -52,15 +54,6 @@ def statuses(outcomes: dict[int, Outcome]) -> Counter[str]:
 
 def looks(bench: Bench) -> list[Any]:
     return [about for _, about in bench.api.looks]
-
-
-class NewJournal(MemoryJournal):
-    """One that nobody else has written into, or will."""
-
-    async def open(self, contact_types: Sequence[str]) -> bool:
-        await super().open(contact_types)
-        summary = await self.summary()
-        return not (summary.found or summary.unsettled or summary.pending)
 
 
 def submits(bench: Bench) -> list[frozenset[str]]:
@@ -198,7 +191,7 @@ def _logged(
 @pytest.mark.parametrize("number", [1, 9])
 @pytest.mark.parametrize("is_new", [True, False])
 def test_the_lost_refusal_of_a_few_counts_if_nobody_can_have_asked_for_them_before(
-    number: int, is_new: bool
+    tmp_path: Path, number: int, is_new: bool
 ) -> None:
     """A few people have few orders to tell requests apart by."""
 
@@ -212,7 +205,7 @@ def test_the_lost_refusal_of_a_few_counts_if_nobody_can_have_asked_for_them_befo
             return LOST
 
         bench.api.on_submit.append(lose)
-        journal = NewJournal() if is_new else MemoryJournal()
+        journal = SqliteJournal(tmp_path / "run.db") if is_new else MemoryJournal()
         run = bench.run(rows, journal=journal)
         outcomes = await collect(run)
         assert statuses(outcomes) == {"failed" if is_new else "unsettled": number}
@@ -226,12 +219,14 @@ def test_the_lost_refusal_of_a_few_counts_if_nobody_can_have_asked_for_them_befo
     run_virtual(main())
 
 
-def test_the_refusal_of_a_few_that_was_answered_is_not_that_of_a_later_request() -> None:
+def test_the_refusal_of_a_few_that_was_answered_is_not_that_of_a_later_request(
+    tmp_path: Path,
+) -> None:
     async def main() -> None:
         bench, rows = Bench(), people(9)
         never_logged = _carried_out_and_logged_late(bench, 1e9)
         bench.api.on_submit.extend([_logged(bench, RateLimitedError, 429), never_logged])
-        outcomes = await collect(bench.run(rows, journal=NewJournal()))
+        outcomes = await collect(bench.run(rows, journal=SqliteJournal(tmp_path / "run.db")))
         assert statuses(outcomes) == {"unsettled": 9}
         assert "may have been another one" in str(outcomes[0].error)
         assert len(submits(bench)) == 2
@@ -630,7 +625,9 @@ def test_a_logged_failure_of_the_server_does_not_settle_a_batch() -> None:
     ("cost", "status"),
     [(0, "failed"), (None, "unsettled"), (5, "unsettled"), (math.nan, "unsettled")],
 )
-def test_a_failed_single_request_cost_what_the_log_says(cost: float | None, status: str) -> None:
+def test_a_failed_single_request_cost_what_the_log_says(
+    tmp_path: Path, cost: float | None, status: str
+) -> None:
     async def main() -> None:
         bench = Bench()
         failure = _error(ServerError, 500, may_have_charged=True)
@@ -640,7 +637,7 @@ def test_a_failed_single_request_cost_what_the_log_says(cost: float | None, stat
             return failure
 
         bench.api.on_submit.append(fail)
-        journal = NewJournal()
+        journal = SqliteJournal(tmp_path / "run.db")
         assert statuses(await collect(bench.run([URL], journal=journal))) == {status: 1}
         # What surely cost nothing may be sent by the next run.
         await collect(bench.run([URL], journal=journal))
