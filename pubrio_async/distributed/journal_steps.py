@@ -13,6 +13,7 @@ from uuid import UUID
 from msgspec import Struct, field
 
 from pubrio_async._errors import JournalError
+from pubrio_async.distributed.pointing import point_back
 from pubrio_async.distributed.store import Connection, Cursor
 from pubrio_async.distributed.values import (
     pack_person,
@@ -183,13 +184,8 @@ async def withdraw(db: Connection, chunk: Chunk, batch_id: str) -> None:
     row = await found.fetchone()
     if row is not None:
         number, stored = row
-        keys = split_keys(unpack_stored(stored))
-        await db.execute(
-            "UPDATE people SET batch_id = NULL WHERE scope_id = %s AND key = ANY(%s)"
-            " AND batch_id = %s",
-            (chunk.scope_id, _packed(keys), number),
-        )
-        await _point_back(db, chunk, keys)
+        people = split_keys(unpack_stored(stored))
+        await point_back(db, chunk.scope_id, chunk.chunk_id, (number, people))
 
 
 async def settle(
@@ -266,12 +262,14 @@ async def unsettle(db: Connection, chunk: Chunk, batch_id: str, reason: str) -> 
         (reason, batch_id),
     )
     row, stored = await one(found)
-    # Whoever got a result from another batch keeps it.
+    # Whoever got a result from another batch since this one was sent keeps it.
     await db.execute(
         "INSERT INTO people AS p (scope_id, key, chunk_id, batch_id) SELECT %s, key, %s, %s"
         " FROM unnest(%s::bytea[]) AS key ON CONFLICT (scope_id, key)"
         " DO UPDATE SET batch_id = EXCLUDED.batch_id, failure = NULL WHERE NOT EXISTS"
-        " (SELECT FROM batches b WHERE b.id = p.batch_id AND b.state = 'settled')",
+        " (SELECT FROM batches b, batches mine WHERE b.id = p.batch_id"
+        " AND mine.id = EXCLUDED.batch_id"
+        " AND b.state = 'settled' AND b.ended_at >= mine.intended_at)",
         (chunk.scope_id, chunk.chunk_id, row, _packed(split_keys(unpack_stored(stored)))),
     )
 
@@ -292,24 +290,6 @@ async def one(found: Cursor) -> Any:
     if row is None:
         raise JournalError("rows of the database were deleted while they were in use")
     return row
-
-
-async def _point_back(db: Connection, chunk: Chunk, keys: Sequence[Key]) -> None:
-    """People of a withdrawn batch are free, unless the answer to another with them is lost."""
-    found = await db.execute(
-        # Of the whole run: who is sent again after a loss may be in another chunk by then.
-        "SELECT b.id, b.keys FROM batches b JOIN chunks c ON c.id = b.chunk_id"
-        " WHERE b.state = 'unsettled' AND c.run_id = (SELECT run_id FROM chunks WHERE id = %s)"
-        " ORDER BY b.id",
-        (chunk.chunk_id,),
-    )
-    for row, stored in await found.fetchall():
-        lost = set(split_keys(unpack_stored(stored))).intersection(keys)
-        await db.execute(
-            "UPDATE people SET batch_id = %s WHERE scope_id = %s AND key = ANY(%s)"
-            " AND batch_id IS NULL",
-            (row, chunk.scope_id, _packed(lost)),
-        )
 
 
 def _packed(keys: Iterable[Key]) -> list[bytes]:

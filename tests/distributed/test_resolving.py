@@ -451,3 +451,30 @@ async def test_who_was_refused_when_sent_again_may_still_have_been_paid_for(
     await settle(api, store)
     assert api.sandbox.statistics().jobs_submitted == submitted
     assert set(api.charged().values()) == {1}
+
+
+async def test_who_is_lost_when_bought_again_is_unsettled_and_not_sent_a_third_time(
+    store: Store, url: str, tmp_path: Path
+) -> None:
+    api, a_day = Api(url), 86_400.0
+    await put(store, tmp_path, ids(40), "first")
+    await api.worker().run(until_done=True)
+    await ask(
+        store,
+        "UPDATE batches SET intended_at = intended_at - interval '2 days',"
+        " ended_at = ended_at - interval '2 days'",
+    )
+    await put(store, tmp_path, ids(40), "old", max_age=a_day)
+    unreadable(api)
+    api.sandbox.add_fault(Fault(kind="lost_after", path=BATCH, after=1, times=1))
+    # The worker ends before the others are fetched, so that another goes on with the chunk.
+    api.sandbox.add_fault(Fault(kind="5xx_before", path="/redeem/people/batch/query$"))
+    async with working(api.worker()):
+        await until(lambda: ask(store, "SELECT 1 FROM batches WHERE state = 'unsettled'"))
+    api.sandbox.clear_faults()
+    await api.worker().run(until_done=True)
+    assert max(api.charged().values()) == 2
+    assert Counter(row.status for row in await outcomes(store, "old"))["unsettled"] == 10
+    _, told = await settle(api, store)
+    assert told.total() == 10
+    assert set(told) <= {"found", "empty"}

@@ -1,0 +1,135 @@
+"""People to whom several requests went, from several chunks: what is known of them when."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+
+import pytest
+
+from pubrio_async.distributed import pointing
+from pubrio_async.distributed.journal import PostgresJournal
+from pubrio_async.distributed.store import Store
+from pubrio_async.distributed.values import pack_person
+from pubrio_async.scheduler.journal import Journal, Unsettled
+from pubrio_async.scheduler.journal_values import pack_key
+from tests.distributed.fleet import ask
+from tests.unit.journals import ADA, BOB, EMPTY, EVE, FOUND, TYPES, batch
+
+DAY = 86_400.0
+NOW = "SELECT extract(epoch FROM clock_timestamp())::float8"
+
+Make = Callable[..., Awaitable[PostgresJournal]]
+
+
+@pytest.fixture
+async def make(store: Store) -> AsyncIterator[Make]:
+    """Makes a chunk of people, and its journal; chunks belong to the same run if none is named."""
+    async with AsyncExitStack() as stack:
+
+        async def make(
+            *people: str, run: str = "run", max_age: float | None = DAY
+        ) -> PostgresJournal:
+            await ask(
+                store,
+                "INSERT INTO scopes (origin, contact_types) VALUES ('https://api.example', %s)"
+                " ON CONFLICT DO NOTHING",
+                list(TYPES),
+            )
+            await ask(
+                store,
+                "INSERT INTO runs (name, scope_id, fingerprint, form, batch_size, sequence,"
+                " max_age) SELECT %s, id, 'x', '{}', 100, 'results', %s FROM scopes"
+                " ON CONFLICT DO NOTHING",
+                *(run, max_age),
+            )
+            token = uuid.uuid4()
+            ((chunk, scope),) = await ask(
+                store,
+                "INSERT INTO chunks (run_id, number, people, keys, state, token)"
+                " SELECT r.id, (SELECT count(*) FROM chunks), %s, '', 'doing', %s FROM runs r"
+                " WHERE r.name = %s"
+                " RETURNING id, (SELECT scope_id FROM runs WHERE id = run_id)",
+                *(len(people), token, run),
+            )
+            await ask(
+                store,
+                "INSERT INTO people (scope_id, key, chunk_id)"
+                " SELECT %s, key, %s FROM unnest(%s::bytea[]) AS key ON CONFLICT (scope_id, key)"
+                " DO UPDATE SET chunk_id = EXCLUDED.chunk_id",
+                *(scope, chunk, [pack_person(pack_key(person)) for person in people]),
+            )
+            journal = PostgresJournal(store, chunk, token)
+            stack.push_async_callback(journal.close)
+            await journal.open(TYPES)
+            return journal
+
+        yield make
+
+
+async def days_pass(store: Store) -> None:
+    await ask(
+        store,
+        "UPDATE batches SET intended_at = intended_at - interval '2 days',"
+        " ended_at = ended_at - interval '2 days'",
+    )
+
+
+async def yesterday(store: Store) -> float:
+    ((now,),) = await ask(store, NOW)
+    return float(now) - DAY
+
+
+async def lose(journal: Journal, batch_id: str, *people: str) -> None:
+    await journal.intend(batch(batch_id, *people))
+    await journal.unsettle(batch_id, f"lost with {batch_id}")
+
+
+async def test_a_loss_replaces_the_old_result_that_was_to_be_replaced(
+    store: Store, make: Make
+) -> None:
+    journal = await make(ADA, BOB)
+    await journal.intend(batch("b1", ADA, BOB))
+    await journal.settle("b1", {ADA: FOUND, BOB: EMPTY}, 5)
+    await days_pass(store)
+    await lose(journal, "b2", ADA)
+    lost = {ADA: Unsettled("lost with b2")}
+    assert await journal.lookup([ADA, BOB], await yesterday(store)) == lost
+    assert await journal.lookup([ADA, BOB]) == lost | {BOB: EMPTY}
+    assert await journal.unsettled_people() == [ADA]
+
+
+async def test_a_result_that_came_since_a_request_was_sent_stands_when_that_is_lost(
+    store: Store, make: Make
+) -> None:
+    journal = await make(ADA)
+    await journal.intend(batch("b1", ADA))
+    await journal.intend(batch("b2", ADA))
+    await journal.settle("b2", {ADA: FOUND}, 5)
+    await journal.unsettle("b1", "lost")
+    assert await journal.lookup([ADA], await yesterday(store)) == {ADA: FOUND}
+
+
+@pytest.mark.parametrize("at_once", [1, 200])
+async def test_what_was_bought_before_is_known_again_once_the_requests_since_were_refused(
+    store: Store, make: Make, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(pointing, "_AT_ONCE", at_once)
+    early = await make(ADA, EVE)
+    await lose(early, "b0", ADA, EVE)  # before the result, which goes before it
+    first = await make(ADA, BOB, run="first", max_age=None)
+    for number, (person, end) in enumerate([(ADA, EMPTY), (ADA, FOUND), (BOB, EMPTY)], 1):
+        await first.intend(batch(f"b{number}", person))
+        await first.settle(f"b{number}", {person: end}, 5)
+    await days_pass(store)
+    again = await make(ADA, BOB)
+    await lose(again, "b4", ADA)
+    await lose(again, "b5", ADA, BOB)
+    await again.reopen_unsettled()
+    await again.withdraw("b5")
+    assert await again.lookup([ADA, BOB]) == {ADA: Unsettled("lost with b4"), BOB: EMPTY}
+    await again.reopen_unsettled()
+    await again.withdraw("b4")
+    assert await again.lookup([ADA, BOB]) == {ADA: FOUND, BOB: EMPTY}
+    assert await again.lookup([ADA, BOB], await yesterday(store)) == {}
