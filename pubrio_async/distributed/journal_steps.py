@@ -262,14 +262,15 @@ async def unsettle(db: Connection, chunk: Chunk, batch_id: str, reason: str) -> 
         (reason, batch_id),
     )
     row, stored = await one(found)
-    # Whoever got a result from another batch since this one was sent keeps it.
+    # Whoever got a result since this one was sent keeps it, and who was sent once more is looked
+    # for there: this one may be older, and looked for again in vain.
     await db.execute(
         "INSERT INTO people AS p (scope_id, key, chunk_id, batch_id) SELECT %s, key, %s, %s"
         " FROM unnest(%s::bytea[]) AS key ON CONFLICT (scope_id, key)"
         " DO UPDATE SET batch_id = EXCLUDED.batch_id, failure = NULL WHERE NOT EXISTS"
         " (SELECT FROM batches b, batches mine WHERE b.id = p.batch_id"
-        " AND mine.id = EXCLUDED.batch_id"
-        " AND b.state = 'settled' AND b.ended_at >= mine.intended_at)",
+        " AND mine.id = EXCLUDED.batch_id AND (b.id > mine.id"
+        " OR b.state = 'settled' AND b.ended_at >= mine.intended_at))",
         (chunk.scope_id, chunk.chunk_id, row, _packed(split_keys(unpack_stored(stored)))),
     )
 

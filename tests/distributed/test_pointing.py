@@ -133,3 +133,18 @@ async def test_what_was_bought_before_is_known_again_once_the_requests_since_wer
     await again.withdraw("b4")
     assert await again.lookup([ADA, BOB]) == {ADA: FOUND, BOB: EMPTY}
     assert await again.lookup([ADA, BOB], await yesterday(store)) == {}
+
+
+async def test_a_request_looked_for_again_in_vain_takes_nobody_from_a_newer_one(make: Make) -> None:
+    first = await make(ADA, BOB)
+    await lose(first, "b1", ADA, BOB)
+    second = await make(ADA)
+    await lose(second, "b2", ADA)
+    await first.reopen_unsettled()
+    await first.unsettle("b1", "not in the log")
+    assert await second.unsettled_people() == [ADA]
+    assert await first.unsettled_people() == [BOB]
+    assert await first.lookup([ADA, BOB]) == {
+        ADA: Unsettled("lost with b2"),
+        BOB: Unsettled("not in the log"),
+    }
