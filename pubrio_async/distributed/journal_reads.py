@@ -33,26 +33,43 @@ from pubrio_async.scheduler.journal_values import (
     unpack_results,
 )
 
+_ELSEWHERE = "an earlier request with them is looked for, or fetched, in another chunk of the run"
+
+# Nobody is free here whom another chunk has by now, or is at: it would send them, too.
+_KNOWN = """
+SELECT array_agg(p.key), end_.is_known, b.state, b.keys, b.results, b.job, b.seal, b.reason,
+    b.redeem_query_id
+FROM people p LEFT JOIN batches b ON b.id = p.batch_id
+CROSS JOIN LATERAL (SELECT COALESCE(b.state = 'unsettled' OR b.state = 'settled'
+    AND (%(since)s::float8 IS NULL OR b.ended_at >= to_timestamp(%(since)s)), false) AS is_known
+) AS end_
+WHERE p.scope_id = %(scope)s AND p.key = ANY(%(keys)s) AND (end_.is_known
+    OR p.chunk_id <> %(chunk)s OR (b.state = 'open' AND b.chunk_id <> %(chunk)s))
+GROUP BY b.id, end_.is_known
+"""
+
 
 async def lookup(
     db: Connection, chunk: Chunk, texts: Sequence[str], newer_than: float | None
 ) -> dict[str, Settled | Unsettled]:
-    """What is known of people; of those in an open batch nothing is, for now."""
+    """What is known of people; of those in an open batch of the chunk nothing is, for now."""
     wanted = {pack_person(pack_key(text)): text for text in texts}
-    found = await db.execute(
-        "SELECT array_agg(p.key), b.state, b.keys, b.results, b.job, b.seal, b.reason,"
-        " b.redeem_query_id FROM people p JOIN batches b ON b.id = p.batch_id"
-        " WHERE p.scope_id = %s AND p.key = ANY(%s) AND b.state <> 'open'"
-        " AND (b.state = 'unsettled' OR %s::float8 IS NULL OR b.ended_at >= to_timestamp(%s))"
-        " GROUP BY b.id",
-        (chunk.scope_id, list(wanted), newer_than, newer_than),
-    )
+    given = {
+        "scope": chunk.scope_id,
+        "keys": list(wanted),
+        "chunk": chunk.chunk_id,
+        "since": newer_than,
+    }
+    found = await db.execute(_KNOWN, given)
     rows = await found.fetchall()
     under_way = await _under_way(db, chunk) if rows else set[bytes]()
     ends: dict[str, Settled | Unsettled] = {}
-    for packed, state, stored, results, job, mark, reason, query_id in rows:
-        keys = _checked(stored, results or job, mark)
+    for packed, has_end, state, stored, results, job, mark, reason, query_id in rows:
         people = [key for key in packed if key not in under_way]
+        if not has_end:
+            ends |= {wanted[key]: Unsettled(_ELSEWHERE, query_id) for key in people}
+            continue
+        keys = _checked(stored, results or job, mark)
         if state == "unsettled":
             ends |= {wanted[key]: Unsettled(reason, query_id) for key in people}
             continue

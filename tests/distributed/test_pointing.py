@@ -148,3 +148,28 @@ async def test_a_request_looked_for_again_in_vain_takes_nobody_from_a_newer_one(
         ADA: Unsettled("lost with b2"),
         BOB: Unsettled("not in the log"),
     }
+
+
+async def test_whose_lost_request_another_chunk_looks_for_is_not_free(make: Make) -> None:
+    other = await make(BOB)
+    mine = await make(ADA)
+    await lose(other, "b1", ADA, BOB)
+    await other.reopen_unsettled()
+    assert type((await mine.lookup([ADA]))[ADA]) is Unsettled
+    await mine.intend(batch("b2", ADA))
+    assert await mine.lookup([ADA]) == {}  # as of everybody who is in an open batch
+    await mine.withdraw("b2")
+    await other.withdraw("b1")
+    assert await mine.lookup([ADA]) == {}
+
+
+async def test_whom_another_chunk_has_by_now_is_not_free(store: Store, make: Make) -> None:
+    mine = await make(ADA, BOB, EVE)
+    await mine.intend(batch("b1", EVE))
+    await mine.settle("b1", {EVE: FOUND}, 5)
+    await days_pass(store)
+    other = await make(ADA, EVE)
+    ends = await mine.lookup([ADA, BOB, EVE], await yesterday(store))
+    assert {key: type(end) for key, end in ends.items()} == {ADA: Unsettled, EVE: Unsettled}
+    assert await mine.lookup([EVE]) == {EVE: FOUND}
+    assert await other.lookup([ADA, EVE], await yesterday(store)) == {}
