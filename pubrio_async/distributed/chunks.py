@@ -19,6 +19,8 @@ from pubrio_async.scheduler.policy import Order
 
 End = Literal["done", "stopped"]
 
+_FREED = "skipped: never sent: an earlier request with them was refused meanwhile"
+
 _CHUNK = """
 SELECT c.state, c.keys, c.attempts, c.token, r.id, r.name, r.stopped, r.batch_size, r.sequence,
     extract(epoch FROM c.made_at)::float8 - r.max_age, r.max_credits IS NOT NULL, s.contact_types
@@ -164,7 +166,9 @@ async def finish(
         by_reason: dict[str, list[Key]] = {}
         for person, why in failures.items():
             by_reason.setdefault(why, []).append(pack_key(person))
-        for why, keys in by_reason.items():
+        # Who was with another chunk until then, but is free by now.
+        others = [pack_key(person) for person in chunk.people if person not in failures]
+        for why, keys in (*by_reason.items(), (_FREED, others)):
             await _note(db, chunk.chunk_id, chunk.run_id, keys, why)
         await _end(db, chunk.chunk_id, end, reason)
         return True

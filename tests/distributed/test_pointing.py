@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from pubrio_async.distributed import pointing
+from pubrio_async.distributed.chunks import Taken, finish
 from pubrio_async.distributed.journal import PostgresJournal
 from pubrio_async.distributed.store import Store
 from pubrio_async.distributed.values import pack_person
@@ -18,6 +19,7 @@ from tests.distributed.fleet import ask
 from tests.unit.journals import ADA, BOB, EMPTY, EVE, FOUND, TYPES, batch
 
 DAY = 86_400.0
+FAILED = "SELECT key FROM people WHERE failure IS NOT NULL"
 NOW = "SELECT extract(epoch FROM clock_timestamp())::float8"
 
 Make = Callable[..., Awaitable[PostgresJournal]]
@@ -173,3 +175,67 @@ async def test_whom_another_chunk_has_by_now_is_not_free(store: Store, make: Mak
     assert {key: type(end) for key, end in ends.items()} == {ADA: Unsettled, EVE: Unsettled}
     assert await mine.lookup([EVE]) == {EVE: FOUND}
     assert await other.lookup([ADA, EVE], await yesterday(store)) == {}
+
+
+async def test_a_refusal_leaves_people_with_the_lost_request_another_chunk_looks_for(
+    store: Store, make: Make
+) -> None:
+    first = await make(ADA, BOB)
+    await lose(first, "b1", ADA, BOB)
+    second = await make(ADA)
+    await lose(second, "b2", ADA)
+    await first.reopen_unsettled()
+    await second.reopen_unsettled()
+    await second.withdraw("b2")
+    assert type((await second.lookup([ADA]))[ADA]) is Unsettled
+    # That one was refused, too; the second chunk is not done yet, and learns of it by itself.
+    await first.withdraw("b1")
+    assert await second.lookup([ADA]) == {}
+    assert await ask(store, FAILED) == []
+
+
+@pytest.mark.parametrize("was_bought", [True, False])
+async def test_whom_a_chunk_was_done_without_can_be_claimed_once_the_request_was_refused(
+    store: Store, make: Make, *, was_bought: bool
+) -> None:
+    mine = await make(ADA, EVE)
+    if was_bought:
+        await mine.intend(batch("b0", ADA, EVE))
+        await mine.settle("b0", {ADA: FOUND, EVE: EMPTY}, 5)
+        await days_pass(store)
+    other = await make(BOB)
+    await lose(other, "b1", ADA, BOB, EVE)
+    await other.reopen_unsettled()
+    await ask(store, "UPDATE chunks SET state = 'done' WHERE id <> (SELECT max(id) FROM chunks)")
+    await other.intend(batch("b2", EVE))
+    await other.withdraw("b1")
+    assert await ask(store, FAILED) == [(pack_person(pack_key(ADA)),)]
+    await other.settle("b2", {EVE: FOUND}, 5)
+    assert (await other.lookup([EVE])) == {EVE: FOUND}
+    assert await ask(store, FAILED) == [(pack_person(pack_key(ADA)),)]
+    assert (await other.lookup([ADA], await yesterday(store))).keys() == {ADA}
+
+
+async def test_whoever_is_free_when_a_chunk_is_done_can_be_claimed(
+    store: Store, make: Make
+) -> None:
+    """The worker was told that another chunk was at them, and has not asked again."""
+    await make(ADA, BOB)
+    ((chunk_id, token, run_id),) = await ask(store, "SELECT id, token, run_id FROM chunks")
+    chunk = Taken(
+        chunk_id=chunk_id,
+        token=token,
+        run_id=run_id,
+        run="run",
+        people=(ADA, BOB),
+        contact_types=TYPES,
+        batch_size=100,
+        order="results",
+        newer_than=None,
+        attempts=1,
+    )
+    assert await finish(store, chunk, {BOB: "failed: no"}, "done")
+    assert sorted(await ask(store, "SELECT failure FROM people")) == [
+        ("failed: no",),
+        ("skipped: never sent: an earlier request with them was refused meanwhile",),
+    ]
