@@ -276,9 +276,13 @@ async def _end(db: Connection, chunk_id: int, state: End, reason: str | None) ->
 async def _note(
     db: Connection, chunk_id: int, run_id: int, keys: Iterable[Key], reason: str
 ) -> None:
-    """Writes down why people of a chunk have no end. No batch with them is open."""
+    """Writes down why people of a chunk were not bought. No batch with them is open."""
     await db.execute(
-        "UPDATE people SET failure = %s WHERE key = ANY(%s) AND batch_id IS NULL"
-        " AND chunk_id = %s AND scope_id = (SELECT scope_id FROM runs WHERE id = %s)",
+        "UPDATE people p SET failure = %s FROM chunks c JOIN runs r ON r.id = c.run_id"
+        " WHERE p.key = ANY(%s) AND p.chunk_id = c.id AND c.id = %s AND p.scope_id = r.scope_id"
+        # Or not bought again: an old result is no reason never to try once more.
+        " AND r.id = %s AND (p.batch_id IS NULL OR EXISTS ("
+        "SELECT FROM batches b WHERE b.id = p.batch_id AND b.state = 'settled'"
+        " AND b.ended_at < c.made_at - make_interval(secs => r.max_age)))",
         (reason, [pack_person(key) for key in keys], chunk_id, run_id),
     )

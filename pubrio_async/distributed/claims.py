@@ -42,16 +42,22 @@ SELECT p.key FROM people p JOIN chunks c ON c.id = p.chunk_id
 WHERE p.scope_id = %s AND p.key = ANY(%s) AND c.run_id <> %s
 """
 
+# Nobody with a result that is young enough, whatever is noted.
 _FREE = """
-SELECT key FROM people WHERE scope_id = %s AND key = ANY(%s)
-AND batch_id IS NULL AND failure IS NOT NULL
+SELECT p.key FROM people p LEFT JOIN batches b ON b.id = p.batch_id
+WHERE p.scope_id = %(scope)s AND p.key = ANY(%(keys)s) AND p.failure IS NOT NULL
+AND (p.batch_id IS NULL OR b.state = 'settled'
+    AND b.ended_at < clock_timestamp() - make_interval(secs => %(age)s))
 """
 
 _AGAIN = """
 WITH failed AS MATERIALIZED (
     SELECT p.scope_id, p.key, p.chunk_id FROM people p JOIN chunks c ON c.id = p.chunk_id
+    LEFT JOIN batches b ON b.id = p.batch_id
     WHERE c.run_id = %(run)s AND c.state IN ('done', 'stopped') AND p.failure IS NOT NULL
-    AND p.batch_id IS NULL ORDER BY p.key LIMIT %(most)s FOR UPDATE OF p
+    AND (p.batch_id IS NULL OR b.state = 'settled'
+        AND b.ended_at < clock_timestamp() - make_interval(secs => %(age)s))
+    ORDER BY p.key LIMIT %(most)s FOR UPDATE OF p
 ), left_behind AS (
     UPDATE chunks c SET people = c.people - n.people
     FROM (SELECT chunk_id, count(*) AS people FROM failed GROUP BY chunk_id) n
@@ -105,11 +111,12 @@ class Claims(Struct):
             Who they are.
         """
         keys = pack_keys(tuple(dict.fromkeys(people))).each
-        found = await db.execute(_FREE, (self.scope_id, list(map(pack_person, keys))))
+        given = {"scope": self.scope_id, "keys": [*map(pack_person, keys)], "age": self.max_age}
+        found = await db.execute(_FREE, given)
         wanted = sorted([key for (key,) in await found.fetchall()])
         if not wanted:
             return ()
-        return {_text(key) for key in await self._claim(db, wanted, None)}
+        return {_text(key) for key in await self._claim(db, wanted, self.max_age)}
 
     async def claim_again(self, db: Connection) -> int:
         """Claims people of this run whom its chunks were done without.
@@ -120,7 +127,13 @@ class Claims(Struct):
         await db.execute("SELECT FROM runs WHERE id = %s FOR UPDATE", (self.run_id,))
         chunk = await self._open_chunk(db)
         found = await db.execute(
-            _AGAIN, {"run": self.run_id, "chunk": chunk.chunk_id, "most": _FULL}
+            _AGAIN,
+            {
+                "run": self.run_id,
+                "chunk": chunk.chunk_id,
+                "most": _FULL,
+                "age": self.max_age,
+            },
         )
         claimed = [key for (key,) in await found.fetchall()]
         await self._add(db, chunk, claimed)

@@ -27,7 +27,7 @@ from pubrio_async.distributed import (
     status,
 )
 from pubrio_async.distributed.journal import PostgresJournal
-from pubrio_async.sandbox import SandboxTransport
+from pubrio_async.sandbox import Fault, SandboxTransport
 from pubrio_async.scheduler import ends, engine, logbook
 from pubrio_async.scheduler.journal import Batch
 from pubrio_async.scheduler.outage import Outage
@@ -300,6 +300,57 @@ async def test_old_results_are_bought_again_once(store: Store, url: str, tmp_pat
     with monkey.context() as patch:
         patch.setattr("pubrio_async._clock.SystemClock.wall", lambda _: 4e9)
         await api.worker().run(until_done=True)
+    assert set(api.charged().values()) == {2}
+
+
+async def test_who_was_to_be_bought_again_and_was_not_gets_another_chance(
+    store: Store, url: str, tmp_path: Path
+) -> None:
+    api, a_day = Api(url), 86_400.0
+    await put(store, tmp_path, ids(40), "first")
+    await api.worker().run(until_done=True)
+    await ask(
+        store,
+        "UPDATE batches SET intended_at = intended_at - interval '2 days',"
+        " ended_at = ended_at - interval '2 days'",
+    )
+    await put(store, tmp_path, ids(40), "old", max_age=a_day)
+    await put(store, tmp_path, ids(40), "older", max_age=a_day)
+    api.sandbox.add_fault(Fault(kind="402", path="/redeem/people/batch$", after=1))
+    await api.worker().run(until_done=True)
+    api.sandbox.clear_faults()
+    old, older = (await status(store)).runs[1:]
+    assert (old.failed, older.failed) == (30, 0)
+    # What they have is good enough for whom it is not too old.
+    assert (await put(store, tmp_path, ids(40), "first")).again == 0
+    assert (await put(store, tmp_path, ids(40), "older", max_age=3 * a_day)).again == 0
+    assert (await put(store, tmp_path, ids(40), "old", max_age=3 * a_day)).again == 0
+    assert (await put(store, tmp_path, ids(40), "old", max_age=a_day)).again == 30
+    await api.worker().run(until_done=True)
+    assert set(api.charged().values()) == {2}
+    # Nor is anybody with a good result bought again, whatever was noted.
+    await ask(store, "UPDATE people SET failure = 'skipped: never sent: no'")
+    for run in ("old", "older"):
+        assert (await put(store, tmp_path, ids(40), run, max_age=a_day)).again == 0
+
+
+async def test_who_was_to_be_bought_again_and_was_not_is_free_for_others(
+    store: Store, url: str, tmp_path: Path
+) -> None:
+    api, a_day = Api(url), 86_400.0
+    await put(store, tmp_path, ids(20), "first")
+    await api.worker().run(until_done=True)
+    await ask(
+        store,
+        "UPDATE batches SET intended_at = intended_at - interval '2 days',"
+        " ended_at = ended_at - interval '2 days'",
+    )
+    await put(store, tmp_path, ids(20), "poor", max_age=a_day, max_credits=0, worst_case=5)
+    assert (await put(store, tmp_path, ids(20), "rich", max_age=a_day)).known == 20
+    await api.worker().run(until_done=True)
+    done = await put(store, tmp_path, ids(20), "rich")
+    assert (done.again, done.known, done.people) == (20, 0, 20)
+    await api.worker().run(until_done=True)
     assert set(api.charged().values()) == {2}
 
 
