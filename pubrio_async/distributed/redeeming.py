@@ -196,6 +196,7 @@ class Redeemer:
         Returns:
             What ended it early; None if nothing did.
         """
+        unread = dict.fromkeys(chunk.people)
         try:
             async with self._client.redeem.many(
                 chunk.people,
@@ -211,6 +212,7 @@ class Redeemer:
                     if self._is_stopping:
                         run.stop(_WHY_STOPPED)
                     async for outcome in run:
+                        unread.pop(outcome.person, None)
                         if outcome.status in {"failed", "skipped"}:
                             failures[outcome.person] = f"{outcome.status}: {outcome.error}"
                 finally:
@@ -219,6 +221,9 @@ class Redeemer:
         except PubrioError as error:  # before anything was sent for it, such as asking for prices
             return error
         add_counts(self.report, run.report)
+        # It was ended before it had come to them, as when the database takes its time.
+        why = run.stopped_by or _WHY_STOPPED
+        failures.update(dict.fromkeys(unread, f"skipped: never sent: {why}"))
         return run.stopped_by
 
     def _tell_limiter(self) -> None:

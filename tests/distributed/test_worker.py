@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,8 +29,8 @@ from pubrio_async.distributed import (
 )
 from pubrio_async.distributed.journal import PostgresJournal
 from pubrio_async.sandbox import Fault, SandboxTransport
-from pubrio_async.scheduler import ends, engine, logbook
-from pubrio_async.scheduler.journal import Batch
+from pubrio_async.scheduler import Run, ends, engine, logbook
+from pubrio_async.scheduler.journal import Batch, Settled
 from pubrio_async.scheduler.outage import Outage
 from tests.distributed.fleet import ORIGIN, PATIENCE_S, Api, ask, ids, outcomes, put, until, working
 
@@ -352,6 +353,45 @@ async def test_who_was_to_be_bought_again_and_was_not_is_free_for_others(
     assert (done.again, done.known, done.people) == (20, 0, 20)
     await api.worker().run(until_done=True)
     assert set(api.charged().values()) == {2}
+
+
+async def test_told_to_end_before_it_has_read_a_chunk_a_worker_gives_it_back(
+    store: Store, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the database takes its time: who was not read yet was not sent either."""
+    api = Api(url)
+    await put(store, tmp_path, ids(20), batch_size=5)
+    ((chunk_id,),) = await ask(store, "SELECT id FROM chunks")
+    chunk = await chunks.take(store, chunk_id)
+    assert chunk is not None
+    journal = PostgresJournal(store, chunk.chunk_id, chunk.token)
+    await journal.open(chunk.contact_types)
+    known = dict.fromkeys(chunk.people[:5], Settled("empty"))  # by another worker
+    await journal.intend(Batch("of another", "batch", (*known,)))
+    await journal.settle("of another", known, 0)
+    await journal.close()
+    assert await chunks.give_back(store, chunk, "it ended")
+    asked, has_left = asyncio.Event(), asyncio.Event()
+    lookup, stop, leave = PostgresJournal.lookup, Run.stop, engine.Engine._leave_input
+
+    async def slowly(*given: Any) -> Any:
+        asked.set()
+        await has_left.wait()
+        return await lookup(*given)
+
+    def then_tell(inner: engine.Engine) -> None:
+        leave(inner)
+        has_left.set()
+
+    monkeypatch.setattr(PostgresJournal, "lookup", slowly)
+    monkeypatch.setattr(engine.Engine, "_leave_input", then_tell)
+    monkeypatch.setattr(Run, "stop", lambda run, why: stop(run, why, drain_s=0.0))
+    async with working(api.worker()):
+        await asked.wait()
+    monkeypatch.undo()
+    assert await ask(store, STATES) == [("todo", 1)]
+    await api.worker().run(until_done=True)
+    assert {row.status for row in await outcomes(store)} == {"found", "empty"}
 
 
 async def test_a_flaw_costs_one_chunk_some_time_and_is_told_without_people(
