@@ -47,12 +47,24 @@ INSERT INTO chunks (run_id, number, people, keys, state)
 SELECT %s, max(number) + 1, %s, %s, 'done' FROM chunks WHERE run_id = %s RETURNING id
 """
 
+# Nobody gets one of them, or gives it back, from then on before the transaction ends.
+_HOLD_JOBS = """
+SELECT FROM procrastinate_jobs WHERE queue_name = %(queue)s
+AND status IN ('todo', 'doing') AND (args ->> 'chunk_id')::bigint = %(chunk)s
+ORDER BY id FOR UPDATE
+"""
+
 # One that waits, or that a worker had which is not heard of any more.
 _CLAIM_JOB = """
 UPDATE procrastinate_jobs SET status = 'doing', worker_id = %(me)s WHERE id = (
-    SELECT id FROM procrastinate_jobs WHERE queue_name = %(queue)s
-    AND status IN ('todo', 'doing') AND (args ->> 'chunk_id')::bigint = %(chunk)s
-    ORDER BY id LIMIT 1 FOR UPDATE
+    SELECT j.id FROM procrastinate_jobs j WHERE j.queue_name = %(queue)s
+    AND j.status IN ('todo', 'doing') AND (j.args ->> 'chunk_id')::bigint = %(chunk)s
+    AND (j.status = 'todo' OR j.worker_id = %(me)s OR NOT EXISTS (
+        SELECT FROM procrastinate_workers w WHERE w.id = j.worker_id AND (
+            w.last_heartbeat > clock_timestamp() - make_interval(secs => %(after)s)
+            OR pg_postmaster_start_time() > clock_timestamp() - make_interval(secs => %(after)s)
+        )
+    )) ORDER BY j.id LIMIT 1
 ) RETURNING id
 """
 
@@ -147,7 +159,10 @@ class Adopter:
             mine = await self._taken_before(db, token)
             if mine is None:
                 mine = await self._gather(db, run_id, batches, reopen=reopen)
-            return None if mine is None else await self._adopt(db, mine, token)
+            if mine is None:
+                return None
+            # A worker that has a job for it has just done it, and is about to say so.
+            return await self._adopt(db, mine, token, leave_to_others=False)
 
         return await self._store.transact(work)
 
@@ -169,12 +184,12 @@ class Adopter:
             row = await look_at(db, chunk_id)
             if row is None or row.state not in {"todo", "doing"}:
                 return None
-            # A worker that gets its job from now on waits for the chunk, and then has it.
             if row.token != token and chunk_id in await held_chunks(
                 db, self._queue, self._stalled_s
             ):
                 return None
-            return await self._adopt(db, chunk_id, token)
+            # One may have got its job since: then it waits for the chunk, and is to have it.
+            return await self._adopt(db, chunk_id, token, leave_to_others=True)
 
         return await self._store.transact(work)
 
@@ -276,18 +291,35 @@ class Adopter:
         (chunk_id,) = await one(found)
         return int(chunk_id)
 
-    async def _adopt(self, db: Connection, chunk_id: int, token: UUID) -> Adopted | None:
+    async def _adopt(
+        self, db: Connection, chunk_id: int, token: UUID, *, leave_to_others: bool
+    ) -> Adopted | None:
         row = await look_at(db, chunk_id)
         if row is None:
             return None
-        chunk = await seize(db, chunk_id, row, token)
-        given = {"me": self._me, "queue": self._queue, "chunk": chunk_id}
+        job_id = await self._claim_job(db, chunk_id, leave_to_others=leave_to_others)
+        if job_id is None:
+            return None
+        return Adopted(await seize(db, chunk_id, row, token), job_id)
+
+    async def _claim_job(
+        self, db: Connection, chunk_id: int, *, leave_to_others: bool
+    ) -> int | None:
+        """A job for the chunk; None if a worker has it that is heard of."""
+        given = {
+            "me": self._me,
+            "queue": self._queue,
+            "chunk": chunk_id,
+            "after": self._stalled_s,
+        }
+        jobs = await db.execute(_HOLD_JOBS, given)
         found = await db.execute(_CLAIM_JOB, given)
         if found.rowcount == 0:
-            found = await db.execute(_URGENCY, (chunk_id,))
-            priority, number = await one(found)
+            if jobs.rowcount and leave_to_others:
+                return None
+            priority, number = await one(await db.execute(_URGENCY, (chunk_id,)))
             urgency = job_priority(priority, number)
             await put(db, chunk_id, queue=self._queue, priority=urgency)
             found = await db.execute(_CLAIM_JOB, given)
         (job_id,) = await one(found)
-        return Adopted(chunk, job_id)
+        return int(job_id)

@@ -21,7 +21,16 @@ from pubrio_async import (
     ConfigurationError,
 )
 from pubrio_async._clock import SystemClock
-from pubrio_async.distributed import FleetRun, Store, claims, queue, resolve, status, survey
+from pubrio_async.distributed import (
+    FleetRun,
+    Store,
+    adopting,
+    claims,
+    queue,
+    resolve,
+    status,
+    survey,
+)
 from pubrio_async.distributed.adopting import Adopter
 from pubrio_async.distributed.rescue import Rescue
 from pubrio_async.sandbox import Fault, SandboxTransport
@@ -31,6 +40,7 @@ from tests.distributed.fleet import ORIGIN, Api, ask, ids, outcomes, put, until,
 
 BATCH = "/redeem/people/batch$"
 LOGS = "/api_keys/logs$"
+QUEUE = queue.queue_of(ORIGIN)
 STATES = "SELECT state, count(*)::int FROM chunks GROUP BY state ORDER BY state"
 JOBS = "SELECT 1 FROM procrastinate_jobs"
 WORKERS = "SELECT 1 FROM procrastinate_workers"
@@ -253,6 +263,60 @@ async def test_one_that_was_taken_for_dead_is_a_new_one(
         assert adopted is not None
         assert await adopter.let_go(adopted)
     assert await ask(store, WORKERS) == []
+
+
+async def test_a_job_that_a_worker_has_just_got_is_left_to_it(
+    store: Store, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(*_: object) -> set[int]:
+        return set()  # as it was a moment ago
+
+    monkeypatch.setattr(adopting, "held_chunks", nothing)
+    await put(store, tmp_path, ids(40))
+    ((chunk_id,),) = await ask(store, "SELECT id FROM chunks")
+    await ask(store, "INSERT INTO procrastinate_workers DEFAULT VALUES")
+    await ask(
+        store,
+        "UPDATE procrastinate_jobs"
+        " SET status = 'doing', worker_id = (SELECT id FROM procrastinate_workers)",
+    )
+    everything = "SELECT c.token, c.attempts, j.* FROM chunks c, procrastinate_jobs j"
+    before = await ask(store, everything)
+    async with Adopter(store, ORIGIN, stalled_s=60.0) as adopter:
+        assert await adopter.take_idle(chunk_id) is None
+    assert await ask(store, everything) == before
+    await ask(store, "UPDATE procrastinate_workers SET last_heartbeat = 'epoch'")
+    async with Adopter(store, ORIGIN, stalled_s=0.2) as adopter:
+        adopted = await adopter.take_idle(chunk_id)
+        assert adopted is not None
+        assert await adopter.let_go(adopted)
+    assert await ask(store, "SELECT status::text FROM procrastinate_jobs") == [("todo",)]
+
+
+async def test_a_worker_that_is_about_to_end_its_job_is_not_in_the_way(
+    store: Store, url: str, tmp_path: Path
+) -> None:
+    """Of a chunk that is done, and in which somebody is lost."""
+    api = Api(url)
+    await lose(api, store, tmp_path)
+    await ask(store, "INSERT INTO procrastinate_workers DEFAULT VALUES")
+    ((chunk_id,),) = await ask(store, "SELECT id FROM chunks")
+    # All others in it were never there, so that it is taken as it is.
+    await ask(store, "UPDATE chunks SET people = 20")
+    await store.transact(lambda db: queue.put(db, chunk_id, queue=QUEUE, priority=0))
+    await ask(
+        store,
+        "UPDATE procrastinate_jobs"
+        " SET status = 'doing', worker_id = (SELECT id FROM procrastinate_workers)",
+    )
+    before = await ask(store, "SELECT * FROM procrastinate_jobs")
+    async with Adopter(store, ORIGIN, stalled_s=60.0) as adopter:
+        lost = await ask(store, "SELECT id, chunk_id FROM batches WHERE state = 'unsettled'")
+        adopted = await adopter.take_lost(1, [row for row, _ in lost], reopen=False)
+        assert adopted is not None
+        assert {adopted.chunk.chunk_id} == {chunk for _, chunk in lost}
+        assert await adopter.let_go(adopted)
+    assert await ask(store, "SELECT * FROM procrastinate_jobs") == before
 
 
 async def test_what_a_worker_is_at_is_left_to_it(store: Store, url: str, tmp_path: Path) -> None:
