@@ -103,7 +103,11 @@ async def reopen_unsettled(db: Connection, chunk: Chunk) -> None:
     await db.execute(
         "UPDATE batches SET state = 'open', ended_at = NULL WHERE batch_id = ANY(%s)", (lost,)
     )
-    chunk.open.update(lost)
+    # Not only these: a transaction that was thought to be lost may have opened them.
+    found = await db.execute(
+        "SELECT batch_id FROM batches WHERE chunk_id = %s AND state = 'open'", (chunk.chunk_id,)
+    )
+    chunk.open = {batch_id for (batch_id,) in await found.fetchall()}
 
 
 async def lost_people(db: Connection, chunk: Chunk) -> dict[str, list[Key]]:

@@ -234,3 +234,15 @@ async def test_a_commit_that_nobody_hears_of_is_done_again_and_comes_to_the_same
     assert next(numbers) > torn
     assert set(await journal.lookup([ADA, BOB, EVE])) == {ADA, BOB, EVE}
     assert await journal.summary() == figures(found=1, empty=1, unsettled=1, credits_charged=5)
+
+
+async def test_what_was_opened_again_is_open_when_nobody_heard_of_the_commit(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await journal.intend(batch("b1", ADA, BOB))
+    await journal.unsettle("b1", "lost")
+    tear(monkeypatch, 0)
+    await journal.reopen_unsettled()
+    await journal.accepted("b1", JOB)
+    await journal.settle("b1", {ADA: FOUND, BOB: EMPTY}, 5)
+    assert await journal.lookup([ADA, BOB]) == {ADA: FOUND, BOB: EMPTY}
