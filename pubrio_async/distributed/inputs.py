@@ -185,7 +185,7 @@ async def _open_run(
     store: Store, source: RowSource, settings: RunSettings, people: Sequence[str]
 ) -> _Run:
     """The run, made if it is not there."""
-    types = sorted(settings.contact_types)
+    types = sorted(set(settings.contact_types))
     form = {"columns": list(source.columns), "cells": source.cells() is not None}
     fingerprint = hashlib.sha256(_encode((source.columns, source.total, people))).hexdigest()
 

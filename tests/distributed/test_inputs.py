@@ -155,10 +155,13 @@ async def test_other_contact_types_and_another_api_are_bought_anew(
         ("three", {"origin": "http://x"}),
     ):
         assert (await put(store, tmp_path, ids(5), name, **settings)).people == 5
-    # But the order in which types are named makes no difference.
+    # But the order in which types are named makes no difference, nor how often.
     both = ("phone", "email-work")
     assert (await put(store, tmp_path, ids(5), "four", contact_types=both)).people == 5
     assert (await put(store, tmp_path, ids(5), "five", contact_types=both[::-1])).known == 5
+    assert (await put(store, tmp_path, ids(5), "six", contact_types=2 * both)).known == 5
+    sizes = "SELECT DISTINCT cardinality(contact_types) AS size FROM scopes ORDER BY size"
+    assert await ask(store, sizes) == [(1,), (2,)]
 
 
 async def test_an_input_without_rows_is_a_run_without_chunks(store: Store, tmp_path: Path) -> None:
