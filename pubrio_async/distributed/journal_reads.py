@@ -48,6 +48,12 @@ WHERE p.scope_id = %(scope)s AND p.key = ANY(%(keys)s) AND (end_.is_known
 GROUP BY b.id, end_.is_known
 """
 
+_OPEN_ELSEWHERE = """
+SELECT b.keys FROM batches b JOIN chunks c ON c.id = b.chunk_id
+WHERE b.state = 'open' AND b.chunk_id <> %(chunk)s
+AND c.run_id = (SELECT run_id FROM chunks WHERE id = %(chunk)s)
+"""
+
 
 async def lookup(
     db: Connection, chunk: Chunk, texts: Sequence[str], newer_than: float | None
@@ -105,7 +111,7 @@ async def open_batches(db: Connection, chunk: Chunk) -> list[OpenBatch]:
 
 
 async def unsettled_people(db: Connection, chunk: Chunk) -> list[str]:
-    """Everyone whose answer is lost."""
+    """Everyone whose answer is lost, and to whom no other request is open in another chunk."""
     found = await db.execute(
         "SELECT keys FROM batches WHERE chunk_id = %s AND state = 'open' AND job IS NULL"
         " ORDER BY id",
@@ -119,7 +125,14 @@ async def unsettled_people(db: Connection, chunk: Chunk) -> list[str]:
         people |= dict.fromkeys(
             unpack_key(key) for key in keys if pack_person(key) not in under_way
         )
-    return list(people)
+    if not people:
+        return []
+    # To be sent again, they would be paid for beside what is being fetched there.
+    found = await db.execute(_OPEN_ELSEWHERE, {"chunk": chunk.chunk_id})
+    elsewhere = {
+        text for (stored,) in await found.fetchall() for text in _texts(unpack_stored(stored))
+    }
+    return [text for text in people if text not in elsewhere]
 
 
 async def load_usage(db: Connection, chunk: Chunk) -> bytes | None:

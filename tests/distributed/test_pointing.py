@@ -16,7 +16,7 @@ from pubrio_async.distributed.values import pack_person
 from pubrio_async.scheduler.journal import Journal, Unsettled
 from pubrio_async.scheduler.journal_values import pack_key
 from tests.distributed.fleet import ask
-from tests.unit.journals import ADA, BOB, EMPTY, EVE, FOUND, TYPES, batch
+from tests.unit.journals import ADA, BOB, EMPTY, EVE, FOUND, JOB, TYPES, batch
 
 DAY = 86_400.0
 FAILED = "SELECT key FROM people WHERE failure IS NOT NULL"
@@ -175,6 +175,21 @@ async def test_whom_another_chunk_has_by_now_is_not_free(store: Store, make: Mak
     assert {key: type(end) for key, end in ends.items()} == {ADA: Unsettled, EVE: Unsettled}
     assert await mine.lookup([EVE]) == {EVE: FOUND}
     assert await other.lookup([ADA, EVE], await yesterday(store)) == {}
+
+
+async def test_nobody_is_to_be_sent_again_whose_first_request_is_fetched_in_another_chunk(
+    make: Make,
+) -> None:
+    first = await make(ADA, BOB)
+    await lose(first, "b1", ADA, BOB)
+    second = await make(ADA, EVE)
+    await lose(second, "b2", ADA, EVE)
+    assert sorted(await second.unsettled_people()) == sorted([ADA, EVE])
+    await first.reopen_unsettled()
+    await first.accepted("b1", JOB)
+    assert await second.unsettled_people() == [EVE]
+    await first.unsettle("b1", "the job was lost")
+    assert sorted(await second.unsettled_people()) == sorted([ADA, EVE])
 
 
 async def test_a_refusal_leaves_people_with_the_lost_request_another_chunk_looks_for(
