@@ -202,11 +202,20 @@ async def _to_send(db: Connection, chunk_id: int, chunk: _Own, *, resend: bool) 
     """How many of its people are neither bought nor open, nor lost; with `resend`, lost or not."""
     people = {pack_person(key) for key in split_keys(unpack_stored(chunk.keys))}
     found = await db.execute(
-        "SELECT p.key FROM people p JOIN batches b ON b.id = p.batch_id"
-        " WHERE p.scope_id = %s AND p.key = ANY(%s)"
-        " AND NOT (%s AND b.state = 'unsettled') AND (b.state <> 'settled'"
-        " OR %s::float8 IS NULL OR b.ended_at >= to_timestamp(%s))",
-        (chunk.scope_id, list(people), resend, chunk.newer_than, chunk.newer_than),
+        "SELECT p.key FROM people p LEFT JOIN batches b ON b.id = p.batch_id"
+        " WHERE p.scope_id = %(scope)s AND p.key = ANY(%(keys)s) AND CASE COALESCE(b.state, '')"
+        " WHEN 'open' THEN true"
+        " WHEN 'unsettled' THEN NOT %(resend)s"
+        # Whom another chunk has by now is sent there.
+        " WHEN 'settled' THEN p.chunk_id <> %(chunk)s OR %(since)s::float8 IS NULL"
+        " OR b.ended_at >= to_timestamp(%(since)s) ELSE p.chunk_id <> %(chunk)s END",
+        {
+            "scope": chunk.scope_id,
+            "keys": list(people),
+            "chunk": chunk_id,
+            "resend": resend,
+            "since": chunk.newer_than,
+        },
     )
     people.difference_update(key for (key,) in await found.fetchall())
     found = await db.execute(

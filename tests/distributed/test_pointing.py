@@ -9,12 +9,13 @@ from contextlib import AsyncExitStack
 import pytest
 
 from pubrio_async.distributed import pointing
+from pubrio_async.distributed.budget import left_to_send
 from pubrio_async.distributed.chunks import Taken, finish
 from pubrio_async.distributed.journal import PostgresJournal
 from pubrio_async.distributed.store import Store
-from pubrio_async.distributed.values import pack_person
+from pubrio_async.distributed.values import pack_person, pack_stored
 from pubrio_async.scheduler.journal import Journal, Unsettled
-from pubrio_async.scheduler.journal_values import pack_key
+from pubrio_async.scheduler.journal_values import pack_key, pack_keys
 from tests.distributed.fleet import ask
 from tests.unit.journals import ADA, BOB, EMPTY, EVE, FOUND, JOB, TYPES, batch
 
@@ -50,10 +51,10 @@ async def make(store: Store) -> AsyncIterator[Make]:
             ((chunk, scope),) = await ask(
                 store,
                 "INSERT INTO chunks (run_id, number, people, keys, state, token)"
-                " SELECT r.id, (SELECT count(*) FROM chunks), %s, '', 'doing', %s FROM runs r"
+                " SELECT r.id, (SELECT count(*) FROM chunks), %s, %s, 'doing', %s FROM runs r"
                 " WHERE r.name = %s"
                 " RETURNING id, (SELECT scope_id FROM runs WHERE id = run_id)",
-                *(len(people), token, run),
+                *(len(people), pack_stored(pack_keys(people).stored), token, run),
             )
             await ask(
                 store,
@@ -170,7 +171,10 @@ async def test_whom_another_chunk_has_by_now_is_not_free(store: Store, make: Mak
     await mine.intend(batch("b1", EVE))
     await mine.settle("b1", {EVE: FOUND}, 5)
     await days_pass(store)
+    ((chunk_id, token),) = await ask(store, "SELECT id, token FROM chunks")
+    assert await left_to_send(store, chunk_id, token) == 3
     other = await make(ADA, EVE)
+    assert await left_to_send(store, chunk_id, token) == 1
     ends = await mine.lookup([ADA, BOB, EVE], await yesterday(store))
     assert {key: type(end) for key, end in ends.items()} == {ADA: Unsettled, EVE: Unsettled}
     assert await mine.lookup([EVE]) == {EVE: FOUND}
