@@ -197,7 +197,7 @@ def _number(value: object) -> Number | None:
         number = msgspec.convert(value, Number | None, strict=False)
     except msgspec.ValidationError:
         return None
-    return number if number is None or math.isfinite(number) else None
+    return None if isinstance(number, float) and not math.isfinite(number) else number
 
 
 def _whole(value: object) -> int | None:
@@ -268,13 +268,15 @@ def _answer(row: LogRow, logged: QueryLogDetails) -> Answer:
 def _interpret(route: Route[T], row: LogRow, logged: QueryLogDetails) -> T | PubrioError:
     body = logged.response_body
     what = f"{route.method} {route.path}"
+    msg = f"{what}: the request log does not show the whole reply"
+    unread = DecodeError(msg, status=row.status or 200, may_have_charged=True)
     if body is None or row.status is None:
-        msg = f"{what}: the request log does not show the whole reply"
-        unread = DecodeError(msg, status=row.status or 200, may_have_charged=True)
         return at_endpoint(route.name, unread)
     reply = WireReply(row.status, {}, body.encode(errors="replace"))
     try:
-        return interpret(reply, route.decode, method_path=what, paid=True, wall=0.0)
+        answer = interpret(reply, route.decode, method_path=what, paid=True, wall=0.0)
+        is_withheld = isinstance(answer, RedeemPeopleReply) and not answer.peoples
+        return at_endpoint(route.name, unread) if is_withheld and row.credits else answer
     except PubrioError as error:
         # Gateways log codes of their own, such as 499 for a client that did not wait.
         if row.status not in _REFUSALS:

@@ -151,9 +151,14 @@ def in_new_order(batch: Batch, rng: random.Random) -> Batch:
     return Batch(batch.batch_id, batch.kind, tuple(keys))
 
 
+def can_tell(lost: Lost) -> bool:
+    """Whether the order of its people tells a request from all others for them."""
+    return len(lost.batch.keys) >= _TELLING
+
+
 def is_its_own(lost: Lost, entry: LogEntry) -> bool:
     """Whether an entry shows this request, and no other one for the same people."""
-    return len(entry.keys) >= _TELLING and entry.keys == lost.batch.keys
+    return can_tell(lost) and entry.keys == lost.batch.keys
 
 
 def may_have_worked(error: PubrioError) -> bool:
@@ -167,13 +172,14 @@ class Archive:
     """Entries of the log that were looked at: what one search has asked for, no other asks for.
 
     Attributes:
-        entries: By their id in the log; None for one that cannot be looked at, or that is known
-            to be the answer to somebody else's request.
+        entries: By their id in the log; None for one that cannot be looked at.
+        taken: Whose answer an entry is, by the batch.
         being_read: Those that are being asked for.
     """
 
     def __init__(self) -> None:
         self.entries: dict[str, LogEntry | None] = {}
+        self.taken: dict[str, str] = {}
         self.being_read: set[str] = set()
 
     def ask_again(self, log_ids: Iterable[str]) -> None:
@@ -183,5 +189,6 @@ class Archive:
 
     def trim(self) -> None:
         """Lets go of the oldest."""
-        while len(self.entries) > _ARCHIVE:
-            del self.entries[next(iter(self.entries))]
+        for kept in (self.entries, self.taken):
+            while len(kept) > _ARCHIVE:
+                del kept[next(iter(kept))]

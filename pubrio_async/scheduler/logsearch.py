@@ -16,6 +16,8 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
 
+from msgspec import structs
+
 from pubrio_async._errors import DecodeError, PubrioError
 from pubrio_async.scheduler.logbook import (
     Finding,
@@ -23,10 +25,12 @@ from pubrio_async.scheduler.logbook import (
     LogPage,
     LogRow,
     Lost,
+    can_tell,
     is_its_own,
     is_last_look,
     may_have_worked,
 )
+from pubrio_async.scheduler.logclues import Clues
 from pubrio_async.scheduler.logpages import PageMap
 from pubrio_async.scheduler.logtimes import distance_to, moments_in
 
@@ -45,6 +49,7 @@ _ENTRIES_ANYWHERE = 25
 _NARROW_PAGES = (48, 12)  # for the first moment, and for each other one
 _WIDE_PAGES = (24, 4)
 _REFUSED = 429
+_ERRORS = 400
 
 
 class Search:
@@ -63,6 +68,7 @@ class Search:
         sent: When others were sent, on the run's clock, by their first person: an entry that
             shows one of them tells how far the two clocks are apart.
         being_read: Entries that other searches are asking for: the last to be asked for here.
+        taken: Whose answer an entry is, by the batch: nobody else's.
     """
 
     def __init__(
@@ -78,6 +84,7 @@ class Search:
         offset_s: float | None = None,
         sent: Mapping[str, float] | None = None,
         being_read: Collection[str] = (),
+        taken: Mapping[str, str] | None = None,
     ) -> None:
         self.targets = targets
         self.zone_s = zone_s
@@ -87,6 +94,7 @@ class Search:
         self._types = frozenset(types)
         self._archive = archive
         self._being_read = being_read
+        self._taken: Mapping[str, str] = {} if taken is None else taken
         self.now = now
         self._wall = wall
         self._sent: Mapping[str, float] = {} if sent is None else sent
@@ -96,9 +104,9 @@ class Search:
         self._narrow_pages = _NARROW_PAGES[0] + _NARROW_PAGES[1] * (moments - 1)
         self._wide_pages = _WIDE_PAGES[0] + _WIDE_PAGES[1] * (moments - 1)
         self._unread: dict[str, LogRow] = {}
-        self._errors: dict[str, tuple[tuple[bool, bool, float], Finding]] = {}
+        self._clues = Clues()
         self._used: set[str] = set()
-        self.unclear: set[str] = set()
+        self.unclear: dict[str, LogRow] = {}
         self._offsets: list[float] = []
         self._times: list[float] = []
         self._anywhere = _ENTRIES_ANYWHERE
@@ -116,7 +124,7 @@ class Search:
             return 1
         self._catch_up()
         last, rest = self._rest()
-        clear = [lost for lost in rest if lost.batch.batch_id not in self._errors]
+        clear = [lost for lost in rest if not self._clues.has_error(lost.batch.batch_id)]
         own = [lost for lost in clear if not lost.is_inherited]
         if self.skew_s is None and own:
             # Any line that is known to us, near the moment, makes the rest of the way shorter.
@@ -155,7 +163,7 @@ class Search:
             if is_last_look(lost, self.now):
                 last.append(lost)
                 rest.append(lost)
-            elif lost.batch.batch_id not in self._errors:
+            elif not self._clues.has_error(lost.batch.batch_id):
                 rest.append(lost)
         return last, rest
 
@@ -181,7 +189,7 @@ class Search:
         self._asked += 1
         self._archive[row.log_id] = entry
         if entry is None or not entry.keys or isinstance(entry.answer, DecodeError):
-            self.unclear.add(row.log_id)
+            self.unclear[row.log_id] = row
         self._learn_skew(row, entry)
         self._catch_up()
 
@@ -348,46 +356,55 @@ class Search:
         same = [
             lost
             for lost in self.targets
-            if lost.batch.kind == row.kind and people == frozenset(lost.batch.keys)
+            if lost.batch.kind == row.kind
+            and people == frozenset(lost.batch.keys)
+            and self._taken.get(row.log_id, lost.batch.batch_id) == lost.batch.batch_id
         ]
         # If the same people were sent twice, this is one of the two requests.
         same = [lost for lost in same if lost.batch.batch_id not in self.found] or same
         same = [lost for lost in same if is_its_own(lost, entry)] or same
         if same:
             nearest = min(same, key=lambda lost: abs(row.at - self._expected(lost)))
-            age = max(0.0, self._log_now - row.at - row.took_s - _SKEW_S)
-            is_sure = nearest.is_only or is_its_own(nearest, entry)
-            finding = Finding(row.log_id, entry.answer, age, row.credits, is_sure)
-            if isinstance(entry.answer, PubrioError):
-                self._take_error(nearest, row, entry, finding)
-            elif nearest.batch.batch_id not in self.found:
-                self.found[nearest.batch.batch_id] = finding
-                self._near_entries += _ENTRIES_PER_FINDING
-                if nearest.is_inherited:
-                    self._learn_offset(nearest, row)
+            self._take(nearest, row, entry)
 
-    # -- errors ------------------------------------------------------------------------------
-
-    def _take_error(self, lost: Lost, row: LogRow, entry: LogEntry, finding: Finding) -> None:
-        """Perhaps this is what became of the request; see `_conclude`."""
+    def _take(self, lost: Lost, row: LogRow, entry: LogEntry) -> None:
+        """A request for these people: the lost one, an earlier or a later one."""
         batch_id, is_own = lost.batch.batch_id, is_its_own(lost, entry)
         beyond = row.at - self._expected(lost)
-        # An earlier or a later request for the same people says nothing of this one.
-        if not is_own and (beyond < -_SKEW_S or beyond - row.took_s > _WIDE_S):
-            return
-        # What may have been carried out comes before what surely was not.
-        is_refusal = isinstance(entry.answer, PubrioError) and not may_have_worked(entry.answer)
-        rank = (not is_own, is_refusal, abs(beyond))
-        known = self._errors.get(batch_id)
-        if known is None or rank < known[0]:
-            self._errors[batch_id] = (rank, finding)
+        age = max(0.0, self._log_now - row.at - row.took_s - _SKEW_S)
+        is_sure = is_own or (lost.is_only and not can_tell(lost))
+        finding = Finding(row.log_id, entry.answer, age, row.credits, is_sure)
+        if isinstance(entry.answer, PubrioError):
+            if is_own or (beyond >= -_SKEW_S and beyond - row.took_s <= _WIDE_S):
+                rank = (not is_own, not may_have_worked(entry.answer), abs(beyond))
+                self._clues.error(batch_id, rank, finding)
+        elif not (is_own or lost.is_inherited or beyond >= -_WIDE_S):
+            return  # somebody bought them before
+        elif not is_own and can_tell(lost):
+            self._clues.other(batch_id, abs(beyond), finding)
+        elif batch_id not in self.found:
+            self.found[batch_id] = finding
+            self._near_entries += _ENTRIES_PER_FINDING
+            if lost.is_inherited:
+                self._learn_offset(lost, row)
 
     def _conclude(self, last: Sequence[Lost]) -> None:
-        """Takes an error for the answer where no success was found.
-
-        Only the last time, when even a log that lags behind would show one.
-        """
+        """Takes what there is for the answer, where nothing surer was found by the last look."""
         for lost in last:
-            error = self._errors.get(lost.batch.batch_id)
-            if error is not None:
-                self.found[lost.batch.batch_id] = error[1]
+            clue = self._clues.best(lost.batch.batch_id)
+            if clue is not None:
+                is_sure = clue.is_sure and (can_tell(lost) or not self._may_hide_more(lost))
+                self.found[lost.batch.batch_id] = structs.replace(clue, is_sure=is_sure)
+
+    def _may_hide_more(self, lost: Lost) -> bool:
+        """Whether a line near its moment that was not read may show a success."""
+        expected = self._expected(lost)
+        reach = _WIDE_S if self._perhaps_far([lost]) else _NARROW_S
+        later = reach + lost.lost_at - lost.sent_at
+        if self._pages.next_page(expected - reach, expected, expected + later) is not None:
+            return True
+        return any(
+            (row.status or 0) < _ERRORS or row.credits
+            for row in (*self._unread.values(), *self.unclear.values())
+            if row.kind == lost.batch.kind and -reach <= row.at - expected <= later
+        )

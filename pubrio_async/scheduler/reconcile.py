@@ -197,6 +197,7 @@ class Reconciler:
             offset_s=self._offset_s,
             sent=self._sent,
             being_read=self._archive.being_read,
+            taken=self._archive.taken,
         )
 
     async def _step(self, search: Search, ticket: int, phase: Phase) -> None:
@@ -212,7 +213,7 @@ class Reconciler:
                 if self._may_see_none(wanted, error):
                     raise
                 search.take_entry(wanted, None)  # somebody else's, perhaps
-                search.unclear.discard(wanted.log_id)  # it will not be shown later either
+                search.unclear.pop(wanted.log_id, None)  # it will not be shown later either
                 return
             finally:
                 self._archive.being_read.discard(wanted.log_id)
@@ -253,7 +254,7 @@ class Reconciler:
         self._search = None
         self._zone_s, self._skew_s = search.zone_s, search.skew_s
         self._offset_s = search.offset_s
-        self._unclear |= search.unclear
+        self._unclear |= search.unclear.keys()
         now = self._clock.now()
         told: list[tuple[Lost, Finding | None]] = []
         for lost in search.targets:
@@ -270,7 +271,7 @@ class Reconciler:
                     lost.due = next_look(lost, now) or now + _PAUSE_S
                     continue
             else:
-                self._archive.entries[finding.log_id] = None  # nobody else's answer
+                self._archive.taken[finding.log_id] = batch_id
             del self._lost[batch_id]
             told.append((lost, finding))
         if any(is_last_look(lost, lost.due) for lost in self._lost.values()):

@@ -238,9 +238,13 @@ class Run:
         """Lets go of what has gone with its event loop; only the journal can still be closed."""
         self._closed = True
         self._open_runs.discard(self)
-        with anyio.move_on_after(_CLOSING_S, shield=True):
-            await self._journal.close()
-        self._release_journal()
+        if _holders.get(id(self._journal)) is not self:
+            return  # another run has it by now
+        try:
+            with anyio.move_on_after(_CLOSING_S, shield=True):
+                await self._journal.close()
+        finally:
+            self._release_journal()
 
     async def _make_engine(self, *, is_new: bool) -> Engine:
         """The engine, with what only the journal and the API know."""

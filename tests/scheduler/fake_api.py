@@ -26,7 +26,7 @@ from pubrio_async.models import (
 from pubrio_async.scheduler.budget import Prices
 from pubrio_async.scheduler.journal import BatchKind, Journal
 from pubrio_async.scheduler.journal_memory import MemoryJournal
-from pubrio_async.scheduler.logbook import Answer, LogEntry, LogPage, LogRow
+from pubrio_async.scheduler.logbook import Answer, Archive, LogEntry, LogPage, LogRow
 from pubrio_async.scheduler.options import RunOptions
 from pubrio_async.testing import VirtualClock
 
@@ -246,6 +246,7 @@ class Bench:
         self.rng = random.Random(5)
         self.open_runs: set[Run] = set()
         self.observers: Observers | None = None
+        self.archive: Archive | None = None
 
     def run(
         self,
@@ -270,6 +271,7 @@ class Bench:
             open_runs=self.open_runs,
             rng=self.rng,
             observers=self.observers,
+            archive=self.archive,
         )
 
     def now(self) -> float:

@@ -10,20 +10,26 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pubrio_async import (
+    DecodeError,
     InsufficientCreditsError,
+    JournalError,
     MemoryJournal,
     RateLimitedError,
     ResponseError,
     ResponseLostError,
 )
+from pubrio_async.models import RedeemJob
 from pubrio_async.scheduler.journal import Batch, BatchKind
+from pubrio_async.scheduler.journal_sqlite import SqliteJournal
+from pubrio_async.scheduler.logbook import Archive
 from pubrio_async.testing import VirtualClock, run_virtual
-from tests.scheduler.fake_api import Bench, collect, people
+from tests.scheduler.fake_api import AfterWorkError, Bench, collect, people
 
 LOST = ResponseLostError("The reply was lost.", may_have_charged=True)
 
@@ -135,5 +141,84 @@ def test_nor_if_something_else_was_found_just_before(ahead_s: float) -> None:
         assert await world.run() == {"found": 10, "unsettled": 10}
         assert await world.run() == {"found": 10, "unsettled": 10}
         assert set(world.paid.values()) == {1}
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("number", [1, 9, 10])
+@pytest.mark.parametrize("status", [402, 429])
+def test_nor_is_that_of_another_program_while_a_line_was_not_read(
+    tmp_path: Path, number: int, status: int
+) -> None:
+    """The journal is new: as far as it knows, nobody was asked for these people before."""
+
+    async def main() -> None:
+        world = World(number, status)
+        journal = SqliteJournal(tmp_path / "run.db")
+        world.refuse(world.rows)
+        await asyncio.sleep(1.0)
+
+        def lose(keys: Sequence[str]) -> ResponseLostError:
+            cut = DecodeError("The log does not show it.", status=200, may_have_charged=True)
+            world.bench.api.note(world.kind, (), cut)
+            return world.lose(keys)
+
+        world.bench.api.on_submit.append(lose)
+        for _ in range(2):
+            outcomes = await collect(world.bench.run(world.rows, journal=journal))
+            assert {outcome.status for outcome in outcomes.values()} == {"unsettled"}
+        assert set(world.paid.values()) == {1}
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("gap", [5.0, 600.0])
+def test_what_was_bought_before_is_not_taken_for_what_was_bought_now(gap: float) -> None:
+    """Two runs of a client, whose searches share what the log has shown."""
+
+    async def main() -> None:
+        bench, rows = Bench(), people(10)
+        bench.archive = Archive()
+        first = await collect(bench.run(rows))
+        line, entry = bench.api.log[0]
+        bench.archive.entries[line.log_id] = entry
+        await asyncio.sleep(gap)
+        bench.api.on_submit.append(AfterWorkError(LOST))
+        second = await collect(bench.run(rows))
+        assert {outcome.status for outcome in second.values()} == {"found"}
+        (old,), (new,) = ({one.redeem_query_id for one in run.values()} for run in (first, second))
+        assert old != new
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("number", [1, 10])
+def test_what_was_found_and_could_not_be_written_down_is_found_again(number: int) -> None:
+    class Failing(MemoryJournal):
+        fails = True
+
+        async def accepted(self, batch_id: str, job: RedeemJob) -> None:
+            await self._perhaps()
+            await super().accepted(batch_id, job)
+
+        async def settle(self, batch_id: str, results: Any, charged: Any) -> None:
+            await self._perhaps()
+            await super().settle(batch_id, results, charged)
+
+        async def _perhaps(self) -> None:
+            if self.fails:
+                raise JournalError("the disk is full")
+
+    async def main() -> None:
+        bench, rows = Bench(), people(number)
+        bench.archive = Archive()
+        journal = Failing(VirtualClock())
+        bench.api.on_submit.append(AfterWorkError(LOST))
+        bench.api.duration = lambda size: 60.0
+        await collect(bench.run(rows, journal=journal, deadline=30.0))
+        journal.fails = False
+        outcomes = await collect(bench.run(rows, journal=journal))
+        assert {outcome.status for outcome in outcomes.values()} == {"found"}
+        assert set(bench.api.charged.values()) == {1}
 
     run_virtual(main())

@@ -335,3 +335,34 @@ async def test_a_run_is_left_alone_by_other_loops(sandbox: PubrioSandbox) -> Non
         with pytest.raises(ConfigurationError, match="another event loop"):
             await in_a_thread(run.aclose)
         assert len([outcome async for outcome in run]) == 20
+
+
+@left_open
+def test_closing_what_an_ended_loop_has_left_does_no_harm_to_who_has_the_journal_now(
+    tmp_path: Path,
+) -> None:
+    memory = PubrioMemory()
+    people = [memory.add_found(work_email=f"{number}@example.com") for number in range(30)]
+    journal, left = SqliteJournal(tmp_path / "run.db"), memory.client()
+
+    async def leave() -> None:
+        run = left.redeem.many(people[:10], people_contact_types=["email-work"], journal=journal)
+        await run.__aenter__()
+        assert len([outcome async for outcome in run]) == 10
+
+    async def go_on() -> None:
+        async with (
+            memory.client() as client,
+            client.redeem.many(
+                people, people_contact_types=["email-work"], journal=journal, batch_size=10
+            ) as run,
+        ):
+            first = await anext(run)
+            with pytest.raises(ConfigurationError):
+                await left.aclose()
+            assert first.status == "found"
+            assert [outcome.status async for outcome in run] == ["found"] * 29
+            assert run.stopped_by is None
+
+    asyncio.run(leave())
+    asyncio.run(go_on())

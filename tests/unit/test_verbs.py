@@ -330,3 +330,27 @@ async def test_an_answer_means_what_it_would_have_meant(
     assert isinstance(got.answer, kind)
     assert got.answer.may_have_charged == charged
     assert got.answer.endpoint == "redeem.batch"
+
+
+@pytest.mark.parametrize(
+    "body", ['{"data":null}', '{"data":{}}', "null", '{"data":{"peoples":[]}}']
+)
+async def test_a_person_who_was_paid_for_is_not_taken_for_one_without_contacts(body: str) -> None:
+    paid = structs.replace(SINGLE, credits=5)
+    asked = json.dumps({"people_search_id": ADA, "people_contact_types": ["phone"]})
+    got = await entry(paid, request_body=asked, response_body=body)
+    assert isinstance(got.answer, DecodeError)
+    assert got.answer.may_have_charged
+    free = structs.replace(SINGLE, credits=0)
+    got = await entry(free, request_body=asked, response_body=body)
+    assert isinstance(got.answer, RedeemPeopleReply)
+
+
+@pytest.mark.parametrize("number", ["9" * 400, f'"{"9" * 400}"'])
+async def test_numbers_may_be_huge(number: str) -> None:
+    line = f'{{"query_log_id": "a", "created_at": "2026-05-14T12:04:32Z", "duration_ms": {number}}}'
+    wire = MemoryWire()
+    wire.reply = f'{{"data": {{"query_logs": [{line}]}}}}'.encode()
+    wire.replies = [wire.reply]
+    (got,) = (await page(wire)).rows
+    assert got.took_s <= 1e6
