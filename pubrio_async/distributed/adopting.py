@@ -22,8 +22,8 @@ from pubrio_async.distributed.journal_steps import one, whose
 from pubrio_async.distributed.queue import job_priority, put, queue_of
 from pubrio_async.distributed.store import Connection, Store
 from pubrio_async.distributed.survey import held_chunks
-from pubrio_async.distributed.values import pack_person, pack_stored
-from pubrio_async.scheduler.journal_values import Key, join_keys
+from pubrio_async.distributed.values import pack_person, pack_stored, unpack_stored
+from pubrio_async.scheduler.journal_values import Key, join_keys, split_keys
 
 _BEATS = 4
 _GOODBYE_S = 2.0
@@ -280,7 +280,7 @@ class Adopter:
         """A chunk for these people, who leave those they were in."""
         stored = pack_stored(join_keys(keys))
         chunk_id, in_it = first[2], first[3]
-        if left == {chunk_id: in_it}:  # there is nobody else in it
+        if left == {chunk_id: in_it} and await _holds_only(db, chunk_id, keys):
             await db.execute("UPDATE chunks SET keys = %s WHERE id = %s", (stored, chunk_id))
             return chunk_id
         for each, number in left.items():
@@ -323,3 +323,10 @@ class Adopter:
             found = await db.execute(_CLAIM_JOB, given)
         (job_id,) = await one(found)
         return int(job_id)
+
+
+async def _holds_only(db: Connection, chunk_id: int, keys: Sequence[Key]) -> bool:
+    """Whether nobody else was ever in a chunk: who has left it may come back to it."""
+    found = await db.execute("SELECT keys FROM chunks WHERE id = %s", (chunk_id,))
+    (stored,) = await one(found)
+    return set(keys).issuperset(split_keys(unpack_stored(stored)))

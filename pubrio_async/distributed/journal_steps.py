@@ -214,14 +214,21 @@ async def settle(
     )
     row, lost = await one(found)
     keys = _packed(people.each)
+    ends = zip(keys, results.values(), strict=True)
+    found_here = [key for key, end in ends if end.status == "found"]
     if lost is not None:
         await _leave_lost(db, chunk, (row, batch_id), lost, keys)
     # People the reply names beyond the batch were paid for, too.
     await db.execute(
-        "INSERT INTO people (scope_id, key, chunk_id, batch_id) SELECT %s, key, %s, %s"
+        "INSERT INTO people AS p (scope_id, key, chunk_id, batch_id) SELECT %s, key, %s, %s"
         " FROM unnest(%s::bytea[]) AS key ON CONFLICT (scope_id, key)"
-        " DO UPDATE SET batch_id = EXCLUDED.batch_id, failure = NULL",
-        (chunk.scope_id, chunk.chunk_id, row, keys),
+        # What a later request brought stays, and so does the loss of one of a later run.
+        " DO UPDATE SET batch_id = EXCLUDED.batch_id, failure = NULL WHERE NOT EXISTS"
+        " (SELECT FROM batches b JOIN chunks c ON c.id = b.chunk_id, batches mine"
+        " JOIN chunks d ON d.id = mine.chunk_id WHERE b.id = p.batch_id"
+        " AND mine.id = EXCLUDED.batch_id AND b.id > mine.id"
+        " AND (c.run_id <> d.run_id OR b.state = 'settled' AND NOT p.key = ANY(%s)))",
+        (chunk.scope_id, chunk.chunk_id, row, keys, found_here),
     )
     chunk.open.discard(batch_id)
 
@@ -274,7 +281,9 @@ async def unsettle(db: Connection, chunk: Chunk, batch_id: str, reason: str) -> 
         " DO UPDATE SET batch_id = EXCLUDED.batch_id, failure = NULL WHERE NOT EXISTS"
         " (SELECT FROM batches b, batches mine WHERE b.id = p.batch_id"
         " AND mine.id = EXCLUDED.batch_id AND (b.id > mine.id"
-        " OR b.state = 'settled' AND b.ended_at >= mine.intended_at))",
+        " OR b.state = 'settled' AND (b.ended_at >= mine.intended_at OR NOT EXISTS (SELECT"
+        " FROM chunks c JOIN runs r ON r.id = c.run_id"
+        " WHERE c.id = mine.chunk_id AND r.max_age IS NOT NULL))))",
         (chunk.scope_id, chunk.chunk_id, row, _packed(split_keys(unpack_stored(stored)))),
     )
 

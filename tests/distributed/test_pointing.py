@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from pubrio_async.distributed import pointing
+from pubrio_async.distributed.adopting import Adopter
 from pubrio_async.distributed.budget import left_to_send
 from pubrio_async.distributed.chunks import Taken, finish
 from pubrio_async.distributed.journal import PostgresJournal
@@ -20,6 +21,7 @@ from tests.distributed.fleet import ask
 from tests.unit.journals import ADA, BOB, EMPTY, EVE, FOUND, JOB, TYPES, batch
 
 DAY = 86_400.0
+FAY = "0d4b3a60-1111-4c5e-9b1d-000000000009"
 FAILED = "SELECT key FROM people WHERE failure IS NOT NULL"
 NOW = "SELECT extract(epoch FROM clock_timestamp())::float8"
 
@@ -258,3 +260,80 @@ async def test_whoever_is_free_when_a_chunk_is_done_can_be_claimed(
         ("failed: no",),
         ("skipped: never sent: an earlier request with them was refused meanwhile",),
     ]
+
+
+async def test_what_an_older_request_did_not_find_replaces_nothing_that_was_bought(
+    store: Store, make: Make
+) -> None:
+    journal = await make(ADA, BOB, max_age=None)
+    await lose(journal, "b0", ADA, BOB)
+    await journal.intend(batch("b1", ADA))
+    await journal.settle("b1", {ADA: FOUND}, 5)
+    await journal.reopen_unsettled()
+    await journal.accepted("b0", JOB)
+    await journal.settle("b0", {ADA: EMPTY, BOB: EMPTY}, 0)
+    assert await journal.lookup([ADA, BOB]) == {ADA: FOUND, BOB: EMPTY}
+
+
+async def test_the_answer_to_an_older_run_does_not_hide_the_loss_of_a_newer_one(
+    store: Store, make: Make
+) -> None:
+    first = await make(ADA, BOB, run="first", max_age=None)
+    await lose(first, "b0", ADA, BOB)
+    await first.intend(batch("b1", ADA))
+    await first.settle("b1", {ADA: FOUND}, 5)
+    await days_pass(store)
+    second = await make(ADA, run="second")
+    await lose(second, "b2", ADA)
+    await first.reopen_unsettled()
+    await first.accepted("b0", JOB)
+    await first.settle("b0", {ADA: FOUND, BOB: EMPTY}, 5)
+    assert await second.unsettled_people() == [ADA]
+    assert await second.lookup([ADA]) == {ADA: Unsettled("lost with b2")}
+
+
+async def test_in_a_run_that_buys_nothing_again_a_result_outlives_any_loss(
+    store: Store, make: Make
+) -> None:
+    first = await make(ADA, BOB, max_age=None)
+    await lose(first, "b0", ADA, BOB)
+    second = await make(ADA, max_age=None)
+    await lose(second, "b1", ADA)
+    await first.reopen_unsettled()
+    await first.accepted("b0", JOB)
+    await first.settle("b0", {ADA: FOUND, BOB: EMPTY}, 5)
+    await lose(second, "b2", ADA)
+    assert await second.lookup([ADA]) == {ADA: FOUND}
+    await second.reopen_unsettled()
+    await second.withdraw("b2")
+    assert await second.lookup([ADA]) == {ADA: FOUND}
+
+
+async def test_who_has_left_a_chunk_and_comes_back_to_it_is_not_forgotten(
+    store: Store, make: Make
+) -> None:
+    """It is asked for again with others in it, as many as were in it before."""
+    other = await make(ADA, EVE, max_age=None)
+    await lose(other, "b1", ADA, EVE)
+    chunk = await make(ADA, BOB, FAY, max_age=None)
+    await lose(chunk, "b2", ADA)
+    await lose(chunk, "b3", BOB, FAY)
+    third = await make(FAY, max_age=None)
+    await lose(third, "b4", FAY)
+    await ask(store, "UPDATE chunks SET people = 2 WHERE id = %s", chunk._chunk.chunk_id)
+    for journal in (third, other, chunk):
+        await journal.reopen_unsettled()
+    await third.withdraw("b4")
+    await chunk.withdraw("b2")
+    await chunk.unsettle("b3", "it is not there")
+    ids = [chunk._chunk.chunk_id, third._chunk.chunk_id]
+    await ask(store, "UPDATE chunks SET state = 'done' WHERE id = ANY(%s)", ids)
+    ((lost, run),) = await ask(
+        store, "SELECT b.id, r.id FROM batches b, runs r WHERE batch_id = 'b3'"
+    )
+    async with Adopter(store, "https://api.example", stalled_s=20) as adopter:
+        taken = await adopter.take_lost(run, [lost], reopen=True)
+        assert taken is not None
+        await other.withdraw("b1")
+    # Nobody looks for her any more: enqueue may claim her.
+    assert await ask(store, FAILED) == [(pack_person(pack_key(ADA)),)]
