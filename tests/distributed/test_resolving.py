@@ -33,9 +33,11 @@ from pubrio_async.distributed import (
 )
 from pubrio_async.distributed.adopting import Adopter
 from pubrio_async.distributed.rescue import Rescue
+from pubrio_async.distributed.values import pack_stored, unpack_stored
 from pubrio_async.sandbox import Fault, SandboxTransport
 from pubrio_async.sandbox.wire import SandboxReply, SandboxRequest
 from pubrio_async.scheduler import logbook, reconcile
+from pubrio_async.scheduler.journal_values import join_keys, split_keys
 from tests.distributed.fleet import ORIGIN, Api, ask, ids, outcomes, put, until, working
 
 BATCH = "/redeem/people/batch$"
@@ -302,7 +304,9 @@ async def test_a_worker_that_is_about_to_end_its_job_is_not_in_the_way(
     await ask(store, "INSERT INTO procrastinate_workers DEFAULT VALUES")
     ((chunk_id,),) = await ask(store, "SELECT id FROM chunks")
     # All others in it were never there, so that it is taken as it is.
-    await ask(store, "UPDATE chunks SET people = 20")
+    rows = await ask(store, "SELECT keys FROM batches WHERE state = 'unsettled' ORDER BY id")
+    keys = [key for (stored,) in rows for key in split_keys(unpack_stored(stored))]
+    await ask(store, "UPDATE chunks SET people = 20, keys = %s", pack_stored(join_keys(keys)))
     await store.transact(lambda db: queue.put(db, chunk_id, queue=QUEUE, priority=0))
     await ask(
         store,
