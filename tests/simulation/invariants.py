@@ -67,7 +67,9 @@ def check_life(world: Simulation, life: Life, before: Figures, *, apart: bool) -
     if apart and world.plan.client_limits == world.plan.config.limits:
         refused = now.refused - before.refused
         # What a fault says of the turn of a window is believed until a refusal contradicts it.
-        are_lies = any(fault.kind == "429" and fault.retry_after for fault in plan.faults)
+        are_lies = any(
+            fault.kind == "429" and fault.retry_after is not None for fault in plan.faults
+        )
         lies = life.wire.throttled - refused if are_lies else 0
         check(refused <= lies, "a window was overrun")
     if not world.crashed:
