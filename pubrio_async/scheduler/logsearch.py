@@ -107,6 +107,7 @@ class Search:
         self._clues = Clues()
         self._used: set[str] = set()
         self.unclear: dict[str, LogRow] = {}
+        self._lacks_lines = False  # some are there, and it is not known what, or when
         self._offsets: list[float] = []
         self._times: list[float] = []
         self._anywhere = _ENTRIES_ANYWHERE
@@ -170,6 +171,7 @@ class Search:
     def take_page(self, number: int, page: LogPage) -> None:
         """Takes in a page that was asked for."""
         times = [row.at for row in page.rows]
+        self._lacks_lines |= -math.inf in times
         if number == 1:
             self._set_clock(max(times, default=None), page.server_time)
         self._pages.take(number, times, page.total, page.pages)
@@ -182,14 +184,13 @@ class Search:
 
     def refuse_page(self, number: int) -> None:
         """A page beyond the first that was asked for cannot be had."""
+        self._lacks_lines = True
         self._pages.refuse(number)
 
     def take_entry(self, row: LogRow, entry: LogEntry | None) -> None:
         """Takes in an entry that was asked for; None if the API does not show it."""
         self._asked += 1
         self._archive[row.log_id] = entry
-        if entry is None or not entry.keys or isinstance(entry.answer, DecodeError):
-            self.unclear[row.log_id] = row
         self._learn_skew(row, entry)
         self._catch_up()
 
@@ -197,7 +198,10 @@ class Search:
         """Looks at the entries that are there by now, whoever has asked for them."""
         for log_id in [log_id for log_id in self._unread if log_id in self._archive]:
             self._used.add(log_id)
-            self._match(self._unread.pop(log_id), self._archive[log_id])
+            row, entry = self._unread.pop(log_id), self._archive[log_id]
+            if entry is None or not entry.keys or isinstance(entry.answer, DecodeError):
+                self.unclear[log_id] = row
+            self._match(row, entry)
 
     # -- when ------------------------------------------------------------------------------
 
@@ -403,7 +407,7 @@ class Search:
         later = reach + lost.lost_at - lost.sent_at
         if self._pages.next_page(expected - reach, expected, expected + later) is not None:
             return True
-        return any(
+        return self._lacks_lines or any(
             (row.status or 0) < _ERRORS or row.credits
             for row in (*self._unread.values(), *self.unclear.values())
             if row.kind == lost.batch.kind and -reach <= row.at - expected <= later

@@ -82,6 +82,7 @@ class Reconciler:
         self._skew_s: float | None = None
         self._offset_s: float | None = None
         self._unclear: set[str] = set()
+        self._hidden: set[str] = set()
         self._not_before = -math.inf
         self._sent: dict[str, float] = {}
         self.refused: int = 0
@@ -212,9 +213,8 @@ class Reconciler:
             except PermissionDeniedError as error:
                 if self._may_see_none(wanted, error):
                     raise
-                search.take_entry(wanted, None)  # somebody else's, perhaps
-                search.unclear.pop(wanted.log_id, None)  # it will not be shown later either
-                return
+                self._hidden.add(wanted.log_id)  # it will not be shown later either
+                entry = None  # somebody else's, perhaps
             finally:
                 self._archive.being_read.discard(wanted.log_id)
             if entry is not None:
@@ -254,7 +254,7 @@ class Reconciler:
         self._search = None
         self._zone_s, self._skew_s = search.zone_s, search.skew_s
         self._offset_s = search.offset_s
-        self._unclear |= search.unclear.keys()
+        self._unclear |= search.unclear.keys() - self._hidden
         now = self._clock.now()
         told: list[tuple[Lost, Finding | None]] = []
         for lost in search.targets:

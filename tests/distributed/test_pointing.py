@@ -17,7 +17,7 @@ from pubrio_async.distributed.store import Store
 from pubrio_async.distributed.values import pack_person, pack_stored
 from pubrio_async.scheduler.journal import Journal, Unsettled
 from pubrio_async.scheduler.journal_values import pack_key, pack_keys
-from tests.distributed.fleet import ask
+from tests.distributed.fleet import ask, days_pass
 from tests.unit.journals import ADA, BOB, EMPTY, EVE, FOUND, JOB, TYPES, batch
 
 DAY = 86_400.0
@@ -71,14 +71,6 @@ async def make(store: Store) -> AsyncIterator[Make]:
             return journal
 
         yield make
-
-
-async def days_pass(store: Store) -> None:
-    await ask(
-        store,
-        "UPDATE batches SET intended_at = intended_at - interval '2 days',"
-        " ended_at = ended_at - interval '2 days'",
-    )
 
 
 async def yesterday(store: Store) -> float:

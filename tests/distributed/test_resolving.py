@@ -38,7 +38,17 @@ from pubrio_async.sandbox import Fault, SandboxTransport
 from pubrio_async.sandbox.wire import SandboxReply, SandboxRequest
 from pubrio_async.scheduler import logbook, reconcile
 from pubrio_async.scheduler.journal_values import join_keys, split_keys
-from tests.distributed.fleet import ORIGIN, Api, ask, ids, outcomes, put, until, working
+from tests.distributed.fleet import (
+    ORIGIN,
+    Api,
+    ask,
+    days_pass,
+    ids,
+    outcomes,
+    put,
+    until,
+    working,
+)
 
 BATCH = "/redeem/people/batch$"
 LOGS = "/api_keys/logs$"
@@ -527,11 +537,7 @@ async def test_who_is_lost_when_bought_again_is_unsettled_and_not_sent_a_third_t
     api, a_day = Api(url), 86_400.0
     await put(store, tmp_path, ids(40), "first")
     await api.worker().run(until_done=True)
-    await ask(
-        store,
-        "UPDATE batches SET intended_at = intended_at - interval '2 days',"
-        " ended_at = ended_at - interval '2 days'",
-    )
+    await days_pass(store)
     await put(store, tmp_path, ids(40), "old", max_age=a_day)
     unreadable(api)
     api.sandbox.add_fault(Fault(kind="lost_after", path=BATCH, after=1, times=1))

@@ -32,7 +32,18 @@ from pubrio_async.sandbox import Fault, SandboxTransport
 from pubrio_async.scheduler import Run, ends, engine, logbook
 from pubrio_async.scheduler.journal import Batch, Settled
 from pubrio_async.scheduler.outage import Outage
-from tests.distributed.fleet import ORIGIN, PATIENCE_S, Api, ask, ids, outcomes, put, until, working
+from tests.distributed.fleet import (
+    ORIGIN,
+    PATIENCE_S,
+    Api,
+    ask,
+    days_pass,
+    ids,
+    outcomes,
+    put,
+    until,
+    working,
+)
 
 STATES = "SELECT state, count(*)::int FROM chunks GROUP BY state ORDER BY state"
 
@@ -310,11 +321,7 @@ async def test_who_was_to_be_bought_again_and_was_not_gets_another_chance(
     api, a_day = Api(url), 86_400.0
     await put(store, tmp_path, ids(40), "first")
     await api.worker().run(until_done=True)
-    await ask(
-        store,
-        "UPDATE batches SET intended_at = intended_at - interval '2 days',"
-        " ended_at = ended_at - interval '2 days'",
-    )
+    await days_pass(store)
     await put(store, tmp_path, ids(40), "old", max_age=a_day)
     await put(store, tmp_path, ids(40), "older", max_age=a_day)
     api.sandbox.add_fault(Fault(kind="402", path="/redeem/people/batch$", after=1))
@@ -341,11 +348,7 @@ async def test_who_was_to_be_bought_again_and_was_not_is_free_for_others(
     api, a_day = Api(url), 86_400.0
     await put(store, tmp_path, ids(20), "first")
     await api.worker().run(until_done=True)
-    await ask(
-        store,
-        "UPDATE batches SET intended_at = intended_at - interval '2 days',"
-        " ended_at = ended_at - interval '2 days'",
-    )
+    await days_pass(store)
     await put(store, tmp_path, ids(20), "poor", max_age=a_day, max_credits=0, worst_case=5)
     assert (await put(store, tmp_path, ids(20), "rich", max_age=a_day)).known == 20
     await api.worker().run(until_done=True)

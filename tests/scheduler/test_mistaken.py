@@ -7,6 +7,7 @@ looked for where it is not. The refusal must not be taken for the answer: nobody
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -20,6 +21,8 @@ from pubrio_async import (
     InsufficientCreditsError,
     JournalError,
     MemoryJournal,
+    PermissionDeniedError,
+    PubrioError,
     RateLimitedError,
     ResponseError,
     ResponseLostError,
@@ -27,7 +30,7 @@ from pubrio_async import (
 from pubrio_async.models import RedeemJob
 from pubrio_async.scheduler.journal import Batch, BatchKind
 from pubrio_async.scheduler.journal_sqlite import SqliteJournal
-from pubrio_async.scheduler.logbook import Archive
+from pubrio_async.scheduler.logbook import Archive, LogRow
 from pubrio_async.testing import VirtualClock, run_virtual
 from tests.scheduler.fake_api import AfterWorkError, Bench, collect, people
 
@@ -147,8 +150,9 @@ def test_nor_if_something_else_was_found_just_before(ahead_s: float) -> None:
 
 @pytest.mark.parametrize("number", [1, 9, 10])
 @pytest.mark.parametrize("status", [402, 429])
+@pytest.mark.parametrize("how", ["cut", "withheld", "without a time"])
 def test_nor_is_that_of_another_program_while_a_line_was_not_read(
-    tmp_path: Path, number: int, status: int
+    tmp_path: Path, number: int, status: int, how: str
 ) -> None:
     """The journal is new: as far as it knows, nobody was asked for these people before."""
 
@@ -158,9 +162,18 @@ def test_nor_is_that_of_another_program_while_a_line_was_not_read(
         world.refuse(world.rows)
         await asyncio.sleep(1.0)
 
+        def withhold(about: int | str) -> PubrioError | None:
+            is_it = how == "withheld" and about == "log-1"
+            return PermissionDeniedError("the API said 403", status=403) if is_it else None
+
+        world.bench.api.every_look = withhold
+
         def lose(keys: Sequence[str]) -> ResponseLostError:
             cut = DecodeError("The log does not show it.", status=200, may_have_charged=True)
             world.bench.api.note(world.kind, (), cut)
+            if how == "without a time":
+                _, entry = world.bench.api.log[-1]
+                world.bench.api.log[-1] = LogRow("", None, -math.inf), entry
             return world.lose(keys)
 
         world.bench.api.on_submit.append(lose)
