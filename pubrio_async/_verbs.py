@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from pubrio_async._dispatch import Dispatcher
-from pubrio_async._errors import DecodeError, PubrioError, at_endpoint
+from pubrio_async._errors import LOOK_IT_UP, DecodeError, PubrioError, at_endpoint
 from pubrio_async._phase import Phase
 from pubrio_async._routes import (
     API_KEYS_LOG,
@@ -65,11 +65,18 @@ class RedeemVerbs:
             return await self._ask(REDEEM_BATCH, fields, ticket, phase)
         name = "linkedin_url" if is_url(keys[0]) else "people_search_id"
         fields = {name: keys[0], "people_contact_types": self._types}
-        return await self._ask(REDEEM_PEOPLE, fields, ticket, phase)
+        reply = await self._ask(REDEEM_PEOPLE, fields, ticket, phase)
+        if _lacks_people(reply):
+            raise _without_people(REDEEM_PEOPLE, paid=True)
+        return reply
 
     async def query(self, redeem_query_id: str, ticket: int, phase: Phase) -> RedeemQueryReply:
         """The state of a job."""
-        return await self._ask(REDEEM_QUERY, {"redeem_query_id": redeem_query_id}, ticket, phase)
+        fields = {"redeem_query_id": redeem_query_id}
+        reply = await self._ask(REDEEM_QUERY, fields, ticket, phase)
+        if reply.is_completed and _lacks_people(reply):
+            raise _without_people(REDEEM_QUERY, paid=False)
+        return reply
 
     async def log_page(self, page: int, ticket: int, phase: Phase) -> LogPage:
         """A page of the request log, newest requests first."""
@@ -148,6 +155,17 @@ _SHOWN: Route[_Shown] = Route(
 )
 # There is a line, and it may be anything: it has its place in the list, and no time.
 _UNTOLD = LogRow("", None, -math.inf)
+
+
+def _lacks_people(reply: RedeemPeopleReply | RedeemQueryReply) -> bool:
+    """Whether a reply tells a cost, and of nobody: what was bought is not in it."""
+    return not reply.peoples and reply.profile is not None and bool(reply.profile.charged)
+
+
+def _without_people(route: Route[Any], *, paid: bool) -> PubrioError:
+    what = f"{route.what} succeeded (200), but its reply tells a cost and names nobody"
+    msg = f"{what}. {LOOK_IT_UP}" if paid else f"{what}."
+    return at_endpoint(route.name, DecodeError(msg, status=200, may_have_charged=paid))
 
 
 def _row(line: Any) -> LogRow:
@@ -275,8 +293,10 @@ def _interpret(route: Route[T], row: LogRow, logged: QueryLogDetails) -> T | Pub
     reply = WireReply(row.status, {}, body.encode(errors="replace"))
     try:
         answer = interpret(reply, route.decode, method_path=what, paid=True, wall=0.0)
-        is_withheld = isinstance(answer, RedeemPeopleReply) and not answer.peoples
-        return at_endpoint(route.name, unread) if is_withheld and row.credits else answer
+        is_withheld = isinstance(answer, RedeemPeopleReply) and (
+            _lacks_people(answer) or (row.credits and not answer.peoples)
+        )
+        return at_endpoint(route.name, unread) if is_withheld else answer
     except PubrioError as error:
         # Gateways log codes of their own, such as 499 for a client that did not wait.
         if row.status not in _REFUSALS:

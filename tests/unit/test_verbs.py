@@ -354,3 +354,35 @@ async def test_numbers_may_be_huge(number: str) -> None:
     wire.replies = [wire.reply]
     (got,) = (await page(wire)).rows
     assert got.took_s <= 1e6
+
+
+async def test_a_finished_job_that_cost_something_and_names_nobody_is_asked_for_again() -> None:
+    job = {"redeem_query_id": "job-1", "is_completed": True}
+    cost = {"total_charged_credit": 10}
+    wire = MemoryWire()
+    asks, limiter = await verbs(wire)
+    for people in ("null", "[]"):
+        told = {"query": job, "profile": cost, "peoples": json.loads(people)}
+        wire.answers({"data": told})
+        with pytest.raises(DecodeError, match="names nobody") as caught:
+            await asks.query("job-1", await limiter.acquire(), Phase())
+        assert not caught.value.may_have_charged
+    for free in ({"total_charged_credit": 0}, None):
+        wire.answers({"data": {"query": job, "profile": free, "peoples": []}})
+        assert (await asks.query("job-1", await limiter.acquire(), Phase())).is_completed
+    wire.answers({"data": {"query": {**job, "is_completed": False}, "profile": cost}})
+    assert not (await asks.query("job-1", await limiter.acquire(), Phase())).is_completed
+
+
+async def test_a_person_who_cost_something_and_is_not_named_was_not_settled() -> None:
+    replied = {"data": {"profile": {"total_credit_cost": 5}, "peoples": []}}
+    wire = MemoryWire()
+    wire.answers(replied)
+    asks, limiter = await verbs(wire)
+    with pytest.raises(DecodeError, match="names nobody") as caught:
+        await asks.submit("single", [ADA], await limiter.acquire(), Phase())
+    assert caught.value.may_have_charged
+    # Nor does the log tell more, whatever it says of the cost.
+    asked = {"people_search_id": ADA, "people_contact_types": ["phone"]}
+    got = await entry(SINGLE, request_body=asked, response_body=replied)
+    assert isinstance(got.answer, DecodeError)
