@@ -168,6 +168,8 @@ class Ends:
     ) -> None:
         """What was bought came back: on the disk first, then to whoever waits for it."""
         ends = settled_people(batch, peoples, redeem_query_id)
+        if len(ends) > len(batch.keys):
+            self._intake.brought(ends.keys() - set(batch.keys))
         if not await self._note(self._journal.settle(batch.batch_id, ends, charged or 0)):
             self._intake.remember(ends)
         self._closed(batch)

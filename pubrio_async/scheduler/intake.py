@@ -147,6 +147,10 @@ class Intake:
         """Keeps the ends of people that could not be written into the journal."""
         self._remembered.update(ends)
 
+    def brought(self, keys: Iterable[str]) -> None:
+        """A reply names these people, who were not asked for: the journal is about to know them."""
+        self._register.told(keys)
+
     def wake(self) -> None:
         """There may be room to read on."""
         self._room.set()

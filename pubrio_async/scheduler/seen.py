@@ -136,6 +136,10 @@ class Register(Protocol):
         """Nothing was known of these people: they are sent, and the journal may know them."""
         ...
 
+    def told(self, keys: Iterable[str]) -> None:
+        """The journal is told of these people, whom nobody has asked for."""
+        ...
+
     def skip(self, keys: Sequence[str]) -> None:
         """Nothing was known of these people, and they are not sent."""
         ...
@@ -165,6 +169,9 @@ class ExactRegister:
 
     def plan(self, keys: Sequence[str]) -> None:
         """They were counted when they were met."""
+
+    def told(self, keys: Iterable[str]) -> None:
+        """The journal may know everyone."""
 
     def skip(self, keys: Sequence[str]) -> None:
         """They were counted when they were met."""
@@ -199,6 +206,10 @@ class SlimRegister:
         """They are new to the run."""
         self._planned.add(keys)
         self._count += len(keys)
+
+    def told(self, keys: Iterable[str]) -> None:
+        """They are not met, and should they be, the journal knows them."""
+        self._planned.add(keys)
 
     def skip(self, keys: Sequence[str]) -> None:
         """They are new to the run, unless they were skipped before."""

@@ -15,7 +15,8 @@ def settled_people(
     """The end of every person of a batch: matched by id, whatever the order of the reply.
 
     People the reply does not name were not found. People it names beyond the batch are kept
-    under their own id: they were paid for.
+    under their own id, if it has contacts of theirs: those were paid for. That it has none says
+    nothing of people it was not asked for, whose contacts may have been bought before.
     """
     if batch.kind == "single":
         found = peoples[0] if peoples else RedeemedPerson()
@@ -30,7 +31,8 @@ def settled_people(
             key = known.lower()
             end = _settled(known, person, redeem_query_id)
             other = ends.get(key)
-            ends[key] = end if other is None else _merged(other, end)
+            if key in ends or end.status == "found":
+                ends[key] = end if other is None else _merged(other, end)
     return {
         key: end or Settled("empty", key, redeem_query_id=redeem_query_id)
         for key, end in ends.items()

@@ -199,6 +199,8 @@ def test_people_are_matched_by_id_whatever_the_order() -> None:
             RedeemedPerson(people_search_id=ID, emails=()),
             RedeemedPerson(people_search_id=ID, emails=(mail,)),
             RedeemedPerson(people_search_id="unasked", emails=(mail,)),
+            RedeemedPerson(people_search_id="unasked", emails=()),
+            RedeemedPerson(people_search_id="unasked and empty", emails=()),
             RedeemedPerson(emails=(mail,)),
         ],
         "job",
@@ -207,7 +209,8 @@ def test_people_are_matched_by_id_whatever_the_order() -> None:
     assert ends[ID].emails == (mail,)
     assert ends[other].phones == (phone,)
     assert ends[batch.keys[2]].status == "empty"
-    assert ends["unasked"].status == "found"
+    assert (ends["unasked"].status, ends["unasked"].emails) == ("found", (mail,))
+    assert "unasked and empty" not in ends
     assert all(end.redeem_query_id == "job" for end in ends.values())
 
 
