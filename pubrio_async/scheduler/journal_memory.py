@@ -55,6 +55,7 @@ class MemoryJournal:
                 f"{','.join(contact_types)}; ask for the same contact types, or use another journal"
             )
         self._types = self._types or tuple(contact_types)
+        self._time()  # what is written from now on is of now, whatever becomes of the clock
         return False
 
     async def lookup(

@@ -303,6 +303,31 @@ def test_a_clock_that_is_set_back_makes_nothing_of_a_new_journal_too_old() -> No
     run_virtual(main())
 
 
+@pytest.mark.parametrize("max_age", [0.0, 60.0, 3_600.0])
+def test_nor_by_one_that_was_set_back_before_anybody_was_sent(max_age: float) -> None:
+    class Settable(VirtualClock):
+        behind = 0.0
+
+        def wall(self) -> float:
+            return super().wall() - self.behind
+
+    async def main() -> None:
+        clock = Settable()
+        bench, rows = Bench(clock=clock), people(20)
+
+        async def set_back() -> AsyncIterator[str]:
+            await asyncio.sleep(30.0)
+            clock.behind = 86_400.0
+            async for row in again(rows, rows):
+                yield row
+
+        run = bench.run(set_back(), journal=MemoryJournal(clock), max_age=max_age)
+        assert await counted(bench, run) == {"found": 40}
+        assert set(bench.api.charged.values()) == {1}
+
+    run_virtual(main())
+
+
 ROWS = st.lists(
     st.one_of(
         st.integers(0, 40).map(lambda n: people(41)[n]),
