@@ -5,7 +5,7 @@ from __future__ import annotations
 from pubrio_async._routes.misses import or_empty
 from pubrio_async._routes.route import Route
 from pubrio_async._routes.rules import CONTACT_TYPES, Rules
-from pubrio_async._wire import job_decoder, query_decoder, query_in_pieces
+from pubrio_async._wire import job_decoder, past_odd_contacts, query_decoder, query_in_pieces
 from pubrio_async.models import (
     ContactLookupReply,
     RedeemJob,
@@ -17,7 +17,7 @@ REDEEM_PEOPLE: Route[RedeemPeopleReply] = Route(
     name="redeem.people",
     method="POST",
     path="/redeem/people",
-    decode=or_empty(RedeemPeopleReply),
+    decode=past_odd_contacts(or_empty(RedeemPeopleReply)),
     spends_credits=True,
     safe_to_resend=False,
     rules=Rules(
@@ -45,7 +45,7 @@ REDEEM_QUERY: Route[RedeemQueryReply] = Route(
     name="redeem.query",
     method="POST",
     path="/redeem/people/batch/query",
-    decode=query_decoder(),
+    decode=past_odd_contacts(query_decoder()),
     in_pieces=query_in_pieces(),
     spends_credits=False,
     safe_to_resend=True,

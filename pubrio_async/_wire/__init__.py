@@ -5,6 +5,7 @@ A request becomes bytes; a status, headers and a body become a Struct or an erro
 
 from __future__ import annotations
 
+from pubrio_async._wire.contacts import past_odd_contacts
 from pubrio_async._wire.decoders import data_decoder, job_decoder, query_decoder
 from pubrio_async._wire.encoding import encode_body
 from pubrio_async._wire.messages import WireReply, WireRequest
@@ -19,6 +20,7 @@ __all__ = [
     "interpret",
     "job_decoder",
     "parse_retry_after",
+    "past_odd_contacts",
     "query_decoder",
     "query_in_pieces",
     "server_time",
