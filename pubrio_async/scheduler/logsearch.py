@@ -199,7 +199,7 @@ class Search:
         for log_id in [log_id for log_id in self._unread if log_id in self._archive]:
             self._used.add(log_id)
             row, entry = self._unread.pop(log_id), self._archive[log_id]
-            if entry is None or not entry.keys or isinstance(entry.answer, DecodeError):
+            if entry is None or not _is_whole(entry):
                 self.unclear[log_id] = row
             self._match(row, entry)
 
@@ -412,3 +412,8 @@ class Search:
             for row in (*self._unread.values(), *self.unclear.values())
             if row.kind == lost.batch.kind and -reach <= row.at - expected <= later
         )
+
+
+def _is_whole(entry: LogEntry) -> bool:
+    """Whether an entry shows what was asked for, for whom, and what was answered."""
+    return bool(entry.keys and entry.types) and not isinstance(entry.answer, DecodeError)

@@ -30,7 +30,7 @@ from pubrio_async import (
 from pubrio_async.models import RedeemJob
 from pubrio_async.scheduler.journal import Batch, BatchKind
 from pubrio_async.scheduler.journal_sqlite import SqliteJournal
-from pubrio_async.scheduler.logbook import Archive, LogRow
+from pubrio_async.scheduler.logbook import Archive, LogEntry, LogRow
 from pubrio_async.testing import VirtualClock, run_virtual
 from tests.scheduler.fake_api import AfterWorkError, Bench, collect, people
 
@@ -150,7 +150,7 @@ def test_nor_if_something_else_was_found_just_before(ahead_s: float) -> None:
 
 @pytest.mark.parametrize("number", [1, 9, 10])
 @pytest.mark.parametrize("status", [402, 429])
-@pytest.mark.parametrize("how", ["cut", "withheld", "without a time"])
+@pytest.mark.parametrize("how", ["cut", "withheld", "without a time", "without its types"])
 def test_nor_is_that_of_another_program_while_a_line_was_not_read(
     tmp_path: Path, number: int, status: int, how: str
 ) -> None:
@@ -174,6 +174,10 @@ def test_nor_is_that_of_another_program_while_a_line_was_not_read(
             if how == "without a time":
                 _, entry = world.bench.api.log[-1]
                 world.bench.api.log[-1] = LogRow("", None, -math.inf), entry
+            if how == "without its types":
+                line, entry = world.bench.api.log[-1]
+                shown = LogEntry(tuple(keys), frozenset(), RedeemJob("job-1"))
+                world.bench.api.log[-1] = line, shown
             return world.lose(keys)
 
         world.bench.api.on_submit.append(lose)
