@@ -194,12 +194,29 @@ class Ends:
         """The API refuses this person."""
         self._budget.release(1)
         self.halving.ended(batch)
-        self._closed(batch)
         ends = {batch.keys[0]: Settled("rejected", error=str(error))}
-        if not await self._note(self._journal.settle(batch.batch_id, ends, 0)):
+        is_kept = self._intake.asks_again and await self._keeps_its_end(batch)
+        self._closed(batch)
+        if is_kept or not await self._note(self._journal.settle(batch.batch_id, ends, 0)):
             self._intake.remember(ends)
         self.tell("rejected", batch)
         self._outbox.settle(self._intake.take(batch.keys), ends)
+
+    async def _keeps_its_end(self, batch: Batch) -> bool:
+        """Whether something was known of this person that a refusal takes from nobody.
+
+        That is what was bought before, and that the answer to an earlier request is lost.
+        """
+        await self._take_back(batch)
+        try:
+            known = await self._to_its_end(self._journal.lookup(batch.keys))
+        except JournalError as trouble:
+            self._board.halt(trouble, keep_polling=True)
+            return True
+        if any(isinstance(end, Unsettled) or end.status == "found" for end in known.values()):
+            return True
+        await self._note(self._journal.intend(batch))
+        return False
 
     async def fail(self, batch: Batch, reason: str) -> None:
         """The batch was surely not carried out, and is not tried again in this run."""

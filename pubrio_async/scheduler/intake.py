@@ -83,6 +83,11 @@ class Intake:
         """Distinct well-formed people read so far."""
         return len(self._register)
 
+    @property
+    def asks_again(self) -> bool:
+        """Whether people may be sent of whom the journal knows something."""
+        return self._resend or self._newer_than is not None
+
     def expect(self, keys: Iterable[str]) -> None:
         """Marks people whose batch an earlier run left open: rows that name them wait for it."""
         for key in keys:

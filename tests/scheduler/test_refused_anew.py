@@ -1,0 +1,76 @@
+"""People who are bought again, and refused: what was known of them before is known still."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from pubrio_async import BadRequestError, MemoryJournal, ResponseLostError
+from pubrio_async.scheduler.journal import Journal
+from pubrio_async.scheduler.journal_sqlite import SqliteJournal
+from pubrio_async.testing import VirtualClock, run_virtual
+from tests.scheduler.fake_api import AfterWorkError, Bench, collect, people
+
+LOST = ResponseLostError("The reply was lost.", may_have_charged=True)
+
+
+@pytest.fixture(params=["memory", "file"])
+def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Journal:
+    if request.param == "memory":
+        return MemoryJournal(VirtualClock())
+    return SqliteJournal(tmp_path / "run.db", VirtualClock())
+
+
+def refuse_all(bench: Bench) -> None:
+    """From now on nobody is taken."""
+    bench.api.every_submit = lambda keys: BadRequestError("unknown", status=400)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_what_was_bought_is_kept(journal: Journal, number: int) -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(number)
+        bought = await collect(bench.run(rows, journal=journal))
+        await asyncio.sleep(100.0)
+        refuse_all(bench)
+        again = await collect(bench.run([*rows, *rows], journal=journal, max_age=50.0))
+        assert {outcome.status for outcome in again.values()} == {"rejected"}
+        assert await collect(bench.run(rows, journal=journal)) == bought
+        assert set(bench.api.charged.values()) == {1}
+
+    run_virtual(main())
+
+
+def test_who_is_new_or_was_not_found_is_refused_for_good(journal: Journal) -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(2)
+        bench.api.every_submit = lambda keys: BadRequestError("unknown", status=400)
+        await collect(bench.run(rows[:1], journal=journal))
+        await asyncio.sleep(100.0)
+        again = await collect(bench.run(rows, journal=journal, max_age=50.0))
+        assert {outcome.status for outcome in again.values()} == {"rejected"}
+        sent = len(bench.api.submits)
+        told = await collect(bench.run(rows, journal=journal))
+        assert {outcome.status for outcome in told.values()} == {"rejected"}
+        assert len(bench.api.submits) == sent
+
+    run_virtual(main())
+
+
+def test_a_lost_request_is_looked_for_still(journal: Journal) -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(1)
+        bench.api.log_delay = 1_000.0
+        bench.api.on_submit.append(AfterWorkError(LOST))
+        lost = await collect(bench.run(rows, journal=journal))
+        assert {outcome.status for outcome in lost.values()} == {"unsettled"}
+        refuse_all(bench)
+        run = bench.run(None, journal=journal, contact_types=(), resend=True)
+        assert {outcome.status for outcome in (await collect(run)).values()} == {"rejected"}
+        await asyncio.sleep(2_000.0)
+        run = bench.run(None, journal=journal, contact_types=(), reopen=True)
+        assert {outcome.status for outcome in (await collect(run)).values()} == {"found"}
+
+    run_virtual(main())
