@@ -80,13 +80,13 @@ async def fence(db: Connection, chunk: Chunk) -> None:
 async def begin(db: Connection, chunk: Chunk, contact_types: Sequence[str]) -> bool:
     """Reads what the chunk is for; tells whether nothing was ever sent for it."""
     found = await db.execute(
-        "SELECT s.id, s.contact_types, b.state, b.batch_id FROM chunks c"
+        "SELECT s.id, s.contact_types, c.attempts, b.state, b.batch_id FROM chunks c"
         " JOIN runs r ON r.id = c.run_id JOIN scopes s ON s.id = r.scope_id"
         " LEFT JOIN batches b ON b.chunk_id = c.id WHERE c.id = %s",
         (chunk.chunk_id,),
     )
     rows = await found.fetchall()  # at least one: the fence has found the chunk
-    chunk.scope_id, types, state, _ = rows[0]
+    chunk.scope_id, types, attempts, state, _ = rows[0]
     if contact_types and set(contact_types) != set(types):
         raise RefusedError(
             f"it was written for {','.join(types)} and not for {','.join(contact_types)}; "
@@ -94,7 +94,8 @@ async def begin(db: Connection, chunk: Chunk, contact_types: Sequence[str]) -> b
         )
     chunk.contact_types = tuple(types)
     chunk.open = {batch_id for *_, state, batch_id in rows if state == "open"}
-    return state is None
+    # Taken before, it may have had requests that were refused: its people may be known from others.
+    return state is None and attempts <= 1
 
 
 async def reopen_unsettled(db: Connection, chunk: Chunk) -> None:

@@ -19,6 +19,7 @@ from pubrio_async import (
     AuthenticationError,
     BudgetExhaustedError,
     ConfigurationError,
+    JournalError,
 )
 from pubrio_async._clock import SystemClock
 from pubrio_async.distributed import (
@@ -552,3 +553,42 @@ async def test_who_is_lost_when_bought_again_is_unsettled_and_not_sent_a_third_t
     _, told = await settle(api, store)
     assert told.total() == 10
     assert set(told) <= {"found", "empty"}
+
+
+async def test_killed_once_all_it_had_was_refused_nobody_is_sent_by_those_who_go_on(
+    store: Store, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The chunk holds no request any more, but people whose first one is lost in another chunk."""
+    api = Api(url)
+    await lose(api, store, tmp_path, 40)
+    handle, to_refuse = api.sandbox.handle, 1
+
+    def refuse_unheard(request: SandboxRequest, now: float) -> SandboxReply:
+        nonlocal to_refuse
+        if not to_refuse or not request.path.endswith("/redeem/people/batch"):
+            return handle(request, now)
+        to_refuse -= 1
+        api.sandbox.add_fault(Fault(kind="402", path=BATCH, times=1))
+        return structs.replace(handle(request, now), cut="before_headers")
+
+    monkeypatch.setattr(api.sandbox, "handle", refuse_unheard)
+    unreadable(api)
+    assert (await settle(api, store, resend=True))[1]["unsettled"] == 10
+    api.sandbox.clear_faults()
+    charged = api.charged()
+
+    async def away(*_: object) -> bool:
+        raise JournalError("the database is away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(adopting, "finish", away)
+        assert (await settle(api, store))[1] == {"unsettled": 10}
+    chunks = await ask(
+        store,
+        "SELECT count(*)::int FROM chunks c WHERE state = 'todo'"
+        " AND NOT EXISTS (SELECT FROM batches b WHERE b.chunk_id = c.id)",
+    )
+    assert chunks == [(1,)]
+    await api.worker().run(until_done=True)
+    assert api.charged() == charged
+    assert Counter(row.status for row in await outcomes(store))["unsettled"] == 10
