@@ -4,9 +4,10 @@ Promise: what was charged, what may still be charged and what is set aside never
 `max_credits` together, as far as a person costs no more than the run's `worst_case`.
 
 A chunk counts with what was charged for it, and the worst case of everybody whose answer is open or
-lost; while credits are set aside for it, with the larger of that and these. They are set aside in
-one transaction that locks the run, from what all other chunks leave. A chunk that is taken over
-from a dead worker keeps what was set aside until its new worker asks; what it was charged stays.
+lost, or came without its cost; while credits are set aside for it, with the larger of that and
+these. They are set aside in one transaction that locks the run, from what all other chunks leave. A
+chunk that is taken over from a dead worker keeps what was set aside until its new worker asks; what
+it was charged stays.
 """
 
 from __future__ import annotations
@@ -150,7 +151,7 @@ async def left_to_send(store: Store, chunk_id: int, token: UUID) -> int:
 _STANDING = """
 WITH costs AS (
     SELECT c.id, c.reserved, COALESCE(sum(b.charged), 0) AS charged,
-        COALESCE(sum(b.people) FILTER (WHERE b.state <> 'settled'), 0) AS unknown,
+        COALESCE(sum(b.people) FILTER (WHERE b.charged IS NULL), 0) AS unknown,
         COALESCE(sum(b.people) FILTER (WHERE b.state = 'open'), 0) AS open,
         max(b.charged / NULLIF(b.people, 0)) AS dearest
     FROM chunks c LEFT JOIN batches b ON b.chunk_id = c.id

@@ -102,7 +102,9 @@ class PostgresJournal:
         """Writes down that the batch was surely not carried out."""
         await self._carry_out(lambda db, chunk: steps.withdraw(db, chunk, batch_id))
 
-    async def settle(self, batch_id: str, results: Mapping[str, Settled], charged: Number) -> None:
+    async def settle(
+        self, batch_id: str, results: Mapping[str, Settled], charged: Number | None
+    ) -> None:
         """Writes down the end of the batch."""
         await self._carry_out(lambda db, chunk: steps.settle(db, chunk, batch_id, results, charged))
 

@@ -198,7 +198,7 @@ async def settle(
     chunk: Chunk,
     batch_id: str,
     results: Mapping[str, Settled],
-    charged: Number,
+    charged: Number | None,
 ) -> None:
     """Closes a batch with a result for each person."""
     _check_open(chunk, batch_id)

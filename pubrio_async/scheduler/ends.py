@@ -170,7 +170,7 @@ class Ends:
         ends = settled_people(batch, peoples, redeem_query_id)
         if len(ends) > len(batch.keys):
             self._intake.brought(ends.keys() - set(batch.keys))
-        if not await self._note(self._journal.settle(batch.batch_id, ends, charged or 0)):
+        if not await self._note(self._journal.settle(batch.batch_id, ends, charged)):
             self._intake.remember(ends)
         self._closed(batch)
         self._learn_size(batch)

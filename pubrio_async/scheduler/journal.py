@@ -159,8 +159,13 @@ class Journal(Protocol):
         """
         ...
 
-    async def settle(self, batch_id: str, results: Mapping[str, Settled], charged: Number) -> None:
-        """Writes down the end of the batch: a result for each person, and its cost."""
+    async def settle(
+        self, batch_id: str, results: Mapping[str, Settled], charged: Number | None
+    ) -> None:
+        """Writes down the end of the batch: a result for each person, and its cost in credits.
+
+        That is None if the API did not tell it.
+        """
         ...
 
     async def unsettle(self, batch_id: str, reason: str) -> None:

@@ -114,7 +114,9 @@ class MemoryJournal:
                 if self._is_unsettled(key) and self._ends[key].by == batch_id:
                     self._forget(key)
 
-    async def settle(self, batch_id: str, results: Mapping[str, Settled], charged: Number) -> None:
+    async def settle(
+        self, batch_id: str, results: Mapping[str, Settled], charged: Number | None
+    ) -> None:
         """Notes the end of the batch."""
         self._entry(batch_id)
         self._close(batch_id)
@@ -122,7 +124,7 @@ class MemoryJournal:
         for key, end in results.items():
             self._ends[key] = _End(end, batch_id, at)
             self._reopened.pop(key, None)
-        self._charged += charged
+        self._charged += charged or 0
 
     async def unsettle(self, batch_id: str, reason: str) -> None:
         """Notes that the answer to the batch is lost; one that is not open is left alone."""

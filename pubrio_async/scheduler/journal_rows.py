@@ -160,7 +160,7 @@ def settle(
     db: Tables,
     batch_id: str,
     results: Mapping[str, Settled],
-    charged: Number,
+    charged: Number | None,
     now: float,
 ) -> None:
     """Closes a batch with a result for each person."""

@@ -48,7 +48,9 @@ class SpillingJournal(MemoryJournal):
                 ends[key] = end
         return ends
 
-    async def settle(self, batch_id: str, results: Mapping[str, Settled], charged: Number) -> None:
+    async def settle(
+        self, batch_id: str, results: Mapping[str, Settled], charged: Number | None
+    ) -> None:
         """Notes the end of the batch."""
         await super().settle(batch_id, results, charged)
         self._room -= len(results)

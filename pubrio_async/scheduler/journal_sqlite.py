@@ -157,7 +157,9 @@ class SqliteJournal:
         now = self._now()
         await self._carry_out(lambda db: rows.withdraw(db, batch_id, now))
 
-    async def settle(self, batch_id: str, results: Mapping[str, Settled], charged: Number) -> None:
+    async def settle(
+        self, batch_id: str, results: Mapping[str, Settled], charged: Number | None
+    ) -> None:
         """Writes down the end of the batch."""
         now = self._now()
         await self._carry_out(

@@ -194,6 +194,23 @@ async def test_what_is_open_or_lost_counts_with_its_worst_case(store: Store) -> 
     assert await lease(store, two) == BudgetLease("whole", 50)
 
 
+async def test_what_was_bought_at_a_cost_nobody_told_counts_with_its_worst_case(
+    store: Store,
+) -> None:
+    one, two = await make_run(store, 2, 10, 60)
+    await lease(store, one)
+    journal = PostgresJournal(store, one.chunk, one.token)
+    await journal.open(TYPES)
+    batch = Batch("b1", "batch", tuple(one.people))
+    await journal.intend(batch)
+    bought = {person: Settled("found", person) for person in one.people}
+    await journal.settle(batch.batch_id, bought, None)
+    assert (await journal.summary()).credits_charged == 0
+    await journal.close()
+    await give_back(store, one)
+    assert await lease(store, two) == BudgetLease("part", 10)
+
+
 async def test_two_that_have_something_open_do_not_wait_for_each_other(store: Store) -> None:
     one, two = await make_run(store, 2, 10, 50)
     for held in (one, two):

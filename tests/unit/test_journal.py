@@ -371,9 +371,9 @@ class TwoJournals(RuleBasedStateMachine):
     @rule(
         batch_id=BATCHES,
         ends=st.dictionaries(st.sampled_from(FEW_KEYS), ENDS),
-        charged=st.integers(0, 100),
+        charged=st.none() | st.integers(0, 100),
     )
-    def settle(self, batch_id: str, ends: dict[str, Settled], charged: int) -> None:
+    def settle(self, batch_id: str, ends: dict[str, Settled], charged: int | None) -> None:
         self.forget(batch_id)
         self.both(lambda journal: journal.settle(batch_id, ends, charged))
 
