@@ -194,26 +194,32 @@ class Ends:
         """The API refuses this person."""
         self._budget.release(1)
         self.halving.ended(batch)
-        ends = {batch.keys[0]: Settled("rejected", error=str(error))}
-        is_kept = self._intake.asks_again and await self._keeps_its_end(batch)
+        (key,) = batch.keys
+        lost = self._intake.lost_before(key, f"it was refused. {error}")
+        end = Settled("rejected", error=str(error))
+        if lost or await self._was_bought(batch):
+            # That may have been charged, or was: a refusal takes it from nobody.
+            await self._take_back(batch)
+            is_noted = False
+        else:
+            is_noted = await self._note(self._journal.settle(batch.batch_id, {key: end}, 0))
+        if not is_noted:
+            self._intake.remember({key: lost or end})
         self._closed(batch)
-        if is_kept or not await self._note(self._journal.settle(batch.batch_id, ends, 0)):
-            self._intake.remember(ends)
         self.tell("rejected", batch)
-        self._outbox.settle(self._intake.take(batch.keys), ends)
+        self._outbox.settle(self._intake.take(batch.keys), {key: lost or end})
 
-    async def _keeps_its_end(self, batch: Batch) -> bool:
-        """Whether something was known of this person that a refusal takes from nobody.
-
-        That is what was bought before, and that the answer to an earlier request is lost.
-        """
-        await self._take_back(batch)
+    async def _was_bought(self, batch: Batch) -> bool:
+        """Whether this person, who was to be bought again, is known by contacts from before."""
+        if not self._intake.buys_again:
+            return False
+        await self._take_back(batch)  # as long as it is open, nothing is known of them
         try:
             known = await self._to_its_end(self._journal.lookup(batch.keys))
         except JournalError as trouble:
             self._board.halt(trouble, keep_polling=True)
             return True
-        if any(isinstance(end, Unsettled) or end.status == "found" for end in known.values()):
+        if any(isinstance(end, Settled) and end.status == "found" for end in known.values()):
             return True
         await self._note(self._journal.intend(batch))
         return False
@@ -224,7 +230,7 @@ class Ends:
         self.halving.ended(batch)
         self._budget.release(len(batch.keys))
         self.tell("failed", batch)
-        self._intake.give_up(batch.keys, "failed", reason, None)
+        self._intake.fail(batch.keys, reason)
 
     def tell(self, end: BatchEventKind, batch: Batch) -> None:
         """Tells observers, if there are any, how a batch ended."""

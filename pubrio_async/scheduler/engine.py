@@ -372,7 +372,7 @@ class Engine:
 
     def _skip(self, batch: Batch) -> None:
         self._ends.tell("withdrawn", batch)
-        self.outbox.fail(self._intake.take(batch.keys), "skipped", f"never sent: {self._why}")
+        self._intake.leave_out(batch.keys, f"never sent: {self._why}")
 
     def _leave_lost(self, request: Lost) -> None:
         reason = why_left(request, self._why)

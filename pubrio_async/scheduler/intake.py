@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import filterfalse
 
+from msgspec import structs
+
 from pubrio_async._errors import JournalError
 from pubrio_async.models import Outcome, OutcomeStatus
 from pubrio_async.scheduler.columns import as_text
@@ -70,6 +72,7 @@ class Intake:
         self._remembered: dict[str, Settled | Unsettled] = {}
         self._on_trouble = on_trouble
         self._given_up: dict[str, tuple[OutcomeStatus, str, str | None]] = {}
+        self._lost: dict[str, Unsettled] = {}  # of those who are sent again
         self.batch_size: int = batch_size
         self.rows_read: int = 0
         self.rows_waiting: int = 0
@@ -84,9 +87,9 @@ class Intake:
         return len(self._register)
 
     @property
-    def asks_again(self) -> bool:
-        """Whether people may be sent of whom the journal knows something."""
-        return self._resend or self._newer_than is not None
+    def buys_again(self) -> bool:
+        """Whether people are sent of whom the journal has a result that is too old."""
+        return self._newer_than is not None
 
     def expect(self, keys: Iterable[str]) -> None:
         """Marks people whose batch an earlier run left open: rows that name them wait for it."""
@@ -119,7 +122,38 @@ class Intake:
         They are remembered, because the journal tells nothing of people whose batch is open, and
         a row that names them later must not have them sent again.
         """
-        rows = self.take(keys)
+        self._give_up(self.take(keys), status, error, redeem_query_id)
+
+    def fail(self, keys: Iterable[str], why: str) -> None:
+        """These people's batch was surely not carried out, and is not sent again by this run."""
+        self._give_up(self._but_lost(self.take(keys), why), "failed", why, None)
+
+    def leave_out(self, keys: Iterable[str], why: str) -> None:
+        """These people are never sent."""
+        self._outbox.fail(self._but_lost(self.take(keys), why), "skipped", why)
+
+    def lost_before(self, key: str, why: str) -> Unsettled | None:
+        """What is known of a person who was to be sent again, and is no wiser for it.
+
+        An earlier request may have been charged all the same.
+        """
+        lost = self._lost.get(key)
+        return lost and structs.replace(lost, reason=f"{lost.reason} Sending again: {why}")
+
+    def _but_lost(self, rows: dict[str, list[Row]], why: str) -> dict[str, list[Row]]:
+        """Tells of the people whose earlier answer is lost; returns the rows of all others."""
+        lost = {key: end for key in rows if (end := self.lost_before(key, why))}
+        self._remembered.update(lost)
+        self._outbox.settle({key: rows.pop(key) for key in lost}, lost)
+        return rows
+
+    def _give_up(
+        self,
+        rows: Mapping[str, list[Row]],
+        status: OutcomeStatus,
+        error: str,
+        redeem_query_id: str | None,
+    ) -> None:
         self._given_up.update(dict.fromkeys(rows, (status, error, redeem_query_id)))
         self._outbox.fail(rows, status, error, redeem_query_id)
 
@@ -256,7 +290,8 @@ class Intake:
             elif key in given_up:
                 told.append(failed(row, *given_up[key]))
             elif self.skipping is not None:
-                told.append(failed(row, "skipped", self.skipping))
+                lost = self.lost_before(key, self.skipping)
+                told.append(settled(row, lost) if lost else failed(row, "skipped", self.skipping))
                 skipped.append(key)
             else:
                 waiting[key] = [row]
@@ -279,11 +314,11 @@ class Intake:
         ask = [*filterfalse(waiting_for.__contains__, perhaps)]
         while ask:
             found = await self._journal.lookup(ask, self._newer_than)
-            known.update(
-                (key, end)
-                for key, end in found.items()
-                if not (self._resend and isinstance(end, Unsettled))
-            )
+            for key, end in found.items():
+                if self._resend and isinstance(end, Unsettled):
+                    self._lost[key] = end
+                else:
+                    known[key] = end
             # Those that were open may have been settled while the journal was asked; and others
             # while it was asked for these.
             ask = [key for key in waiting_for if key not in self._waiting]

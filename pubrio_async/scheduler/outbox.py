@@ -109,7 +109,9 @@ class Outbox:
         self._queue.extend(outcomes)
         self._wake()
 
-    def settle(self, rows: Mapping[str, Iterable[Row]], ends: Mapping[str, Settled]) -> None:
+    def settle(
+        self, rows: Mapping[str, Iterable[Row]], ends: Mapping[str, Settled | Unsettled]
+    ) -> None:
         """Hands over the ends of people for every row that names them, in the order of the rows.
 
         Args:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pubrio_async import BadRequestError, MemoryJournal, ResponseLostError
+from pubrio_async import AuthenticationError, BadRequestError, MemoryJournal, ResponseLostError
 from pubrio_async.scheduler.journal import Journal
 from pubrio_async.scheduler.journal_sqlite import SqliteJournal
 from pubrio_async.testing import VirtualClock, run_virtual
@@ -68,9 +68,43 @@ def test_a_lost_request_is_looked_for_still(journal: Journal) -> None:
         assert {outcome.status for outcome in lost.values()} == {"unsettled"}
         refuse_all(bench)
         run = bench.run(None, journal=journal, contact_types=(), resend=True)
-        assert {outcome.status for outcome in (await collect(run)).values()} == {"rejected"}
+        (told,) = (await collect(run)).values()
+        assert told.status == "unsettled"
+        assert "Sending again: it was refused." in (told.error or "")
         await asyncio.sleep(2_000.0)
         run = bench.run(None, journal=journal, contact_types=(), reopen=True)
         assert {outcome.status for outcome in (await collect(run)).values()} == {"found"}
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_who_is_lost_and_never_sent_again_is_unsettled_still(journal: Journal, number: int) -> None:
+    """Not skipped: that would say that nothing was charged."""
+
+    async def main() -> None:
+        bench, rows = Bench(), people(number)
+        bench.api.log_delay = 1_000.0
+        bench.api.on_submit.append(AfterWorkError(LOST))
+        await collect(bench.run(rows, journal=journal))
+        again = bench.run(rows, journal=journal, resend=True, max_credits=1)
+        (told,) = {outcome.status for outcome in (await collect(again)).values()}
+        assert told == "unsettled"
+        assert again.report.skipped == 0
+        assert len(bench.api.submits) == 1
+
+    run_virtual(main())
+
+
+def test_nor_is_who_cannot_be_sent_again(journal: Journal) -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(3)
+        bench.api.log_delay = 1_000.0
+        bench.api.on_submit.append(AfterWorkError(LOST))
+        await collect(bench.run(rows, journal=journal))
+        bench.api.every_submit = lambda keys: AuthenticationError("bad key", status=401)
+        again = bench.run([*rows, *rows], journal=journal, resend=True)
+        ends = [outcome.status for outcome in (await collect(again)).values()]
+        assert ends == ["unsettled"] * 6
 
     run_virtual(main())
