@@ -220,17 +220,25 @@ async def settle(
     if lost is not None:
         await _leave_lost(db, chunk, (row, batch_id), lost, keys)
     # People the reply names beyond the batch were paid for, too.
-    await db.execute(
+    pointed = await db.execute(
         "INSERT INTO people AS p (scope_id, key, chunk_id, batch_id) SELECT %s, key, %s, %s"
-        " FROM unnest(%s::bytea[]) AS key ON CONFLICT (scope_id, key)"
+        " FROM unnest(%s::bytea[]) AS key ON CONFLICT (scope_id, key) DO UPDATE"
         # What a later request brought stays, and so does the loss of one of a later run.
-        " DO UPDATE SET batch_id = EXCLUDED.batch_id, failure = NULL WHERE NOT EXISTS"
+        " SET batch_id = EXCLUDED.batch_id, older_id = NULL, failure = NULL WHERE NOT EXISTS"
         " (SELECT FROM batches b JOIN chunks c ON c.id = b.chunk_id, batches mine"
         " JOIN chunks d ON d.id = mine.chunk_id WHERE b.id = p.batch_id"
         " AND mine.id = EXCLUDED.batch_id AND b.id > mine.id"
         " AND (c.run_id <> d.run_id OR b.state = 'settled' AND NOT p.key = ANY(%s)))",
         (chunk.scope_id, chunk.chunk_id, row, keys, found_here),
     )
+    if pointed.rowcount < len(keys):
+        # It is what stands again if the lost request turns out to have been refused.
+        await db.execute(
+            "UPDATE people p SET older_id = GREATEST(p.older_id, %(row)s) FROM batches b"
+            " WHERE p.scope_id = %(scope)s AND p.key = ANY(%(keys)s) AND b.id = p.batch_id"
+            " AND b.id <> %(row)s AND b.state <> 'settled'",
+            {"row": row, "scope": chunk.scope_id, "keys": keys},
+        )
     chunk.open.discard(batch_id)
 
 
@@ -274,18 +282,26 @@ async def unsettle(db: Connection, chunk: Chunk, batch_id: str, reason: str) -> 
         (reason, batch_id),
     )
     row, stored = await one(found)
+    keys = _packed(split_keys(unpack_stored(stored)))
+    # What others write of them meanwhile is waited for, and then seen.
+    await db.execute(
+        "SELECT FROM people WHERE scope_id = %s AND key = ANY(%s) ORDER BY key FOR UPDATE",
+        (chunk.scope_id, keys),
+    )
     # Whoever got a result since this one was sent keeps it, and who was sent once more is looked
     # for there: this one may be older, and looked for again in vain.
     await db.execute(
         "INSERT INTO people AS p (scope_id, key, chunk_id, batch_id) SELECT %s, key, %s, %s"
         " FROM unnest(%s::bytea[]) AS key ON CONFLICT (scope_id, key)"
-        " DO UPDATE SET batch_id = EXCLUDED.batch_id, failure = NULL WHERE NOT EXISTS"
+        " DO UPDATE SET batch_id = EXCLUDED.batch_id, failure = NULL, older_id = COALESCE("
+        "(SELECT b.id FROM batches b WHERE b.id = p.batch_id AND b.state = 'settled'), p.older_id)"
+        " WHERE NOT EXISTS"
         " (SELECT FROM batches b, batches mine WHERE b.id = p.batch_id"
         " AND mine.id = EXCLUDED.batch_id AND (b.id > mine.id"
         " OR b.state = 'settled' AND (b.ended_at >= mine.intended_at OR NOT EXISTS (SELECT"
         " FROM chunks c JOIN runs r ON r.id = c.run_id"
         " WHERE c.id = mine.chunk_id AND r.max_age IS NOT NULL))))",
-        (chunk.scope_id, chunk.chunk_id, row, _packed(split_keys(unpack_stored(stored)))),
+        (chunk.scope_id, chunk.chunk_id, row, keys),
     )
 
 

@@ -14,11 +14,11 @@ import psycopg
 from pubrio_async._errors import JournalError
 
 SCHEMA = "pubrio_async"
-VERSION = 1
+VERSION = 2
 """What this version of the package reads and writes."""
 
 # One after the other brings an empty database to VERSION: number n brings n - 1 to n.
-_STEPS = ("schema_1.sql",)
+_STEPS = ("schema_1.sql", "schema_2.sql")
 _LOCK = 0x7075_6272  # only one process changes the layout at a time
 
 OPTIONS = f"-c search_path={SCHEMA}"

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import pytest
 
-from pubrio_async.distributed import pointing
+from pubrio_async.distributed import journal_steps as steps
 from pubrio_async.distributed.adopting import Adopter
 from pubrio_async.distributed.budget import left_to_send
 from pubrio_async.distributed.chunks import Taken, finish
 from pubrio_async.distributed.journal import PostgresJournal
-from pubrio_async.distributed.store import Store
+from pubrio_async.distributed.schema import apply_schema
+from pubrio_async.distributed.store import Connection, Store
 from pubrio_async.distributed.values import pack_person, pack_stored
 from pubrio_async.scheduler.journal import Journal, Unsettled
 from pubrio_async.scheduler.journal_values import pack_key, pack_keys
@@ -108,11 +110,9 @@ async def test_a_result_that_came_since_a_request_was_sent_stands_when_that_is_l
     assert await journal.lookup([ADA], await yesterday(store)) == {ADA: FOUND}
 
 
-@pytest.mark.parametrize("at_once", [1, 200])
 async def test_what_was_bought_before_is_known_again_once_the_requests_since_were_refused(
-    store: Store, make: Make, monkeypatch: pytest.MonkeyPatch, at_once: int
+    store: Store, make: Make
 ) -> None:
-    monkeypatch.setattr(pointing, "_AT_ONCE", at_once)
     early = await make(ADA, EVE)
     await lose(early, "b0", ADA, EVE)  # before the result, which goes before it
     first = await make(ADA, BOB, run="first", max_age=None)
@@ -130,6 +130,77 @@ async def test_what_was_bought_before_is_known_again_once_the_requests_since_wer
     await again.withdraw("b4")
     assert await again.lookup([ADA, BOB]) == {ADA: FOUND, BOB: EMPTY}
     assert await again.lookup([ADA, BOB], await yesterday(store)) == {}
+
+
+async def test_what_others_have_bought_is_not_read_for_that(store: Store, make: Make) -> None:
+    journal = await make(ADA, BOB)
+    for number, person in enumerate((ADA, BOB, EVE)):
+        await journal.intend(batch(f"b{number}", person))
+        await journal.settle(f"b{number}", {person: FOUND}, 5)
+    await days_pass(store)
+    await lose(journal, "b4", ADA, BOB)
+    await journal.reopen_unsettled()
+    await ask(store, "UPDATE batches SET keys = 'unreadable' WHERE state = 'settled'")
+    await journal.withdraw("b4")
+    told = await ask(
+        store, "SELECT b.batch_id FROM people p JOIN batches b ON b.id = p.batch_id ORDER BY b.id"
+    )
+    assert told == [("b0",), ("b1",), ("b2",)]
+
+
+async def test_what_an_older_run_brings_is_known_once_the_newer_request_was_refused(
+    store: Store, make: Make
+) -> None:
+    first = await make(ADA, BOB, run="first", max_age=None)
+    await lose(first, "b0", ADA, BOB)
+    second = await make(ADA, run="second")
+    await lose(second, "b1", ADA)
+    await first.reopen_unsettled()
+    await first.settle("b0", {ADA: FOUND, BOB: EMPTY}, 5)
+    assert await second.lookup([ADA]) == {ADA: Unsettled("lost with b1")}
+    await second.reopen_unsettled()
+    await second.withdraw("b1")
+    assert await second.lookup([ADA]) == {ADA: FOUND}
+
+
+async def test_a_loss_waits_for_the_result_that_is_being_written(store: Store, make: Make) -> None:
+    first, second = await make(ADA, max_age=None), await make(ADA, max_age=None)
+    await first.intend(batch("b1", ADA))
+    await second.intend(batch("b2", ADA))
+    losing: asyncio.Task[None] | None = None
+
+    async def work(db: Connection) -> None:
+        nonlocal losing
+        await steps.settle(db, first._chunk, "b1", {ADA: FOUND}, 5)
+        losing = asyncio.create_task(second.unsettle("b2", "lost"))
+        assert not (await asyncio.wait({losing}, timeout=0.1))[0]
+
+    await store.transact(work)
+    assert losing is not None
+    await losing
+    assert await second.lookup([ADA]) == {ADA: FOUND}
+
+
+async def test_an_upgrade_finds_out_what_was_bought_before_a_loss(
+    store: Store, make: Make, url: str
+) -> None:
+    web = "linkedin.com/in/a-person"
+    first = await make(ADA, BOB, web, run="first", max_age=None)
+    for number, people in enumerate([(ADA, BOB), (ADA, web), (BOB, EVE)]):
+        await first.intend(batch(f"b{number}", *people))
+        await first.settle(f"b{number}", dict.fromkeys(people, FOUND), 5)
+    await days_pass(store)
+    again = await make(ADA, BOB, web)
+    await lose(again, "b4", ADA, web)
+    await lose(again, "b5", BOB)
+    known = "SELECT key, older_id FROM people ORDER BY key"
+    before = await ask(store, known)
+    assert sum(older is not None for _, older in before) == 3
+    await ask(store, "DROP INDEX batches_without_result")
+    await ask(store, "ALTER TABLE people DROP COLUMN older_id")
+    await ask(store, "UPDATE layout SET version = 1")
+    assert await apply_schema(url) == 1
+    assert await ask(store, known) == before
 
 
 async def test_a_request_looked_for_again_in_vain_takes_nobody_from_a_newer_one(make: Make) -> None:
