@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from pubrio_async._errors import JournalError
 from pubrio_async.distributed.budget import left_to_send
-from pubrio_async.distributed.chunks import Taken, finish, give_back, look_at, seize
+from pubrio_async.distributed.chunks import LeftOut, Taken, finish, give_back, look_at, seize
 from pubrio_async.distributed.journal_steps import one, whose
 from pubrio_async.distributed.queue import job_priority, put, queue_of
 from pubrio_async.distributed.store import Connection, Store
@@ -205,7 +205,9 @@ class Adopter:
         chunk = adopted.chunk
         try:
             is_done = await left_to_send(self._store, chunk.chunk_id, chunk.token) == 0
-            is_done = is_done and await finish(self._store, chunk, {}, "done")
+            # Any of them may have been freed in this very moment.
+            everybody = LeftOut(unsettled=[*chunk.people])
+            is_done = is_done and await finish(self._store, chunk, everybody, "done")
         except JournalError:
             if await give_back(self._store, chunk, _LEFT):
                 raise

@@ -5,11 +5,11 @@ Every function is one transaction, and comes to the same when it is done twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 from uuid import UUID, uuid4
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from pubrio_async._errors import JournalError
 from pubrio_async.distributed.store import Connection, Store
@@ -60,6 +60,19 @@ class Taken(Struct, frozen=True, kw_only=True):
     attempts: int
     has_budget: bool = False
     stopped: str | None = None
+
+
+class LeftOut(Struct, frozen=True):
+    """Who was not bought for a chunk; all others have a result.
+
+    Attributes:
+        failures: Who was refused, or not sent, and why; they are free to be asked for again.
+        unsettled: Who was told that an earlier request with them is lost, or open elsewhere: if it
+            was refused meanwhile, they are free, too.
+    """
+
+    failures: dict[str, str] = field(default_factory=dict[str, str])
+    unsettled: list[str] = field(default_factory=list[str])
 
 
 class Row(Struct, frozen=True):
@@ -137,14 +150,14 @@ async def seize(db: Connection, chunk_id: int, row: Row, token: UUID) -> Taken:
 
 
 async def finish(
-    store: Store, chunk: Taken, failures: Mapping[str, str], end: End, reason: str | None = None
+    store: Store, chunk: Taken, left: LeftOut, end: End, reason: str | None = None
 ) -> bool:
     """The chunk is done, unless what was bought for it is still to be fetched.
 
     Args:
         store: The database.
         chunk: The chunk.
-        failures: Who was not bought, and why; they are free to be asked for again.
+        left: Who was not bought for it.
         end: Whether its run goes on.
         reason: Why not, for people who look.
 
@@ -164,11 +177,10 @@ async def finish(
         if await _has_open(db, chunk.chunk_id):
             return False
         by_reason: dict[str, list[Key]] = {}
-        for person, why in failures.items():
+        for person, why in left.failures.items():
             by_reason.setdefault(why, []).append(pack_key(person))
-        # Who was with another chunk until then, but is free by now.
-        others = [pack_key(person) for person in chunk.people if person not in failures]
-        for why, keys in (*by_reason.items(), (_FREED, others)):
+        by_reason[_FREED] = [pack_key(person) for person in left.unsettled]
+        for why, keys in by_reason.items():
             await _note(db, chunk.chunk_id, chunk.run_id, keys, why)
         await _end(db, chunk.chunk_id, end, reason)
         return True
@@ -276,7 +288,13 @@ async def _end(db: Connection, chunk_id: int, state: End, reason: str | None) ->
 async def _note(
     db: Connection, chunk_id: int, run_id: int, keys: Iterable[Key], reason: str
 ) -> None:
-    """Writes down why people of a chunk were not bought. No batch with them is open."""
+    """Writes down why people of a chunk were not bought. No batch with them is open.
+
+    Nobody else is looked at: to look at a whole chunk takes longer than all else at its end.
+    """
+    packed = [pack_person(key) for key in keys]
+    if not packed:
+        return
     await db.execute(
         "UPDATE people p SET failure = %s FROM chunks c JOIN runs r ON r.id = c.run_id"
         " WHERE p.key = ANY(%s) AND p.chunk_id = c.id AND c.id = %s AND p.scope_id = r.scope_id"
@@ -284,5 +302,5 @@ async def _note(
         " AND r.id = %s AND (p.batch_id IS NULL OR EXISTS ("
         "SELECT FROM batches b WHERE b.id = p.batch_id AND b.state = 'settled'"
         " AND b.ended_at < c.made_at - make_interval(secs => r.max_age)))",
-        (reason, [pack_person(key) for key in keys], chunk_id, run_id),
+        (reason, packed, chunk_id, run_id),
     )

@@ -21,7 +21,7 @@ from pubrio_async._errors import (
 from pubrio_async._log import JOURNAL, RUNS, note
 from pubrio_async.client import AsyncPubrio
 from pubrio_async.distributed.budget import lease_budget
-from pubrio_async.distributed.chunks import End, Taken, finish, give_back, stop_run, take
+from pubrio_async.distributed.chunks import End, LeftOut, Taken, finish, give_back, stop_run, take
 from pubrio_async.distributed.journal import PostgresJournal
 from pubrio_async.distributed.limiter import SharedLimiter
 from pubrio_async.distributed.queue import Later
@@ -142,29 +142,30 @@ class Redeemer:
             try:
                 worst_case = (await self._prices()).worst_case(chunk.contact_types)
             except PubrioError as trouble:
-                return await self._ended_early(chunk, trouble, {})
+                return await self._ended_early(chunk, trouble, LeftOut())
         lease = await lease_budget(self._store, chunk.chunk_id, chunk.token, worst_case=worst_case)
         if lease.kind == "later" and chunk.stopped is None:
             return _BUDGET_S, _NO_ROOM
         if lease.kind == "none" and chunk.stopped is None:
             chunk = structs.replace(chunk, stopped=_SPENT)
             await stop_run(self._store, chunk.run_id, _SPENT)
-        failures: dict[str, str] = {}
+        left = LeftOut()
         if chunk.stopped is not None:
             # What is open is fetched, and nobody else is sent.
-            failures = dict.fromkeys(chunk.people, f"skipped: never sent: {chunk.stopped}")
+            why = f"skipped: never sent: {chunk.stopped}"
+            left.failures.update(dict.fromkeys(chunk.people, why))
             chunk = structs.replace(chunk, people=())
-        error = await self._send(chunk, lease.credits, failures)
+        error = await self._send(chunk, lease.credits, left)
         match error:
-            case None if self._is_stopping and failures and chunk.stopped is None:
+            case None if self._is_stopping and left.failures and chunk.stopped is None:
                 return 0, _WHY_STOPPED
             case None:
-                return await self._finish(chunk, failures)
+                return await self._finish(chunk, left)
             case _:
-                return await self._ended_early(chunk, error, failures)
+                return await self._ended_early(chunk, error, left)
 
     async def _ended_early(
-        self, chunk: Taken, error: PubrioError, failures: Mapping[str, str]
+        self, chunk: Taken, error: PubrioError, left: LeftOut
     ) -> tuple[int | None, str]:
         """What is to become of a chunk whose run was ended by an error; returns as `_redeem`."""
         match error:
@@ -178,20 +179,20 @@ class Redeemer:
                 return 0, str(error)
             case InsufficientCreditsError():
                 await stop_run(self._store, chunk.run_id, str(error))
-                return await self._finish(structs.replace(chunk, stopped=str(error)), failures)
+                return await self._finish(structs.replace(chunk, stopped=str(error)), left)
             case _:
                 pass  # such as an API that cannot be reached
         return _AGAIN_S, str(error)
 
     async def _send(
-        self, chunk: Taken, max_credits: Number | None, failures: dict[str, str]
+        self, chunk: Taken, max_credits: Number | None, left: LeftOut
     ) -> PubrioError | None:
         """Makes a run of a chunk.
 
         Args:
             chunk: The chunk.
             max_credits: What it may cost.
-            failures: Where people go who were not bought, with the reason.
+            left: Where people go who were not bought.
 
         Returns:
             What ended it early; None if nothing did.
@@ -214,7 +215,9 @@ class Redeemer:
                     async for outcome in run:
                         unread.pop(outcome.person, None)
                         if outcome.status in {"failed", "skipped"}:
-                            failures[outcome.person] = f"{outcome.status}: {outcome.error}"
+                            left.failures[outcome.person] = f"{outcome.status}: {outcome.error}"
+                        elif outcome.status == "unsettled":
+                            left.unsettled.append(outcome.person)
                 finally:
                     self._runs.discard(run)
                     self._tell_limiter()
@@ -223,16 +226,16 @@ class Redeemer:
         add_counts(self.report, run.report)
         # It was ended before it had come to them, as when the database takes its time.
         why = run.stopped_by or _WHY_STOPPED
-        failures.update(dict.fromkeys(unread, f"skipped: never sent: {why}"))
+        left.failures.update(dict.fromkeys(unread, f"skipped: never sent: {why}"))
         return run.stopped_by
 
     def _tell_limiter(self) -> None:
         if self._limiter is not None:
             self._limiter.rest(rests=not self._runs)
 
-    async def _finish(self, chunk: Taken, failures: Mapping[str, str]) -> tuple[int | None, str]:
+    async def _finish(self, chunk: Taken, left: LeftOut) -> tuple[int | None, str]:
         end: End = "done" if chunk.stopped is None else "stopped"
-        if await finish(self._store, chunk, failures, end, chunk.stopped):
+        if await finish(self._store, chunk, left, end, chunk.stopped):
             self.chunks[end] += 1
             note(RUNS, INFO, "chunk_ended", chunk=chunk.chunk_id, run=chunk.run, end=end)
             return None, ""

@@ -12,7 +12,7 @@ import pytest
 from pubrio_async.distributed import journal_steps as steps
 from pubrio_async.distributed.adopting import Adopter
 from pubrio_async.distributed.budget import left_to_send
-from pubrio_async.distributed.chunks import Taken, finish
+from pubrio_async.distributed.chunks import LeftOut, Taken, finish
 from pubrio_async.distributed.journal import PostgresJournal
 from pubrio_async.distributed.schema import apply_schema
 from pubrio_async.distributed.store import Connection, Store
@@ -318,7 +318,7 @@ async def test_whoever_is_free_when_a_chunk_is_done_can_be_claimed(
         newer_than=None,
         attempts=1,
     )
-    assert await finish(store, chunk, {BOB: "failed: no"}, "done")
+    assert await finish(store, chunk, LeftOut({BOB: "failed: no"}, [ADA]), "done")
     assert sorted(await ask(store, "SELECT failure FROM people")) == [
         ("failed: no",),
         ("skipped: never sent: an earlier request with them was refused meanwhile",),

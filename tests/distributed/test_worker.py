@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,11 @@ from pubrio_async.distributed import (
     status,
 )
 from pubrio_async.distributed.journal import PostgresJournal
+from pubrio_async.distributed.store import Connection
 from pubrio_async.sandbox import Fault, SandboxTransport
 from pubrio_async.scheduler import Run, ends, engine, logbook
 from pubrio_async.scheduler.journal import Batch, Settled
+from pubrio_async.scheduler.journal_values import Key
 from pubrio_async.scheduler.outage import Outage
 from tests.distributed.fleet import (
     ORIGIN,
@@ -426,6 +429,33 @@ async def test_a_flaw_costs_one_chunk_some_time_and_is_told_without_people(
     await ask(store, "UPDATE procrastinate_jobs SET scheduled_at = NULL")
     await api.worker().run(until_done=True)
     assert set(api.charged().values()) == {1}
+
+
+async def test_at_the_end_of_a_chunk_only_those_are_looked_at_who_have_no_result(
+    store: Store, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api, noted = Api(url), list[int]()
+    write = chunks._note
+
+    async def note(db: Connection, chunk: int, run: int, keys: Sequence[Key], why: str) -> None:
+        noted.append(len(keys))
+        await write(db, chunk, run, keys, why)
+
+    monkeypatch.setattr(chunks, "_note", note)
+    await put(store, tmp_path, ids(80))
+    # As if another chunk was at some of them, and this one had been begun.
+    await ask(
+        store,
+        "INSERT INTO batches (batch_id, chunk_id, kind, keys, people, seal, state, results)"
+        " SELECT 'b', min(id), 'batch', '\\x00', 0, 0, 'settled', '' FROM chunks",
+    )
+    await ask(
+        store,
+        "UPDATE people SET chunk_id = (SELECT max(id) FROM chunks) WHERE key IN"
+        " (SELECT key FROM people WHERE chunk_id = (SELECT min(id) FROM chunks) LIMIT 3)",
+    )
+    await api.worker(concurrency=1).run(until_done=True)
+    assert sum(noted) == 3
 
 
 async def test_limits_are_shared_by_name(store: Store, url: str, tmp_path: Path) -> None:
