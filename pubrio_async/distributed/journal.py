@@ -26,6 +26,7 @@ from pubrio_async.models.redeem import Number
 from pubrio_async.scheduler.journal import (
     Batch,
     JournalSummary,
+    NotFreeError,
     OpenBatch,
     Settled,
     Unsettled,
@@ -173,7 +174,10 @@ class PostgresJournal:
             for step in group:
                 try:
                     outcomes.append(await step(db, chunk))
-                except steps.RefusedError as error:  # found out before anything was changed
+                # Both are found out before anything was changed.
+                except NotFreeError as error:
+                    outcomes.append(error)
+                except steps.RefusedError as error:
                     outcomes.append(JournalError(f"cannot use the journal of a chunk: {error}"))
             return chunk, outcomes
 

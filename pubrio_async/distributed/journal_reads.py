@@ -128,11 +128,22 @@ async def unsettled_people(db: Connection, chunk: Chunk) -> list[str]:
     if not people:
         return []
     # To be sent again, they would be paid for beside what is being fetched there.
-    found = await db.execute(_OPEN_ELSEWHERE, {"chunk": chunk.chunk_id})
-    elsewhere = {
-        text for (stored,) in await found.fetchall() for text in _texts(unpack_stored(stored))
-    }
+    elsewhere = await _open_elsewhere(db, chunk)
     return [text for text in people if text not in elsewhere]
+
+
+async def no_longer_lost(
+    db: Connection, chunk: Chunk, texts: Sequence[str], newer_than: float | None
+) -> dict[str, Settled | Unsettled]:
+    """Who of `unsettled_people` is not to be sent again, after all, and what is known of them."""
+    known = await lookup(db, chunk, texts, newer_than)
+    ends = {
+        text: end
+        for text, end in known.items()
+        if isinstance(end, Settled) or end.reason == _ELSEWHERE
+    }
+    elsewhere = await _open_elsewhere(db, chunk)
+    return {text: Unsettled(_ELSEWHERE) for text in texts if text in elsewhere} | ends
 
 
 async def load_usage(db: Connection, chunk: Chunk) -> bytes | None:
@@ -177,6 +188,12 @@ async def summary(db: Connection, chunk: Chunk) -> JournalSummary:
         open_jobs=jobs,
         credits_charged=int(charged) if charged == int(charged) else float(charged),
     )
+
+
+async def _open_elsewhere(db: Connection, chunk: Chunk) -> set[str]:
+    """The people of open batches in other chunks of the run."""
+    found = await db.execute(_OPEN_ELSEWHERE, {"chunk": chunk.chunk_id})
+    return {text for (stored,) in await found.fetchall() for text in _texts(unpack_stored(stored))}
 
 
 async def _under_way(db: Connection, chunk: Chunk) -> set[bytes]:

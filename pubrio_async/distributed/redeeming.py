@@ -23,15 +23,17 @@ from pubrio_async.client import AsyncPubrio
 from pubrio_async.distributed.budget import lease_budget
 from pubrio_async.distributed.chunks import End, LeftOut, Taken, finish, give_back, stop_run, take
 from pubrio_async.distributed.journal import PostgresJournal
+from pubrio_async.distributed.journal_reads import no_longer_lost
+from pubrio_async.distributed.journal_steps import Chunk, intend
 from pubrio_async.distributed.limiter import SharedLimiter
 from pubrio_async.distributed.queue import Later
-from pubrio_async.distributed.store import Store
+from pubrio_async.distributed.store import Connection, Store
 from pubrio_async.endpoints import ContactTypeName
 from pubrio_async.models import RunReport
 from pubrio_async.models.redeem import Number
 from pubrio_async.scheduler import Run
 from pubrio_async.scheduler.budget import Prices
-from pubrio_async.scheduler.journal import Settled, Unsettled
+from pubrio_async.scheduler.journal import Batch, NotFreeError, Settled, Unsettled
 from pubrio_async.scheduler.outbox import add_counts
 
 _AGAIN_S = 60
@@ -56,6 +58,25 @@ class ChunkJournal(PostgresJournal):
         """What is known of these people."""
         del newer_than  # by the clock of this machine
         return await super().lookup(keys, self._newer_than)
+
+
+class ResendJournal(ChunkJournal):
+    """The journal of a chunk whose lost people are sent again, as long as nobody else is at them.
+
+    Whether that is so is found out in the transaction that writes the intent: since they were
+    asked for, somebody else may have begun to look for an older request with them.
+    """
+
+    async def intend(self, batch: Batch) -> None:
+        """Writes down that this batch is about to be sent."""
+
+        async def step(db: Connection, chunk: Chunk) -> None:
+            ends = await no_longer_lost(db, chunk, batch.keys, self._newer_than)
+            if ends:
+                raise NotFreeError(ends)
+            await intend(db, chunk, batch)
+
+        await self._carry_out(step)
 
 
 class Redeemer:

@@ -19,7 +19,7 @@ from pubrio_async.client import AsyncPubrio
 from pubrio_async.distributed.adopting import Adopted, Adopter
 from pubrio_async.distributed.budget import lease_budget
 from pubrio_async.distributed.chunks import Taken
-from pubrio_async.distributed.redeeming import ChunkJournal
+from pubrio_async.distributed.redeeming import ChunkJournal, ResendJournal
 from pubrio_async.distributed.store import Store
 from pubrio_async.distributed.survey import IdleChunk, RunSurvey, survey
 from pubrio_async.distributed.worker import STALLED_S
@@ -223,10 +223,11 @@ class FleetRun:
             if adopted is None:
                 continue  # a worker was quicker, or somebody else who does this
             trouble: PubrioError | None = None
+            journal_of = ResendJournal if self._resend else ChunkJournal
             is_left = True
             try:
                 async with self._client.redeem.resolve(
-                    ChunkJournal(self._store, adopted.chunk),
+                    journal_of(self._store, adopted.chunk),
                     resend=self._resend,
                     batch_size=adopted.chunk.batch_size,
                     max_credits=await self._bound(adopted.chunk),

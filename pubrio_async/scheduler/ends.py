@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pubrio_async._clock import Clock
@@ -20,7 +20,7 @@ from pubrio_async.scheduler.board import Board, Job
 from pubrio_async.scheduler.budget import Budget
 from pubrio_async.scheduler.halving import Halving
 from pubrio_async.scheduler.intake import Intake, new_batch
-from pubrio_async.scheduler.journal import Batch, Journal, Settled, Unsettled
+from pubrio_async.scheduler.journal import Batch, Journal, NotFreeError, Settled, Unsettled
 from pubrio_async.scheduler.notes import unsettled
 from pubrio_async.scheduler.outbox import Outbox, Tally
 from pubrio_async.scheduler.policy import first_wait
@@ -135,10 +135,23 @@ class Ends:
                 raise
             self._intended.discard(batch.batch_id)
             self._budget.release(len(batch.keys))
+            if isinstance(error, NotFreeError):
+                self._part(batch, error.ends)
+                return False
             self._board.halt(error, keep_polling=True)
             self._board.again(batch)
             return False
         return True
+
+    def _part(self, batch: Batch, known: Mapping[str, Settled | Unsettled]) -> None:
+        """Those in a batch of whom something is known by now are told so, the others sent."""
+        self._closed(batch)
+        self.halving.ended(batch)
+        self._intake.tell(known)
+        left = tuple(key for key in batch.keys if key not in known)
+        self.tell("split" if left else "withdrawn", batch)
+        if left:
+            self._board.again(new_batch(left))
 
     async def accepted(self, batch: Batch, job: RedeemJob, age_s: float = 0.0) -> None:
         """The API has made a job of the batch.

@@ -175,12 +175,17 @@ class Intake:
         left: list[str] = []
         for key in alone:
             if key in known:
-                self._outbox.put([settled(row, known[key]) for row in self.take([key])[key]])
+                self.tell({key: known[key]})
             elif key in self._given_up:
                 self._outbox.fail(self.take([key]), *self._given_up[key])
             else:
                 left.append(key)
         return tuple(left)
+
+    def tell(self, ends: Mapping[str, Settled | Unsettled]) -> None:
+        """Hands over the ends of people who are known from elsewhere."""
+        rows = self.take(ends)
+        self._outbox.put([settled(row, ends[key]) for key, named in rows.items() for row in named])
 
     def remember(self, ends: Mapping[str, Settled | Unsettled]) -> None:
         """Keeps the ends of people that could not be written into the journal."""

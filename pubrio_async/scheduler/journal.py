@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from pubrio_async._errors import JournalError
 from pubrio_async.models import Contact, RedeemJob
 from pubrio_async.models.redeem import Number
 
@@ -60,6 +61,18 @@ class Unsettled(Struct, frozen=True, gc=False):
 
     reason: str
     redeem_query_id: str | None = None
+
+
+class NotFreeError(JournalError):
+    """Nothing was written down: somebody in the batch is not to be sent any more.
+
+    Attributes:
+        ends: What is known of these people by now.
+    """
+
+    def __init__(self, ends: Mapping[str, Settled | Unsettled]) -> None:
+        super().__init__("what is known of some people has changed since they were asked for")
+        self.ends: Mapping[str, Settled | Unsettled] = ends
 
 
 class OpenBatch(Struct, frozen=True):
@@ -144,7 +157,11 @@ class Journal(Protocol):
         ...
 
     async def intend(self, batch: Batch) -> None:
-        """Writes down that this batch is about to be sent."""
+        """Writes down that this batch is about to be sent.
+
+        Raises:
+            NotFreeError: Others have bought people in it meanwhile, or are about to.
+        """
         ...
 
     async def accepted(self, batch_id: str, job: RedeemJob) -> None:

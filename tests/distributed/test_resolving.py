@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -33,6 +33,7 @@ from pubrio_async.distributed import (
     survey,
 )
 from pubrio_async.distributed.adopting import Adopter
+from pubrio_async.distributed.journal import PostgresJournal
 from pubrio_async.distributed.rescue import Rescue
 from pubrio_async.distributed.values import pack_stored, unpack_stored
 from pubrio_async.sandbox import Fault, SandboxTransport
@@ -157,6 +158,34 @@ async def test_what_never_came_stays_unsettled_until_it_is_sent_again(
     (now,) = (await status(store)).runs
     assert (now.people, now.unsettled, now.found) == (100, 0, len(api.charged()))
     assert (await settle(api, store, resend=True))[1] == Counter()
+
+
+async def test_whose_older_request_is_opened_in_that_moment_is_not_sent_again(
+    store: Store, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = Api(url)
+    await lose(api, store, tmp_path, 80, arrives=False)
+    told_by = "SELECT keys FROM batches WHERE state = 'unsettled' ORDER BY id"
+    opened = [split_keys(unpack_stored(stored))[:3] for (stored,) in await ask(store, told_by)]
+    read = PostgresJournal.unsettled_people
+
+    async def opened_meanwhile(journal: PostgresJournal) -> Sequence[str]:
+        people = await read(journal)
+        for number, keys in enumerate(opened):
+            await ask(
+                store,
+                "INSERT INTO batches (batch_id, chunk_id, kind, keys, people, seal)"
+                " SELECT %s, min(id), 'batch', %s, 3, 0 FROM chunks",
+                *(f"older-{number}", pack_stored(join_keys(keys))),
+            )
+        return people
+
+    monkeypatch.setattr(PostgresJournal, "unsettled_people", opened_meanwhile)
+    submitted = api.sandbox.statistics().jobs_submitted
+    run, told = await settle(api, store, resend=True)
+    assert (told["unsettled"], told["found"] + told["empty"], run.report.rows) == (6, 14, 20)
+    assert api.sandbox.statistics().jobs_submitted == submitted + 2
+    assert set(api.charged().values()) == {1}
 
 
 @pytest.mark.parametrize("wrong_by", [-3_600.0, 3_600.0])
