@@ -42,9 +42,12 @@ _URGENCY = """
 SELECT r.priority, c.number FROM chunks c JOIN runs r ON r.id = c.run_id WHERE c.id = %s
 """
 
+# As old as those it is made of: what was sent for them is not too old for it, or they would be
+# bought again.
 _MAKE = """
-INSERT INTO chunks (run_id, number, people, keys, state)
-SELECT %s, max(number) + 1, %s, %s, 'done' FROM chunks WHERE run_id = %s RETURNING id
+INSERT INTO chunks (run_id, number, people, keys, state, made_at)
+SELECT %(run)s, max(number) + 1, %(people)s, %(keys)s, 'done',
+    min(made_at) FILTER (WHERE id = ANY(%(from)s)) FROM chunks WHERE run_id = %(run)s RETURNING id
 """
 
 # Nobody gets one of them, or gives it back, from then on before the transaction ends.
@@ -289,7 +292,8 @@ class Adopter:
             await db.execute(
                 "UPDATE chunks SET people = greatest(0, people - %s) WHERE id = %s", (number, each)
             )
-        found = await db.execute(_MAKE, (run_id, len(keys), stored, run_id))
+        given = {"run": run_id, "people": len(keys), "keys": stored, "from": [*left]}
+        found = await db.execute(_MAKE, given)
         (chunk_id,) = await one(found)
         return int(chunk_id)
 

@@ -209,7 +209,7 @@ async def _to_send(db: Connection, chunk_id: int, chunk: _Own, *, resend: bool) 
         " WHEN 'unsettled' THEN NOT %(resend)s"
         # Whom another chunk has by now is sent there.
         " WHEN 'settled' THEN p.chunk_id <> %(chunk)s OR %(since)s::float8 IS NULL"
-        " OR b.ended_at >= to_timestamp(%(since)s) ELSE p.chunk_id <> %(chunk)s END",
+        " OR b.intended_at >= to_timestamp(%(since)s) ELSE p.chunk_id <> %(chunk)s END",
         {
             "scope": chunk.scope_id,
             "keys": list(people),

@@ -301,6 +301,6 @@ async def _note(
         # Or not bought again: an old result is no reason never to try once more.
         " AND r.id = %s AND (p.batch_id IS NULL OR EXISTS ("
         "SELECT FROM batches b WHERE b.id = p.batch_id AND b.state = 'settled'"
-        " AND b.ended_at < c.made_at - make_interval(secs => r.max_age)))",
+        " AND b.intended_at < c.made_at - make_interval(secs => r.max_age)))",
         (reason, packed, chunk_id, run_id),
     )

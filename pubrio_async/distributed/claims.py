@@ -31,7 +31,7 @@ ON CONFLICT (scope_id, key) DO UPDATE SET chunk_id = EXCLUDED.chunk_id, failure 
 WHERE (p.batch_id IS NULL AND p.failure IS NOT NULL)
 OR EXISTS (
     SELECT FROM batches b, chunks c WHERE b.id = p.batch_id AND b.state = 'settled'
-    AND b.ended_at < clock_timestamp() - make_interval(secs => %(age)s)
+    AND b.intended_at < clock_timestamp() - make_interval(secs => %(age)s)
     AND c.id = p.chunk_id AND c.state IN ('done', 'stopped')
 )
 RETURNING key
@@ -47,7 +47,7 @@ _FREE = """
 SELECT p.key FROM people p LEFT JOIN batches b ON b.id = p.batch_id
 WHERE p.scope_id = %(scope)s AND p.key = ANY(%(keys)s) AND p.failure IS NOT NULL
 AND (p.batch_id IS NULL OR b.state = 'settled'
-    AND b.ended_at < clock_timestamp() - make_interval(secs => %(age)s))
+    AND b.intended_at < clock_timestamp() - make_interval(secs => %(age)s))
 """
 
 _AGAIN = """
@@ -56,7 +56,7 @@ WITH failed AS MATERIALIZED (
     LEFT JOIN batches b ON b.id = p.batch_id
     WHERE c.run_id = %(run)s AND c.state IN ('done', 'stopped') AND p.failure IS NOT NULL
     AND (p.batch_id IS NULL OR b.state = 'settled'
-        AND b.ended_at < clock_timestamp() - make_interval(secs => %(age)s))
+        AND b.intended_at < clock_timestamp() - make_interval(secs => %(age)s))
     ORDER BY p.key LIMIT %(most)s FOR UPDATE OF p
 ), left_behind AS (
     UPDATE chunks c SET people = c.people - n.people

@@ -41,7 +41,7 @@ class RunSettings(Struct, frozen=True, kw_only=True):
         priority: Runs with a higher one go first, from -2,000 to 2,000.
         max_credits: Most credits the run may cost; None for no bound.
         worst_case: Most credits a person can cost; needed with `max_credits`.
-        max_age: Seconds after which a result is bought again; None for never.
+        max_age: Seconds from its request after which a result is bought again; None for never.
     """
 
     name: str

@@ -41,7 +41,7 @@ SELECT array_agg(p.key), end_.is_known, b.state, b.keys, b.results, b.job, b.sea
     b.redeem_query_id
 FROM people p LEFT JOIN batches b ON b.id = p.batch_id
 CROSS JOIN LATERAL (SELECT COALESCE(b.state = 'unsettled' OR b.state = 'settled'
-    AND (%(since)s::float8 IS NULL OR b.ended_at >= to_timestamp(%(since)s)), false) AS is_known
+    AND (%(since)s::float8 IS NULL OR b.intended_at >= to_timestamp(%(since)s)), false) AS is_known
 ) AS end_
 WHERE p.scope_id = %(scope)s AND p.key = ANY(%(keys)s) AND (end_.is_known
     OR p.chunk_id <> %(chunk)s OR (b.state = 'open' AND b.chunk_id <> %(chunk)s))

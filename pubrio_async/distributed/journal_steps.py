@@ -13,7 +13,7 @@ from uuid import UUID
 from msgspec import Struct, field
 
 from pubrio_async._errors import JournalError
-from pubrio_async.distributed.pointing import point_back
+from pubrio_async.distributed.pointing import TOO_OLD, point_back
 from pubrio_async.distributed.store import Connection, Cursor
 from pubrio_async.distributed.values import (
     pack_person,
@@ -36,6 +36,33 @@ from pubrio_async.scheduler.journal_values import (
     seal,
     split_keys,
 )
+
+# What a later request brought stays, and so does the loss of one of a later run; and both where
+# this one is too old, or they would be sent once more.
+_TOLD_BY_RESULT = f"""
+INSERT INTO people AS p (scope_id, key, chunk_id, batch_id)
+SELECT %s, key, %s, %s FROM unnest(%s::bytea[]) AS key ON CONFLICT (scope_id, key) DO UPDATE
+SET batch_id = EXCLUDED.batch_id, older_id = NULL, failure = NULL WHERE NOT EXISTS (
+    SELECT FROM batches b JOIN chunks c ON c.id = b.chunk_id,
+        batches old JOIN chunks d ON d.id = old.chunk_id
+    WHERE b.id = p.batch_id AND old.id = EXCLUDED.batch_id AND b.id > old.id AND (
+        c.run_id <> d.run_id OR b.state = 'settled' AND NOT p.key = ANY(%s) OR {TOO_OLD}
+    )
+)
+"""  # noqa: S608 - a constant
+
+# Who has a result that is not too old keeps it, and who was sent once more is looked for there:
+# this one may be older, and looked for again in vain.
+_TOLD_BY_LOSS = f"""
+INSERT INTO people AS p (scope_id, key, chunk_id, batch_id)
+SELECT %s, key, %s, %s FROM unnest(%s::bytea[]) AS key ON CONFLICT (scope_id, key) DO UPDATE
+SET batch_id = EXCLUDED.batch_id, failure = NULL, older_id = COALESCE(
+    (SELECT b.id FROM batches b WHERE b.id = p.batch_id AND b.state = 'settled'), p.older_id
+) WHERE NOT EXISTS (
+    SELECT FROM batches old WHERE old.id = p.batch_id
+    AND (old.id > EXCLUDED.batch_id OR old.state = 'settled' AND NOT {TOO_OLD})
+)
+"""  # noqa: S608 - a constant
 
 
 class RefusedError(Exception):
@@ -221,15 +248,7 @@ async def settle(
         await _leave_lost(db, chunk, (row, batch_id), lost, keys)
     # People the reply names beyond the batch were paid for, too.
     pointed = await db.execute(
-        "INSERT INTO people AS p (scope_id, key, chunk_id, batch_id) SELECT %s, key, %s, %s"
-        " FROM unnest(%s::bytea[]) AS key ON CONFLICT (scope_id, key) DO UPDATE"
-        # What a later request brought stays, and so does the loss of one of a later run.
-        " SET batch_id = EXCLUDED.batch_id, older_id = NULL, failure = NULL WHERE NOT EXISTS"
-        " (SELECT FROM batches b JOIN chunks c ON c.id = b.chunk_id, batches mine"
-        " JOIN chunks d ON d.id = mine.chunk_id WHERE b.id = p.batch_id"
-        " AND mine.id = EXCLUDED.batch_id AND b.id > mine.id"
-        " AND (c.run_id <> d.run_id OR b.state = 'settled' AND NOT p.key = ANY(%s)))",
-        (chunk.scope_id, chunk.chunk_id, row, keys, found_here),
+        _TOLD_BY_RESULT, (chunk.scope_id, chunk.chunk_id, row, keys, found_here)
     )
     if pointed.rowcount < len(keys):
         # It is what stands again if the lost request turns out to have been refused.
@@ -288,21 +307,7 @@ async def unsettle(db: Connection, chunk: Chunk, batch_id: str, reason: str) -> 
         "SELECT FROM people WHERE scope_id = %s AND key = ANY(%s) ORDER BY key FOR UPDATE",
         (chunk.scope_id, keys),
     )
-    # Whoever got a result since this one was sent keeps it, and who was sent once more is looked
-    # for there: this one may be older, and looked for again in vain.
-    await db.execute(
-        "INSERT INTO people AS p (scope_id, key, chunk_id, batch_id) SELECT %s, key, %s, %s"
-        " FROM unnest(%s::bytea[]) AS key ON CONFLICT (scope_id, key)"
-        " DO UPDATE SET batch_id = EXCLUDED.batch_id, failure = NULL, older_id = COALESCE("
-        "(SELECT b.id FROM batches b WHERE b.id = p.batch_id AND b.state = 'settled'), p.older_id)"
-        " WHERE NOT EXISTS"
-        " (SELECT FROM batches b, batches mine WHERE b.id = p.batch_id"
-        " AND mine.id = EXCLUDED.batch_id AND (b.id > mine.id"
-        " OR b.state = 'settled' AND (b.ended_at >= mine.intended_at OR NOT EXISTS (SELECT"
-        " FROM chunks c JOIN runs r ON r.id = c.run_id"
-        " WHERE c.id = mine.chunk_id AND r.max_age IS NOT NULL))))",
-        (chunk.scope_id, chunk.chunk_id, row, keys),
-    )
+    await db.execute(_TOLD_BY_LOSS, (chunk.scope_id, chunk.chunk_id, row, keys))
 
 
 async def save_usage(db: Connection, chunk: Chunk, usage: bytes) -> None:

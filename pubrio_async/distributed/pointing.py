@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
 
 from msgspec import Struct
 
@@ -13,15 +12,25 @@ from pubrio_async.scheduler.journal_values import Key, split_keys
 
 _REFUSED = "skipped: never sent: an earlier request with them was refused after all"
 
-_FREE = """
-UPDATE people p SET batch_id = NULL WHERE scope_id = %s AND key = ANY(%s) AND batch_id = %s
-RETURNING key, chunk_id, older_id, (SELECT ended_at FROM batches b WHERE b.id = p.older_id)
+TOO_OLD = """
+EXISTS (SELECT FROM chunks own JOIN runs r ON r.id = own.run_id WHERE own.id = p.chunk_id
+AND old.intended_at < own.made_at - make_interval(secs => r.max_age))
 """
+"""Whether the chunk that has a person `p` takes a result of the batch `old` for too old.
+
+A result is as old as its request, whenever it came. What a chunk has sent itself never is.
+"""
+
+_FREE = f"""
+UPDATE people p SET batch_id = NULL WHERE scope_id = %s AND key = ANY(%s) AND batch_id = %s
+RETURNING key, chunk_id, older_id,
+    EXISTS (SELECT FROM batches old WHERE old.id = p.older_id AND NOT {TOO_OLD})
+"""  # noqa: S608 - a constant
 
 # Of the whole run: who is sent again after a loss may be in another chunk by then, and the lost
 # request open again in a third one.
 _LOST = """
-SELECT b.id, b.keys, b.intended_at FROM batches b JOIN chunks c ON c.id = b.chunk_id
+SELECT b.id, b.keys FROM batches b JOIN chunks c ON c.id = b.chunk_id
 WHERE b.state <> 'settled'
 AND c.run_id = (SELECT run_id FROM chunks WHERE id = %s) ORDER BY b.id DESC
 """
@@ -91,30 +100,26 @@ class _Freed(Struct, frozen=True):
     Attributes:
         chunk_id: The chunk that has the person.
         older_id: The batch with the last result, if there is any.
-        since: When that one came.
+        is_young: Whether that result is young enough for the chunk.
     """
 
     chunk_id: int
     older_id: int | None
-    since: datetime | None
+    is_young: bool
 
-    def is_told_by(self, lost: int, sent_at: datetime) -> bool:
-        """Whether a lost batch goes before the last result: not if that came later."""
-        return (
-            self.older_id is None
-            or self.since is None
-            or (lost > self.older_id and sent_at > self.since)
-        )
+    def is_told_by(self, lost: int) -> bool:
+        """Whether a lost batch goes before the last result."""
+        return self.older_id is None or (lost > self.older_id and not self.is_young)
 
 
 async def _lost(db: Connection, chunk_id: int, people: Mapping[Key, _Freed]) -> dict[Key, int]:
     """The last batch of those people who are in one that is lost, or open again."""
-    told: dict[Key, tuple[int, datetime]] = {}
+    told: dict[Key, int] = {}
     found = await db.execute(_LOST, (chunk_id,))
-    for number, stored, sent_at in await found.fetchall():
+    for number, stored in await found.fetchall():
         for key in people.keys() & split_keys(unpack_stored(stored)):
-            told.setdefault(key, (number, sent_at))
-    return {key: batch[0] for key, batch in told.items() if people[key].is_told_by(*batch)}
+            told.setdefault(key, number)
+    return {key: number for key, number in told.items() if people[key].is_told_by(number)}
 
 
 async def _are_gone(db: Connection, batches: Collection[int]) -> bool:

@@ -29,3 +29,9 @@ WITH lost AS MATERIALIZED (
     ON b.scope_id = l.scope_id AND b.key = l.key AND b.id < l.batch_id GROUP BY l.scope_id, l.key
 )
 UPDATE people p SET older_id = n.id FROM newest n WHERE p.scope_id = n.scope_id AND p.key = n.key;
+
+-- A result is as old as its request: what a chunk has sent is not too old for it, also where
+-- lost batches were moved to a chunk that was made later.
+UPDATE chunks c SET made_at = b.first_at
+FROM (SELECT chunk_id, min(intended_at) AS first_at FROM batches GROUP BY chunk_id) b
+WHERE b.chunk_id = c.id AND b.first_at < c.made_at;

@@ -14,16 +14,18 @@ from pubrio_async.distributed.adopting import Adopter
 from pubrio_async.distributed.budget import left_to_send
 from pubrio_async.distributed.chunks import LeftOut, Taken, finish
 from pubrio_async.distributed.journal import PostgresJournal
+from pubrio_async.distributed.redeeming import ChunkJournal
 from pubrio_async.distributed.schema import apply_schema
 from pubrio_async.distributed.store import Connection, Store
 from pubrio_async.distributed.values import pack_person, pack_stored
-from pubrio_async.scheduler.journal import Journal, Unsettled
+from pubrio_async.scheduler.journal import Journal, Settled, Unsettled
 from pubrio_async.scheduler.journal_values import pack_key, pack_keys
 from tests.distributed.fleet import ask, days_pass
 from tests.unit.journals import ADA, BOB, EMPTY, EVE, FOUND, JOB, TYPES, batch
 
 DAY = 86_400.0
 FAY = "0d4b3a60-1111-4c5e-9b1d-000000000009"
+PEOPLE = {"ada": ADA, "bob": BOB}
 FAILED = "SELECT key FROM people WHERE failure IS NOT NULL"
 NOW = "SELECT extract(epoch FROM clock_timestamp())::float8"
 
@@ -155,11 +157,12 @@ async def test_what_an_older_run_brings_is_known_once_the_newer_request_was_refu
     await lose(first, "b0", ADA, BOB)
     second = await make(ADA, run="second")
     await lose(second, "b1", ADA)
+    await lose(second, "b2", ADA)
     await first.reopen_unsettled()
     await first.settle("b0", {ADA: FOUND, BOB: EMPTY}, 5)
-    assert await second.lookup([ADA]) == {ADA: Unsettled("lost with b1")}
+    assert await second.lookup([ADA]) == {ADA: Unsettled("lost with b2")}
     await second.reopen_unsettled()
-    await second.withdraw("b1")
+    await second.withdraw("b2")  # it is young enough: the other loss matters no more
     assert await second.lookup([ADA]) == {ADA: FOUND}
 
 
@@ -199,8 +202,102 @@ async def test_an_upgrade_finds_out_what_was_bought_before_a_loss(
     await ask(store, "DROP INDEX batches_without_result")
     await ask(store, "ALTER TABLE people DROP COLUMN older_id")
     await ask(store, "UPDATE layout SET version = 1")
+    await ask(store, "UPDATE batches SET intended_at = intended_at - interval '9 days'")
     assert await apply_schema(url) == 1
     assert await ask(store, known) == before
+    early = "SELECT 1 FROM chunks c JOIN batches b ON b.chunk_id = c.id AND intended_at < made_at"
+    assert await ask(store, early) == []
+
+
+async def long_ago(store: Store) -> None:
+    """All of it: the chunks, too."""
+    await days_pass(store)
+    await ask(store, "UPDATE chunks SET made_at = made_at - interval '2 days'")
+
+
+async def find(journal: Journal, batch_id: str, **ends: Settled) -> None:
+    """The answer to a lost request turns up."""
+    await journal.reopen_unsettled()
+    await journal.accepted(batch_id, JOB)
+    await journal.settle(batch_id, {PEOPLE[name]: end for name, end in ends.items()}, 5)
+
+
+async def test_a_result_that_is_found_late_is_as_old_as_its_request(
+    store: Store, make: Make
+) -> None:
+    first = await make(ADA, run="first", max_age=None)
+    await lose(first, "b0", ADA)
+    await long_ago(store)
+    await find(first, "b0", ada=FOUND)
+    again = await make(ADA)
+    assert await again.lookup([ADA]) == {ADA: FOUND}
+    assert await again.lookup([ADA], await yesterday(store)) == {}
+
+
+async def test_a_result_that_is_too_old_hides_no_later_loss(store: Store, make: Make) -> None:
+    first = await make(ADA, BOB)
+    await lose(first, "b0", ADA, BOB)
+    await long_ago(store)
+    second = await make(ADA)
+    await lose(second, "b1", ADA)
+    await find(first, "b0", ada=FOUND, bob=EMPTY)
+    since = await yesterday(store)
+    assert await second.lookup([ADA], since) == {ADA: Unsettled("lost with b1")}
+    await second.reopen_unsettled()
+    await second.withdraw("b1")
+    assert await second.lookup([ADA], since) == {}
+    assert await second.lookup([ADA]) == {ADA: FOUND}
+
+
+async def test_a_result_that_is_too_old_replaces_no_younger_one(store: Store, make: Make) -> None:
+    first = await make(ADA, BOB)
+    await lose(first, "b0", ADA, BOB)
+    await long_ago(store)
+    second = await make(ADA)
+    await second.intend(batch("b1", ADA))
+    await second.settle("b1", {ADA: FOUND}, 5)
+    await find(first, "b0", ada=FOUND, bob=EMPTY)
+    assert await second.lookup([ADA], await yesterday(store)) == {ADA: FOUND}
+
+
+@pytest.mark.parametrize("end", ["lost", "refused beside another loss"])
+async def test_a_result_that_is_found_while_it_is_bought_again_hides_no_loss(
+    store: Store, make: Make, end: str
+) -> None:
+    first = await make(ADA, BOB)
+    await lose(first, "b0", ADA, BOB)
+    await long_ago(store)
+    second = await make(ADA)
+    await second.intend(batch("b1", ADA))
+    await find(first, "b0", ada=FOUND, bob=EMPTY)
+    await second.unsettle("b1", "lost with b1")
+    if end != "lost":
+        await lose(second, "b2", ADA)
+        await second.reopen_unsettled()
+        await second.withdraw("b2")
+    told = await second.lookup([ADA], await yesterday(store))
+    assert told == {ADA: Unsettled("lost with b1")}
+
+
+async def test_what_is_found_in_a_chunk_of_lost_people_is_not_too_old_for_it(
+    store: Store, make: Make
+) -> None:
+    chunk = await make(ADA, BOB)
+    await lose(chunk, "b0", ADA)
+    await ask(store, "UPDATE chunks SET state = 'done'")
+    await long_ago(store)
+    ((lost, run),) = await ask(store, "SELECT b.id, r.id FROM batches b, runs r")
+    async with Adopter(store, "https://api.example", stalled_s=20) as adopter:
+        taken = await adopter.take_lost(run, [lost], reopen=True)
+        assert taken is not None
+        assert taken.chunk.chunk_id != chunk._chunk.chunk_id
+        journal = ChunkJournal(store, taken.chunk)
+        await journal.open(TYPES)
+        await journal.settle("b0", {ADA: FOUND}, 5)
+        assert await journal.lookup([ADA]) == {ADA: FOUND}
+        assert await left_to_send(store, taken.chunk.chunk_id, taken.chunk.token) == 0
+        await journal.close()
+        assert await adopter.let_go(taken)
 
 
 async def test_a_request_looked_for_again_in_vain_takes_nobody_from_a_newer_one(make: Make) -> None:

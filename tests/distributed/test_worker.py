@@ -305,7 +305,8 @@ async def test_old_results_are_bought_again_once(store: Store, url: str, tmp_pat
     api = Api(url)
     await put(store, tmp_path, ids(20), "first")
     await api.worker().run(until_done=True)
-    await ask(store, "UPDATE batches SET ended_at = ended_at - interval '2 days'")
+    # A result is as old as its request: this one was lost, and found late.
+    await ask(store, "UPDATE batches SET intended_at = intended_at - interval '2 days'")
     await put(store, tmp_path, ids(20), "young", max_age=3 * 86_400.0)
     one = await put(store, tmp_path, ids(20), "old", max_age=86_400.0)
     two = await put(store, tmp_path, ids(20), "older", max_age=86_400.0)
