@@ -231,21 +231,22 @@ async def settle(
     _check_open(chunk, batch_id)
     people, packed = pack_keys(tuple(results)), pack_results(results)
     found = await db.execute(
-        "UPDATE batches SET state = 'settled', keys = %s, people = %s, results = %s, seal = %s,"
+        "UPDATE batches b SET state = 'settled', keys = %s, people = %s, results = %s, seal = %s,"
         " charged = %s, found = %s, empty = %s, rejected = %s, ended_at = clock_timestamp()"
-        " WHERE batch_id = %s RETURNING id, reason",
+        " FROM batches before WHERE b.batch_id = %s AND before.id = b.id"
+        " RETURNING b.id, b.reason, CASE WHEN b.reason IS NOT NULL THEN before.keys END",
         (
             *(pack_stored(people.stored), len(results), packed.columns),
             *(seal(people.stored, packed.columns), charged),
             *(packed.found, packed.empty, packed.rejected, batch_id),
         ),
     )
-    row, lost = await one(found)
+    row, lost, asked = await one(found)
     keys = _packed(people.each)
     ends = zip(keys, results.values(), strict=True)
     found_here = [key for key, end in ends if end.status == "found"]
     if lost is not None:
-        await _leave_lost(db, chunk, (row, batch_id), lost, keys)
+        await _leave_lost(db, chunk, (row, batch_id, asked), lost, people.each)
     # People the reply names beyond the batch were paid for, too.
     pointed = await db.execute(
         _TOLD_BY_RESULT, (chunk.scope_id, chunk.chunk_id, row, keys, found_here)
@@ -262,14 +263,13 @@ async def settle(
 
 
 async def _leave_lost(
-    db: Connection, chunk: Chunk, batch: tuple[int, str], reason: str, ended: Sequence[bytes]
+    db: Connection, chunk: Chunk, batch: tuple[int, str, bytes], reason: str, ended: Sequence[Key]
 ) -> None:
     """A batch was lost before: who gets no end by it now is unsettled as before."""
-    row, batch_id = batch
-    found = await db.execute(
-        "SELECT key FROM people WHERE batch_id = %s AND NOT key = ANY(%s)", (row, ended)
-    )
-    left = [unpack_person(key) for (key,) in await found.fetchall()]
+    row, batch_id, asked = batch
+    told = await whose(db, chunk.scope_id, {row: asked})
+    done = set(ended)
+    left = [key for key in told[row] if key not in done]
     if not left:
         return
     stored = join_keys(left)
