@@ -38,7 +38,8 @@ from pubrio_async.scheduler.journal_values import (
 )
 
 # What a later request brought stays, and so does the loss of one of a later run; and both where
-# this one is too old, or they would be sent once more.
+# this one is too old, or they would be sent once more. What was bought stays, too, if the person
+# is refused when it is to be bought again.
 _TOLD_BY_RESULT = f"""
 INSERT INTO people AS p (scope_id, key, chunk_id, batch_id)
 SELECT %s, key, %s, %s FROM unnest(%s::bytea[]) AS key ON CONFLICT (scope_id, key) DO UPDATE
@@ -48,6 +49,9 @@ SET batch_id = EXCLUDED.batch_id, older_id = NULL, failure = NULL WHERE NOT EXIS
     WHERE b.id = p.batch_id AND old.id = EXCLUDED.batch_id AND b.id > old.id AND (
         c.run_id <> d.run_id OR b.state = 'settled' AND NOT p.key = ANY(%s) OR {TOO_OLD}
     )
+) AND NOT EXISTS (
+    SELECT FROM batches b WHERE b.id = p.batch_id AND b.id <> EXCLUDED.batch_id
+    AND b.state = 'settled' AND b.found > 0 AND p.key = ANY(%s)
 )
 """  # noqa: S608 - a constant
 
@@ -243,13 +247,14 @@ async def settle(
     )
     row, lost, asked = await one(found)
     keys = _packed(people.each)
-    ends = zip(keys, results.values(), strict=True)
-    found_here = [key for key, end in ends if end.status == "found"]
+    ends = [(key, end.status) for key, end in zip(keys, results.values(), strict=True)]
+    found_here = [key for key, status in ends if status == "found"]
+    refused = [key for key, status in ends if status == "rejected"]
     if lost is not None:
         await _leave_lost(db, chunk, (row, batch_id, asked), lost, people.each)
     # People the reply names beyond the batch were paid for, too.
     pointed = await db.execute(
-        _TOLD_BY_RESULT, (chunk.scope_id, chunk.chunk_id, row, keys, found_here)
+        _TOLD_BY_RESULT, (chunk.scope_id, chunk.chunk_id, row, keys, found_here, refused)
     )
     if pointed.rowcount < len(keys):
         # It is what stands again if the lost request turns out to have been refused.

@@ -184,8 +184,7 @@ class Intake:
 
     def tell(self, ends: Mapping[str, Settled | Unsettled]) -> None:
         """Hands over the ends of people who are known from elsewhere."""
-        rows = self.take(ends)
-        self._outbox.put([settled(row, ends[key]) for key, named in rows.items() for row in named])
+        self._outbox.settle(self.take(ends), ends)
 
     def remember(self, ends: Mapping[str, Settled | Unsettled]) -> None:
         """Keeps the ends of people that could not be written into the journal."""

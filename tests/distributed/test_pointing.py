@@ -21,7 +21,7 @@ from pubrio_async.distributed.values import pack_person, pack_stored
 from pubrio_async.scheduler.journal import Journal, Settled, Unsettled
 from pubrio_async.scheduler.journal_values import pack_key, pack_keys
 from tests.distributed.fleet import ask, days_pass
-from tests.unit.journals import ADA, BOB, EMPTY, EVE, FOUND, JOB, TYPES, batch
+from tests.unit.journals import ADA, BOB, EMPTY, EVE, FOUND, JOB, REJECTED, TYPES, batch
 
 DAY = 86_400.0
 FAY = "0d4b3a60-1111-4c5e-9b1d-000000000009"
@@ -99,6 +99,21 @@ async def test_a_loss_replaces_the_old_result_that_was_to_be_replaced(
     assert await journal.lookup([ADA, BOB], await yesterday(store)) == lost
     assert await journal.lookup([ADA, BOB]) == lost | {BOB: EMPTY}
     assert await journal.unsettled_people() == [ADA]
+
+
+async def test_who_is_refused_when_bought_again_keeps_what_was_bought(
+    store: Store, make: Make
+) -> None:
+    journal = await make(ADA, BOB)
+    await journal.intend(batch("b1", ADA, BOB))
+    await journal.settle("b1", {ADA: FOUND, BOB: EMPTY}, 5)
+    await days_pass(store)
+    later = await make(ADA, EVE, run="later")
+    for number, key in enumerate((ADA, EVE)):
+        await later.intend(batch(f"c{number}", key))
+        await later.settle(f"c{number}", {key: REJECTED}, 0)
+    assert await later.lookup([ADA, EVE]) == {ADA: FOUND, EVE: REJECTED}
+    assert await later.lookup([ADA], await yesterday(store)) == {}  # to be tried again
 
 
 async def test_a_result_that_came_since_a_request_was_sent_stands_when_that_is_lost(
