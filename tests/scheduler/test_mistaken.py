@@ -239,3 +239,29 @@ def test_what_was_found_and_could_not_be_written_down_is_found_again(number: int
         assert set(bench.api.charged.values()) == {1}
 
     run_virtual(main())
+
+
+@pytest.mark.parametrize("number", [1, 9, 10])
+@pytest.mark.parametrize("since_s", [30.0, 30 * 86_400.0])
+@pytest.mark.xfail(reason="an older purchase is taken for a later one, of an earlier run")
+def test_what_was_bought_before_is_not_taken_for_what_a_killed_run_bought_anew(
+    number: int, since_s: float
+) -> None:
+    """Results that were too old were bought again; the log shows the older purchase only."""
+
+    class Kept(dict[str, Any]):
+        def __delitem__(self, job: str) -> None:
+            pass  # it can still be asked for
+
+    async def main() -> None:
+        world = World(number, 429)
+        world.bench.api.jobs = Kept()
+        assert await world.run() == {"found": number}
+        await asyncio.sleep(since_s)
+        keys = tuple(random.Random(1).sample(world.rows, number))
+        await world.journal.intend(Batch("b1", world.kind, keys))
+        world.lose(keys)
+        await asyncio.sleep(120.0)
+        assert await world.run(max_age=20.0) == {"unsettled": number}
+
+    run_virtual(main())
