@@ -84,6 +84,8 @@ class OpenBatch(Struct, frozen=True):
         accepted_at: Unix time at which the job was accepted.
         intended_at: Unix time at which the batch was about to be sent.
         reason: Why it was unsettled before it was reopened.
+        bought_at: Unix time at which the newest result was written that its people have from
+            other batches; None if they have none. Told where there is no job.
     """
 
     batch: Batch
@@ -91,6 +93,7 @@ class OpenBatch(Struct, frozen=True):
     accepted_at: float | None
     intended_at: float | None = None
     reason: str | None = None
+    bought_at: float | None = None
 
 
 class JournalSummary(Struct, frozen=True, kw_only=True):

@@ -33,8 +33,8 @@ class MemoryJournal:
         self._types: tuple[str, ...] = ()
         self._ends: dict[str, _End] = {}
         self._open: dict[str, OpenBatch] = {}
-        self._lost: dict[str, OpenBatch] = {}
-        self._reasons: dict[str, Unsettled] = {}
+        self._lost: dict[str, _Loss] = {}
+        self._older: dict[str, _End] = {}  # results that a loss has hidden
         # Known people that an open batch asks for again: until it ends, their end is not known.
         self._reopened: dict[str, str] = {}
         self._charged: Number = 0
@@ -73,7 +73,12 @@ class MemoryJournal:
 
     async def open_batches(self) -> Sequence[OpenBatch]:
         """The batches without an end, oldest first."""
-        return list(self._open.values())
+        return [
+            structs.replace(entry, bought_at=self._bought_at(entry.batch.keys))
+            if entry.job is None
+            else entry
+            for entry in self._open.values()
+        ]
 
     async def unsettled_people(self) -> Sequence[str]:
         """Everyone whose answer is lost."""
@@ -86,11 +91,11 @@ class MemoryJournal:
 
     async def reopen_unsettled(self) -> None:
         """Opens every batch that ended unsettled again, as long as someone in it is unsettled."""
-        for batch_id, entry in list(self._lost.items()):
-            still = [key for key in entry.batch.keys if self._is_unsettled(key)]
+        for batch_id, loss in list(self._lost.items()):
+            still = [key for key in loss.entry.batch.keys if self._is_unsettled(key)]
             if still:
-                reason = self._reasons.pop(batch_id).reason
-                self._open[batch_id] = structs.replace(self._lost.pop(batch_id), reason=reason)
+                del self._lost[batch_id]
+                self._open[batch_id] = structs.replace(loss.entry, reason=loss.end.reason)
                 self._reopened.update(dict.fromkeys(still, batch_id))
 
     async def intend(self, batch: Batch) -> None:
@@ -138,10 +143,12 @@ class MemoryJournal:
             or self._reopened.get(key) == batch_id
             or self._is_unsettled(key)
         ]
-        self._lost[batch_id] = self._close(batch_id)
         end = Unsettled(reason, entry.job.redeem_query_id if entry.job else None)
-        self._reasons[batch_id] = end
+        self._lost[batch_id] = _Loss(self._close(batch_id), end, self._time())
         for key in concerned:
+            known = self._ends.get(key)
+            if known is not None and isinstance(known.end, Settled):
+                self._older[key] = known
             self._ends[key] = _End(end, batch_id, self._time())
 
     async def save_usage(self, usage: bytes) -> None:
@@ -205,13 +212,26 @@ class MemoryJournal:
         return known is not None and isinstance(known.end, Unsettled)
 
     def _forget(self, key: str) -> None:
-        """Makes a person unknown, unless the answer to yet another batch with them is lost."""
+        """Makes a person unknown, but for an older result, or if yet another answer is lost."""
         del self._ends[key]
-        for batch_id, entry in self._lost.items():
-            if key in entry.batch.keys:
-                self._ends[key] = _End(self._reasons[batch_id], batch_id, self._time())
+        older = self._older.get(key)
+        for batch_id, loss in self._lost.items():
+            if key in loss.entry.batch.keys:
+                self._ends[key] = _End(loss.end, batch_id, loss.at)
+        lost = self._ends.get(key)
+        if older is not None and (lost is None or older.at >= lost.at):
+            self._ends[key] = older
         if key not in self._ends:
             self._reopened.pop(key, None)
+
+    def _bought_at(self, keys: Sequence[str]) -> float | None:
+        times = [
+            known.at
+            for ends in (self._ends, self._older)
+            for known in filter(None, map(ends.get, keys))
+            if isinstance(known.end, Settled) and known.end.status != "rejected"
+        ]
+        return max(times, default=None)
 
     def _close(self, batch_id: str) -> OpenBatch:
         entry = self._open.pop(batch_id)
@@ -227,4 +247,12 @@ class _End(Struct, frozen=True, gc=False):
 
     end: Settled | Unsettled
     by: str
+    at: float
+
+
+class _Loss(Struct, frozen=True):
+    """A batch whose answer is lost, what its people are told, and since when (Unix time)."""
+
+    entry: OpenBatch
+    end: Unsettled
     at: float

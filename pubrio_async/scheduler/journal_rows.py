@@ -114,9 +114,22 @@ def open_batches(db: Tables) -> list[OpenBatch]:
             entry.accepted_at,
             entry.created_at,
             entry.reason,
+            _bought_at(db, entry.people.each) if entry.job is None else None,
         )
         for batch_id, entry in sorted(db.open.items(), key=lambda item: item[1].row)
     ]
+
+
+def _bought_at(db: Tables, keys: Sequence[Key]) -> float | None:
+    """When the newest result was written that people have, though it may not count any more."""
+    rows = {*db.newest(keys).values(), *db.older(keys).values()}
+    times = [
+        db.execute(
+            "SELECT ended_at FROM batches WHERE id = ? AND found + empty > 0", (row,)
+        ).fetchone()
+        for row in rows
+    ]
+    return max((at for (at,) in filter(None, times)), default=None)
 
 
 def reopen_unsettled(db: Tables) -> None:
@@ -199,6 +212,7 @@ def unsettle(db: Tables, batch_id: str, reason: str, now: float) -> None:
             held=held,
             keys=entry.people.stored,
         )
+        db.hide({key: known[key] for key in concerned if key in known and key not in unsettled})
         # Another open batch with them was sent when nothing was known of them.
         freed = [key for key in concerned if key not in known]
         db.finish(end, People(stored, concerned), freed)
@@ -266,7 +280,7 @@ def _reopen(db: Tables, lost: int, batch_id: str, still: Sequence[Key]) -> None:
 
 
 def _forget(db: Tables, batch_id: str, keys: Sequence[Key]) -> None:
-    """Makes people unknown, unless the answer to yet another batch with them is lost."""
+    """Makes people unknown, but for a result from before, or if yet another answer is lost."""
     unsettled = _unsettled(db, keys)
     by_it = {
         row
@@ -280,6 +294,8 @@ def _forget(db: Tables, batch_id: str, keys: Sequence[Key]) -> None:
         for key in split_keys(packed):
             if key in forgotten:
                 forgotten[key] = row
+    for key, row in db.older(list(forgotten)).items():
+        forgotten[key] = max(row, forgotten[key] or row)
     db.replace_ends(forgotten)
 
 

@@ -10,7 +10,7 @@ Who wants to know in which batch a person ended looks into `people`. As people c
 each would touch a page of its own there, so they are added many at a time and sorted, when somebody
 has to be looked for; until then they are known from the batches behind the mark `indexed_to`. The
 batches alone are the truth, but for one thing: a person who is free again after a loss is changed
-in `people`, with the mark moved beyond all batches.
+in `people`, with the mark moved beyond all batches. Which result stands again then is in `older`.
 
 SQLite finds out when the pages of a file do not fit together, but not when a letter in one of them
 is another one. So what stands for money is sealed with a checksum, and every seal is looked at when
@@ -22,6 +22,7 @@ To change the layout: change `SCHEMA`, count `FORMAT` up, and add the way from t
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import uuid
 import zlib
@@ -31,7 +32,7 @@ from typing import Any
 import msgspec
 
 APPLICATION_ID = 0x50554252  # "PUBR"
-FORMAT = 4
+FORMAT = 5
 
 SCHEMA = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
@@ -73,6 +74,10 @@ SCHEMA = (
     """CREATE TABLE people (
         key PRIMARY KEY NOT NULL,
         batch INTEGER NOT NULL    -- the batch that brought the newest end
+    ) WITHOUT ROWID""",
+    """CREATE TABLE older (
+        key PRIMARY KEY NOT NULL,
+        batch INTEGER NOT NULL    -- the last result of whom was bought again and then unsettled
     ) WITHOUT ROWID""",
     """CREATE TABLE log (
         id INTEGER PRIMARY KEY,
@@ -316,9 +321,44 @@ def _from_3(db: sqlite3.Connection) -> None:
     db.execute("DELETE FROM log")
 
 
+# -- from format 4: which result a loss has hidden is found out again and again -------------------
+
+
+def _from_4(db: sqlite3.Connection) -> None:
+    """Writes down which batch brought the last result of those who are unsettled."""
+    db.execute(
+        "CREATE TABLE older (key PRIMARY KEY NOT NULL, batch INTEGER NOT NULL) WITHOUT ROWID"
+    )
+    lost: dict[bytes | str, int] = {}
+    older: dict[bytes | str, int] = {}
+    for row, stored in db.execute(
+        "SELECT id, COALESCE(held, keys) FROM batches WHERE state IN ('unsettled', 'reopened')"
+    ).fetchall():
+        lost.update(dict.fromkeys(_people_of_4(stored), row))
+    if lost:
+        for row, stored in db.execute(
+            "SELECT id, keys FROM batches WHERE state = 'settled' ORDER BY id"
+        ):
+            for key in lost.keys() & _people_of_4(stored):
+                if row < lost[key]:
+                    older[key] = row
+    db.executemany("INSERT INTO older VALUES (?, ?)", older.items())
+
+
+def _people_of_4(stored: bytes | str) -> set[bytes | str]:
+    if isinstance(stored, bytes):
+        return {stored[start : start + 16] for start in range(0, len(stored), 16)}
+    texts = msgspec.json.decode(stored, type=list[str])
+    return {uuid.UUID(text).bytes if _UUID_OF_4.fullmatch(text) else text for text in texts}
+
+
+_UUID_OF_4 = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
 MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {
     1: _from_1,
     2: _from_2,
     3: _from_3,
+    4: _from_4,
 }
 """From each older format, the way to the next one."""

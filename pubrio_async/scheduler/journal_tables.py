@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import repeat
 from typing import Any
 
@@ -44,6 +44,7 @@ _DECODED = 64
 _IN_PEOPLE = f"SELECT key, batch FROM people WHERE key IN ({MARKS})"  # noqa: S608 - question marks only
 # Whose end a batch brought: all its people, but for an unsettled one that left some their result.
 _BROUGHT = "SELECT id, COALESCE(held, keys) FROM batches WHERE keys IS NOT NULL"
+_IN_OLDER = f"SELECT key, batch FROM older WHERE key IN ({MARKS})"  # noqa: S608 - likewise
 _MOVE_MARK = "UPDATE meta SET value = ? WHERE name = 'indexed_to'"
 
 
@@ -283,6 +284,17 @@ class Tables(Log):
             "UPDATE people SET batch = ? WHERE key = ?",
             [(row, key) for key, row in ends.items() if row is not None],
         )
+
+    def hide(self, results: Mapping[Key, int]) -> None:
+        """Remembers which batch brought the last result of people who are unsettled now."""
+        self.write_many("INSERT OR REPLACE INTO older VALUES (?, ?)", list(results.items()))
+
+    def older(self, keys: Collection[Key]) -> dict[Key, int]:
+        """Which batch brought the last result of people before they were unsettled, if any."""
+        rows: dict[Key, int] = {}
+        for portion in portions(keys):
+            rows.update(self.execute(_IN_OLDER, portion))
+        return rows
 
     def tidy(self) -> None:
         """Keeps no more people in memory than a few."""

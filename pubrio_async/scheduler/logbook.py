@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterable, Sequence
 
@@ -83,6 +84,7 @@ class Lost(Struct):
         lost_at: When it was given up.
         is_only: Whether no other request for these people was ever sent, as far as is known.
         is_inherited: Whether an earlier run sent it.
+        apart_s: Seconds between it and the last purchase of its people before it.
         before: What an earlier run said, having looked for it.
         looks: Searches that did not find it.
         due: When to search next.
@@ -95,6 +97,7 @@ class Lost(Struct):
     lost_at: float
     is_only: bool = False
     is_inherited: bool = False
+    apart_s: float = math.inf
     before: str | None = None
     looks: int = 0
     due: float = 0.0

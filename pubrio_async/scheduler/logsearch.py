@@ -382,7 +382,7 @@ class Search:
             if is_own or (beyond >= -_SKEW_S and beyond - row.took_s <= _WIDE_S):
                 rank = (not is_own, not may_have_worked(entry.answer), abs(beyond))
                 self._clues.error(batch_id, rank, finding)
-        elif not (is_own or lost.is_inherited or beyond >= -_WIDE_S):
+        elif not is_own and self._is_older(lost, beyond):
             return  # somebody bought them before
         elif not is_own and can_tell(lost):
             self._clues.other(batch_id, abs(beyond), finding)
@@ -391,6 +391,13 @@ class Search:
             self._near_entries += _ENTRIES_PER_FINDING
             if lost.is_inherited:
                 self._learn_offset(lost, row)
+
+    def _is_older(self, lost: Lost, beyond: float) -> bool:
+        """Whether a purchase so long after a moment is not the lost one, but one before it."""
+        if not lost.is_inherited:
+            return beyond < -_WIDE_S
+        # An earlier run's clock may have been wrong, and the first search knows no zone.
+        return beyond < -lost.apart_s / 2 or (lost.looks == 0 and lost.apart_s < math.inf)
 
     def _conclude(self, last: Sequence[Lost]) -> None:
         """Takes what there is for the answer, where nothing surer was found by the last look."""

@@ -287,13 +287,16 @@ def lost_earlier(entry: OpenBatch, clock: Clock) -> Lost:
     """A request that an earlier run sent, or was about to, and has no answer to."""
     now = clock.now()
     # A wall clock may have been set back meanwhile.
-    sent_at = now - max(0.0, clock.wall() - (entry.intended_at or 0.0))
+    intended_at = entry.intended_at or 0.0
+    sent_at = now - max(0.0, clock.wall() - intended_at)
+    apart_s = math.inf if entry.bought_at is None else max(0.0, intended_at - entry.bought_at)
     return Lost(
         entry.batch,
         f"An earlier run ended while the request was under way. {LOOK_IT_UP}",
         sent_at,
         min(now, sent_at + _LONGEST_REQUEST_S),
         is_inherited=True,
+        apart_s=apart_s,
         before=entry.reason,
     )
 

@@ -121,7 +121,7 @@ async def test_a_journal_made_read_only_is_written_to_its_end_and_then_refused(
     assert served.sandbox.statistics().requests == requests
 
 
-@pytest.mark.parametrize("size", [60_000, 90_000])
+@pytest.mark.parametrize("size", [70_000, 90_000])
 async def test_a_journal_that_cannot_grow_ends_the_run(
     cli: StartCli, api: StartApi, tmp_path: Path, size: int
 ) -> None:

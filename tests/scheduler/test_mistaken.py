@@ -243,7 +243,6 @@ def test_what_was_found_and_could_not_be_written_down_is_found_again(number: int
 
 @pytest.mark.parametrize("number", [1, 9, 10])
 @pytest.mark.parametrize("since_s", [30.0, 30 * 86_400.0])
-@pytest.mark.xfail(reason="an older purchase is taken for a later one, of an earlier run")
 def test_what_was_bought_before_is_not_taken_for_what_a_killed_run_bought_anew(
     number: int, since_s: float
 ) -> None:

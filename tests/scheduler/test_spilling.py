@@ -71,6 +71,7 @@ class Disk:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.files: list[IO[bytes]] = []
         self.written = 0
+        self.wrote = threading.Event()
         self.room = sys.maxsize
         self.open = threading.Event()
         self.open.set()
@@ -88,6 +89,7 @@ class Disk:
                 if disk.written + len(data) > disk.room:
                     raise OSError(errno.ENOSPC, "No space left on device")
                 disk.written += len(data)
+                disk.wrote.set()
                 return write(data)
 
             def __getattr__(self, name: str) -> Any:
@@ -112,7 +114,7 @@ async def test_on_the_shelf_it_knows_what_it_knew(folder: Path, disk: Disk) -> N
     await spilling.reopen_unsettled()
     await memory.reopen_unsettled()
     assert await look(spilling, keys) == await look(memory, keys)
-    assert disk.written > 0
+    assert await asyncio.to_thread(disk.wrote.wait, 30)  # a thread of its own writes
     assert not list(folder.iterdir()), "a kill would leave it behind"
     await spilling.close()
     await spilling.close()

@@ -45,6 +45,29 @@ async def test_results_too_old_count_as_not_known_but_nobody_is_too_old_to_be_lo
     assert await journal.lookup(everyone) == {ADA: FOUND, BOB: EMPTY, EVE: lost}
 
 
+async def test_what_was_bought_before_stands_again_if_the_lost_request_was_refused(
+    clock: Moving, journal: Journal
+) -> None:
+    await journal.intend(batch("b1", ADA, BOB))
+    await journal.settle("b1", {ADA: FOUND, BOB: EMPTY}, 5)
+    bought_at = clock.time
+    for number in (2, 3):  # once more after that, too
+        clock.time += 10
+        await journal.intend(batch(f"b{number}", ADA, EVE))
+        (entry,) = await journal.open_batches()
+        assert entry.bought_at == bought_at
+        await journal.unsettle(f"b{number}", "lost")
+    lost = dict.fromkeys([ADA, EVE], Unsettled("lost"))
+    assert await journal.lookup([ADA, BOB, EVE]) == lost | {BOB: EMPTY}
+    await journal.reopen_unsettled()
+    assert {entry.bought_at for entry in await journal.open_batches()} == {bought_at}
+    await journal.withdraw("b3")
+    assert await journal.unsettled_people() == [ADA, EVE]
+    await journal.withdraw("b2")
+    assert await journal.lookup([ADA, BOB, EVE]) == {ADA: FOUND, BOB: EMPTY}
+    assert (await journal.summary()).found == 1
+
+
 async def test_opened_again_a_lost_batch_is_as_it_was_before(
     clock: Moving, journal: Journal
 ) -> None:

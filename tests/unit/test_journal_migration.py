@@ -43,7 +43,7 @@ OPEN = [
         START + 9,
         START + 8.5,
     ),
-    OpenBatch(batch(batch_id(8), ADA), None, None, START + 9.5),
+    OpenBatch(batch(batch_id(8), ADA), None, None, START + 9.5, None, START + 2),
 ]
 KNOWN = {
     BOB: Settled("empty", BOB, redeem_query_id="job-1"),
@@ -123,6 +123,22 @@ async def test_what_stood_in_the_log_is_there_too(tmp_path: Path) -> None:
         assert await journal.lookup([person(8), person(9)]) == {person(8): KNOWN[person(8)]}
 
 
+async def test_what_a_loss_had_hidden_is_known_again_if_that_was_no_purchase(
+    tmp_path: Path,
+) -> None:
+    async with opened(restored(tmp_path / "4", 4)) as journal:
+        assert (await journal.lookup([ADA]))[ADA] == Unsettled("the connection broke")
+        (_, bob, _) = await journal.open_batches()
+        assert (bob.batch, bob.bought_at) == (batch(batch_id(6), BOB), START + 2)
+        await journal.reopen_unsettled()
+        again = {entry.batch.batch_id: entry for entry in await journal.open_batches()}
+        assert again[batch_id(3)].bought_at == START + 2
+        await journal.withdraw(batch_id(3))
+        assert await journal.lookup([ADA, person(3)]) == {
+            ADA: Settled("found", ADA, (MAIL,), (PHONE,), "job-1")
+        }
+
+
 async def test_its_log_is_not_believed_when_it_is_damaged(tmp_path: Path) -> None:
     path = restored(tmp_path / "3", 3)
     with contextlib.closing(sqlite3.connect(path)) as db:
@@ -158,7 +174,7 @@ async def test_its_lost_batches_can_be_looked_for(path: Path) -> None:
         ]
 
 
-@pytest.mark.parametrize("number", [1, 3])
+@pytest.mark.parametrize("number", [1, 3, 4])
 async def test_it_ends_up_laid_out_like_a_new_one(tmp_path: Path, number: int) -> None:
     path = restored(tmp_path / "old", number)
     async with opened(path), opened(tmp_path / "new"):
