@@ -48,6 +48,21 @@ WHERE p.scope_id = %(scope)s AND p.key = ANY(%(keys)s) AND (end_.is_known
 GROUP BY b.id, end_.is_known
 """
 
+_OPEN = """
+SELECT b.batch_id, b.kind, b.keys, b.job, b.seal,
+    extract(epoch FROM clock_timestamp() - b.accepted_at)::float8,
+    extract(epoch FROM clock_timestamp() - b.intended_at)::float8, b.reason, b.intended_at
+FROM batches b WHERE b.chunk_id = %s AND b.state = 'open' ORDER BY b.id
+"""
+
+# Also what is hidden, as it was to be bought again.
+_BOUGHT = """
+SELECT extract(epoch FROM clock_timestamp() - max(old.ended_at))::float8
+FROM people p JOIN batches old ON old.id IN (p.batch_id, p.older_id)
+WHERE p.scope_id = %s AND p.key = ANY(%s)
+AND old.state = 'settled' AND old.found + old.empty > 0 AND old.ended_at <= %s
+"""
+
 _OPEN_ELSEWHERE = """
 SELECT b.keys FROM batches b JOIN chunks c ON c.id = b.chunk_id
 WHERE b.state = 'open' AND b.chunk_id <> %(chunk)s
@@ -87,27 +102,37 @@ async def lookup(
 
 async def open_batches(db: Connection, chunk: Chunk) -> list[OpenBatch]:
     """The batches without an end, oldest first."""
-    found = await db.execute(
-        "SELECT batch_id, kind, keys, job, seal,"
-        " extract(epoch FROM clock_timestamp() - accepted_at)::float8,"
-        " extract(epoch FROM clock_timestamp() - intended_at)::float8, reason"
-        " FROM batches WHERE chunk_id = %s AND state = 'open' ORDER BY id",
-        (chunk.chunk_id,),
-    )
+    found = await db.execute(_OPEN, (chunk.chunk_id,))
     # How long ago it was, the database knows; the run reckons by the clock of this machine.
     now = SystemClock().wall()
-    return [
-        OpenBatch(
-            Batch(str(batch_id), kind, _texts(_checked(stored, job, mark))),
-            None if job is None else unpack_job(job),
-            None if accepted_s is None else now - accepted_s,
-            now - intended_s,
-            reason,
+    entries: list[OpenBatch] = []
+    for (
+        batch_id,
+        kind,
+        stored,
+        job,
+        mark,
+        accepted_s,
+        intended_s,
+        reason,
+        at,
+    ) in await found.fetchall():
+        keys = _checked(stored, job, mark)
+        bought_s = None
+        if job is None:
+            packed = [pack_person(key) for key in split_keys(keys)]
+            (bought_s,) = await one(await db.execute(_BOUGHT, (chunk.scope_id, packed, at)))
+        entries.append(
+            OpenBatch(
+                Batch(str(batch_id), kind, _texts(keys)),
+                None if job is None else unpack_job(job),
+                None if accepted_s is None else now - accepted_s,
+                now - intended_s,
+                reason,
+                None if bought_s is None else now - bought_s,
+            )
         )
-        for batch_id, kind, stored, job, mark, accepted_s, intended_s, reason in (
-            await found.fetchall()
-        )
-    ]
+    return entries
 
 
 async def unsettled_people(db: Connection, chunk: Chunk) -> list[str]:

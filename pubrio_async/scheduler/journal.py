@@ -84,8 +84,8 @@ class OpenBatch(Struct, frozen=True):
         accepted_at: Unix time at which the job was accepted.
         intended_at: Unix time at which the batch was about to be sent.
         reason: Why it was unsettled before it was reopened.
-        bought_at: Unix time at which the newest result was written that its people have from
-            other batches; None if they have none. Told where there is no job.
+        bought_at: Unix time at which the last result was written that its people had before; None
+            if they had none, as far as is known. Told where there is no job.
     """
 
     batch: Batch

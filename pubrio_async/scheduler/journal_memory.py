@@ -74,9 +74,7 @@ class MemoryJournal:
     async def open_batches(self) -> Sequence[OpenBatch]:
         """The batches without an end, oldest first."""
         return [
-            structs.replace(entry, bought_at=self._bought_at(entry.batch.keys))
-            if entry.job is None
-            else entry
+            structs.replace(entry, bought_at=self._bought_at(entry)) if entry.job is None else entry
             for entry in self._open.values()
         ]
 
@@ -224,12 +222,14 @@ class MemoryJournal:
         if key not in self._ends:
             self._reopened.pop(key, None)
 
-    def _bought_at(self, keys: Sequence[str]) -> float | None:
+    def _bought_at(self, entry: OpenBatch) -> float | None:
         times = [
             known.at
             for ends in (self._ends, self._older)
-            for known in filter(None, map(ends.get, keys))
-            if isinstance(known.end, Settled) and known.end.status != "rejected"
+            for known in filter(None, map(ends.get, entry.batch.keys))
+            if isinstance(known.end, Settled)
+            and known.end.status != "rejected"
+            and known.at <= (entry.intended_at or 0.0)
         ]
         return max(times, default=None)
 

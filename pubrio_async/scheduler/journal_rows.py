@@ -114,20 +114,21 @@ def open_batches(db: Tables) -> list[OpenBatch]:
             entry.accepted_at,
             entry.created_at,
             entry.reason,
-            _bought_at(db, entry.people.each) if entry.job is None else None,
+            _bought_at(db, entry) if entry.job is None else None,
         )
         for batch_id, entry in sorted(db.open.items(), key=lambda item: item[1].row)
     ]
 
 
-def _bought_at(db: Tables, keys: Sequence[Key]) -> float | None:
-    """When the newest result was written that people have, though it may not count any more."""
-    rows = {*db.newest(keys).values(), *db.older(keys).values()}
+def _bought_at(db: Tables, entry: OpenRow) -> float | None:
+    """When the last result was written that its people had before, though it may be hidden."""
+    keys = entry.people.each
     times = [
         db.execute(
-            "SELECT ended_at FROM batches WHERE id = ? AND found + empty > 0", (row,)
+            "SELECT ended_at FROM batches WHERE id = ? AND found + empty > 0 AND ended_at <= ?",
+            (row, entry.created_at),
         ).fetchone()
-        for row in rows
+        for row in {*db.newest(keys).values(), *db.older(keys).values()}
     ]
     return max((at for (at,) in filter(None, times)), default=None)
 

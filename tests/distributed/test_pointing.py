@@ -116,6 +116,26 @@ async def test_who_is_refused_when_bought_again_keeps_what_was_bought(
     assert await later.lookup([ADA], await yesterday(store)) == {}  # to be tried again
 
 
+async def test_an_open_request_tells_when_its_people_were_bought_before(
+    store: Store, make: Make
+) -> None:
+    journal = await make(ADA, BOB)
+    await journal.intend(batch("b1", ADA, BOB))
+    await journal.settle("b1", {ADA: FOUND, BOB: EMPTY}, 5)
+    await days_pass(store)
+    await journal.intend(batch("b2", ADA, EVE))
+    await journal.intend(batch("b3", EVE))
+    for _ in range(2):  # lost and open again, too
+        first, second = await journal.open_batches()
+        assert first.intended_at is not None
+        assert first.bought_at is not None
+        assert first.intended_at - first.bought_at > DAY
+        assert second.bought_at is None
+        await journal.unsettle("b2", "lost")
+        await journal.unsettle("b3", "lost")
+        await journal.reopen_unsettled()
+
+
 async def test_a_result_that_came_since_a_request_was_sent_stands_when_that_is_lost(
     store: Store, make: Make
 ) -> None:
