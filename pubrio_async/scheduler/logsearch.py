@@ -5,10 +5,6 @@ So a search first fetches the pages around the moments at which requests were se
 at single entries, those nearest to any of these moments first, until each request is found: one
 entry serves all requests that are looked for. Requests that never arrived are not there, so what
 the search may cost beyond its findings is bounded, and nobody's moment is used up on another's.
-
-The log's times have no zone. Whatever it is, the newest entry is not from the future, and zones
-differ by quarters of an hour: that gives the zone away, as long as anything was logged within the
-last quarter. The requests of the search itself are logged, so the next search finds it.
 """
 
 from __future__ import annotations
@@ -30,12 +26,11 @@ from pubrio_async.scheduler.logbook import (
     is_last_look,
     may_have_worked,
 )
+from pubrio_async.scheduler.logclock import LogClock
 from pubrio_async.scheduler.logclues import Clues
 from pubrio_async.scheduler.logpages import PageMap
 from pubrio_async.scheduler.logtimes import distance_to, moments_in
 
-_ZONE_STEP_S = 900.0
-_FUTURE_S = 60.0
 _MARGINS_S = (0.25, 1.0)
 _NARROW_S = 5.0
 _WIDE_S = 60.0
@@ -60,11 +55,9 @@ class Search:
         types: The contact types of the run.
         archive: Entries that were looked at before, by their id in the log; None for one that
             cannot be looked at. New ones are added, by other searches, too.
+        clock: The log's clock, as far as it is known.
         now: The time on the run's clock, at which it begins.
         wall: Unix time, in case the API does not tell it.
-        zone_s: The log's zone as far as it is known, in seconds.
-        skew_s: How far its clock is ahead of the API's, apart from the zone; None: not known.
-        offset_s: How far from where they should be those were that were found; None: not known.
         sent: When others were sent, on the run's clock, by their first person: an entry that
             shows one of them tells how far the two clocks are apart.
         being_read: Entries that other searches are asking for: the last to be asked for here.
@@ -76,29 +69,24 @@ class Search:
         targets: Sequence[Lost],
         types: Iterable[str],
         archive: MutableMapping[str, LogEntry | None],
+        clock: LogClock,
         *,
         now: float,
         wall: float,
-        zone_s: float | None = None,
-        skew_s: float | None = None,
-        offset_s: float | None = None,
         sent: Mapping[str, float] | None = None,
         being_read: Collection[str] = (),
         taken: Mapping[str, str] | None = None,
     ) -> None:
         self.targets = targets
-        self.zone_s = zone_s
-        self.skew_s = skew_s
-        self.offset_s = offset_s
+        self.now = now
         self.found: dict[str, Finding] = {}
         self._types = frozenset(types)
         self._archive = archive
         self._being_read = being_read
         self._taken: Mapping[str, str] = {} if taken is None else taken
-        self.now = now
-        self._wall = wall
+        self._clock = clock
+        clock.start(now, wall)
         self._sent: Mapping[str, float] = {} if sent is None else sent
-        self._log_now = 0.0
         moments = moments_in([lost.sent_at for lost in targets], apart=_NARROW_S)
         self._pages = PageMap()
         self._narrow_pages = _NARROW_PAGES[0] + _NARROW_PAGES[1] * (moments - 1)
@@ -108,7 +96,6 @@ class Search:
         self._used: set[str] = set()
         self.unclear: dict[str, LogRow] = {}
         self._lacks_lines = False  # some are there, and it is not known what, or when
-        self._offsets: list[float] = []
         self._times: list[float] = []
         self._anywhere = _ENTRIES_ANYWHERE
         self._covered: set[tuple[str, float, bool]] = set()
@@ -127,7 +114,7 @@ class Search:
         last, rest = self._rest()
         clear = [lost for lost in rest if not self._clues.has_error(lost.batch.batch_id)]
         own = [lost for lost in clear if not lost.is_inherited]
-        if self.skew_s is None and own:
+        if self._clock.skew_s is None and own:
             # Any line that is known to us, near the moment, makes the rest of the way shorter.
             wanted = self._page(own, 0.0) or self._row(own, _NARROW_S)
             if wanted is not None:
@@ -173,7 +160,8 @@ class Search:
         times = [row.at for row in page.rows]
         self._lacks_lines |= -math.inf in times
         if number == 1:
-            self._set_clock(max(times, default=None), page.server_time)
+            told = [time for time in times if time > -math.inf]
+            self._clock.read(max(told, default=None), page.server_time)
         self._pages.take(number, times, page.total, page.pages)
         self._times = sorted(self._times + times)
         self._look_anew()
@@ -203,49 +191,13 @@ class Search:
                 self.unclear[log_id] = row
             self._match(row, entry)
 
-    # -- when ------------------------------------------------------------------------------
-
-    def _set_clock(self, newest: float | None, server_time: float | None) -> None:
-        clock = self._wall if server_time is None else server_time
-        if newest is not None:
-            behind = newest - clock - _FUTURE_S
-            zone = math.ceil(behind / _ZONE_STEP_S) * _ZONE_STEP_S
-            self.zone_s = zone if self.zone_s is None else max(zone, self.zone_s)
-        self._log_now = clock + (self.zone_s or 0.0)
-        if newest is not None and server_time is not None:
-            # Which is told in whole seconds; the newest line is not from the future.
-            self._log_now = max(self._log_now, min(newest, self._log_now + 1.0))
-
     def _learn_skew(self, row: LogRow, entry: LogEntry | None) -> None:
         # A refusal may be that of an earlier request for the same people.
         if entry is None or isinstance(entry.answer, PubrioError) or entry.types != self._types:
             return
-        for key in entry.keys:
-            sent_at = self._sent.get(key)
-            if sent_at is not None:
-                moment = self._log_now - (self.now - sent_at)
-                skew_s = min(row.at - moment, row.at - row.took_s - moment, key=abs)
-                if abs(skew_s) <= _WIDE_S:  # else they were bought before, by another run
-                    self.skew_s = skew_s
-                    self._look_anew()
-                return
-
-    def _learn_offset(self, lost: Lost, row: LogRow) -> None:
-        """What was lost with it was under way for as long, and is as far from where it should be.
-
-        An earlier run wrote down when it was about to send them, and not when it did.
-        """
-        moment = self._log_now - (self.now - lost.sent_at)
-        self._offsets.append(min(row.at - moment, row.at - row.took_s - moment, key=abs))
-        self._offsets.sort()
-        self.offset_s = self._offsets[len(self._offsets) // 2]
-        self._look_anew()
-
-    def _expected(self, lost: Lost) -> float:
-        """When it came, on the log's clock."""
-        offset_s = self.offset_s if lost.is_inherited else None
-        beyond = offset_s if self.skew_s is None else self.skew_s
-        return self._log_now - (self.now - lost.sent_at) + (beyond or 0.0)
+        sent_at = next((self._sent[key] for key in entry.keys if key in self._sent), None)
+        if sent_at is not None and self._clock.learn_skew(row, sent_at):
+            self._look_anew()
 
     # -- which page, which entry -------------------------------------------------------------
 
@@ -255,11 +207,12 @@ class Search:
         When each was about to be sent is known, and when it was given up. In between it may have
         waited for a connection, or its process may have stood still.
         """
+        clock = self._clock
         return [
             lost
             for lost in last
             if lost.lost_at - lost.sent_at > _NARROW_S
-            or (self.skew_s is None and (self.offset_s is None or not lost.is_inherited))
+            or (clock.skew_s is None and (clock.offset_s is None or not lost.is_inherited))
         ]
 
     def _page(self, rest: Sequence[Lost], reach: float, *, ended: bool = False) -> int | None:
@@ -277,7 +230,7 @@ class Search:
             this = (lost.batch.batch_id, reach, ended)
             if this in self._covered:
                 continue
-            expected = self._expected(lost)
+            expected = self._clock.expected(lost)
             # Lines from before an earlier run's moment are the last to be of interest.
             early = min(reach, _EARLY_S) if lost.is_inherited and not ended else reach
             later = reach + (lost.lost_at - lost.sent_at if ended else 0.0)
@@ -316,7 +269,7 @@ class Search:
         kinds = {
             lost.batch.kind
             for lost in rest
-            if lost.is_inherited and distance_to(self._times, self._expected(lost)) > _WIDE_S
+            if lost.is_inherited and distance_to(self._times, self._clock.expected(lost)) > _WIDE_S
         }
         rows = [row for row in self._unread.values() if row.kind in kinds]
         if not rows or self._asked >= self._far_entries or self._anywhere <= 0:
@@ -329,7 +282,7 @@ class Search:
         moments: dict[tuple[str, bool], list[float]] = {}
         for lost in rest:
             moments.setdefault((lost.batch.kind, lost.is_inherited), []).append(
-                self._expected(lost)
+                self._clock.expected(lost)
             )
         for times in moments.values():
             times.sort()
@@ -368,16 +321,15 @@ class Search:
         same = [lost for lost in same if lost.batch.batch_id not in self.found] or same
         same = [lost for lost in same if is_its_own(lost, entry)] or same
         if same:
-            nearest = min(same, key=lambda lost: abs(row.at - self._expected(lost)))
+            nearest = min(same, key=lambda lost: abs(row.at - self._clock.expected(lost)))
             self._take(nearest, row, entry)
 
     def _take(self, lost: Lost, row: LogRow, entry: LogEntry) -> None:
         """A request for these people: the lost one, an earlier or a later one."""
         batch_id, is_own = lost.batch.batch_id, is_its_own(lost, entry)
-        beyond = row.at - self._expected(lost)
-        age = max(0.0, self._log_now - row.at - row.took_s - _SKEW_S)
+        beyond = row.at - self._clock.expected(lost)
         is_sure = is_own or (lost.is_only and not can_tell(lost))
-        finding = Finding(row.log_id, entry.answer, age, row.credits, is_sure)
+        finding = Finding(row.log_id, entry.answer, self._clock.age_s(row), row.credits, is_sure)
         if isinstance(entry.answer, PubrioError):
             if is_own or (beyond >= -_SKEW_S and beyond - row.took_s <= _WIDE_S):
                 rank = (not is_own, not may_have_worked(entry.answer), abs(beyond))
@@ -390,7 +342,8 @@ class Search:
             self.found[batch_id] = finding
             self._near_entries += _ENTRIES_PER_FINDING
             if lost.is_inherited:
-                self._learn_offset(lost, row)
+                self._clock.learn_offset(row, lost.sent_at)
+                self._look_anew()
 
     def _is_older(self, lost: Lost, beyond: float) -> bool:
         """Whether a purchase so long after a moment is not the lost one, but one before it."""
@@ -409,7 +362,7 @@ class Search:
 
     def _may_hide_more(self, lost: Lost) -> bool:
         """Whether a line near its moment that was not read may show a success."""
-        expected = self._expected(lost)
+        expected = self._clock.expected(lost)
         reach = _WIDE_S if self._perhaps_far([lost]) else _NARROW_S
         later = reach + lost.lost_at - lost.sent_at
         if self._pages.next_page(expected - reach, expected, expected + later) is not None:

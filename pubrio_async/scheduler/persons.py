@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from urllib.parse import quote, unquote, urlsplit
 
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
@@ -57,7 +58,9 @@ def _linkedin_key(text: str) -> str:
     if path is None:
         msg = "malformed: the URL does not lead to linkedin.com"
         raise NotAPersonError(msg)
-    match = _PROFILE_PATH.fullmatch(unquote(path).strip().lower())
+    # An accented letter may be written as one character or as two.
+    named = unicodedata.normalize("NFC", unquote(path))
+    match = _PROFILE_PATH.fullmatch(named.strip().lower())
     if match is None:
         msg = "malformed: a LinkedIn URL of a person has /in/ or /pub/ and a name after it"
         raise NotAPersonError(msg)

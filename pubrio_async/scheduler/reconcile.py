@@ -35,6 +35,7 @@ from pubrio_async.scheduler.logbook import (
     is_last_look,
     next_look,
 )
+from pubrio_async.scheduler.logclock import LogClock
 from pubrio_async.scheduler.logsearch import Search
 
 _TOGETHER_S = 3.0
@@ -78,9 +79,7 @@ class Reconciler:
         self._failures = 0
         self._withheld: dict[str, str] | None = {}  # None once an entry was shown
         self._archive = archive or Archive()
-        self._zone_s: float | None = None
-        self._skew_s: float | None = None
-        self._offset_s: float | None = None
+        self._log_clock = LogClock()
         self._unclear: set[str] = set()
         self._hidden: set[str] = set()
         self._not_before = -math.inf
@@ -191,11 +190,9 @@ class Reconciler:
             targets,
             self._types,
             self._archive.entries,
+            self._log_clock,
             now=now,
             wall=self._clock.wall(),
-            zone_s=self._zone_s,
-            skew_s=self._skew_s,
-            offset_s=self._offset_s,
             sent=self._sent,
             being_read=self._archive.being_read,
             taken=self._archive.taken,
@@ -252,8 +249,6 @@ class Reconciler:
 
     def _end(self, search: Search, trouble: str | None) -> list[tuple[Lost, Finding | None]]:
         self._search = None
-        self._zone_s, self._skew_s = search.zone_s, search.skew_s
-        self._offset_s = search.offset_s
         self._unclear |= search.unclear.keys() - self._hidden
         now = self._clock.now()
         told: list[tuple[Lost, Finding | None]] = []

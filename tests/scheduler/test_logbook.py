@@ -25,6 +25,7 @@ from pubrio_async.scheduler.logbook import (
     is_its_own,
     next_look,
 )
+from pubrio_async.scheduler.logclock import LogClock
 from pubrio_async.scheduler.logsearch import Search
 
 TYPES = ("email-work",)
@@ -93,9 +94,9 @@ def lost(key: str, sent_at: float, took_s: float = 0.0, looks: int = 0) -> Lost:
     return Lost(Batch(key, "batch", (key,)), "", sent_at, sent_at + took_s, looks=looks)
 
 
-def search(*targets: Lost, zone_s: float | None = None, archive: Archive | None = None) -> Search:
+def search(*targets: Lost, clock: LogClock | None = None, archive: Archive | None = None) -> Search:
     entries = {} if archive is None else archive.entries
-    return Search(list(targets), TYPES, entries, now=0.0, wall=WALL, zone_s=zone_s)
+    return Search(list(targets), TYPES, entries, clock or LogClock(), now=0.0, wall=WALL)
 
 
 @given(
@@ -242,25 +243,33 @@ def test_an_entry_that_is_known_tells_how_far_the_clocks_are_apart() -> None:
         log.put(-100.0 + number / 2 + 4.0, 0.0, f"known-{number}")
         sent[f"known-{number}"] = -100.0 + number / 2
     log.put(-60.0 + 4.0, 0.0, "mine")
-    hunt = Search([lost("mine", -60.0, 0.2)], TYPES, {}, now=0.0, wall=WALL, sent=sent)
+    clock = LogClock()
+    hunt = Search([lost("mine", -60.0, 0.2)], TYPES, {}, clock, now=0.0, wall=WALL, sent=sent)
     log.answer(hunt)
     assert "mine" in hunt.found
-    assert hunt.skew_s == pytest.approx(4.0)
+    assert clock.skew_s == pytest.approx(4.0)
     entries = [asked for asked in log.asked if isinstance(asked, str)]
     assert len(entries) <= 4
 
 
 def test_the_zone_is_learnt_from_the_newest_entry_and_kept() -> None:
     quiet = Log([5_000.0, 1.0], 3_600.0)
-    first = search(lost("mine", -3.0))
-    quiet.answer(first)
+    clock = LogClock()
+    quiet.answer(search(lost("mine", -3.0), clock=clock))
     # Nothing was logged for more than a quarter of an hour: the zone is off.
-    assert first.zone_s == pytest.approx(3_600.0 - 4_500.0)
+    assert clock.zone_s == pytest.approx(3_600.0 - 4_500.0)
     quiet.put(-1.0, 0.0, "fresh", None)
     quiet.asked.clear()
-    second = search(lost("mine", -3.0), zone_s=first.zone_s)
-    quiet.answer(second)
-    assert second.zone_s == 3_600.0
+    quiet.answer(search(lost("mine", -3.0), clock=clock))
+    assert clock.zone_s == 3_600.0
+
+
+def test_of_lines_that_do_not_tell_when_they_were_nothing_is_learnt() -> None:
+    clock = LogClock()
+    hunt = search(lost("mine", -3.0), clock=clock)
+    hunt.take_page(1, LogPage([LogRow("", None, -math.inf)] * 3, 3, 1, WALL))
+    assert hunt.ask() is None
+    assert clock.zone_s is None
 
 
 def test_an_empty_log_ends_the_search() -> None:
@@ -274,7 +283,7 @@ def test_an_empty_log_ends_the_search() -> None:
 def test_other_types_are_another_request() -> None:
     log = Log([1.0])
     log.put(-10.0, 0.0, "mine")
-    hunt = Search([lost("mine", -10.0)], ("phone",), {}, now=0.0, wall=WALL)
+    hunt = Search([lost("mine", -10.0)], ("phone",), {}, LogClock(), now=0.0, wall=WALL)
     log.answer(hunt)
     assert not hunt.found
 
@@ -412,6 +421,7 @@ def test_what_another_search_has_asked_for_is_not_asked_for_again(never: int, mo
             told.lost[half::2],
             TYPES,
             archive.entries,
+            LogClock(),
             now=0.0,
             wall=WALL,
             being_read=archive.being_read,
@@ -434,7 +444,15 @@ def test_what_another_search_is_asking_for_comes_last() -> None:
     archive = Archive()
     archive.being_read.add("log-near-0")
     lone = lost("mine", -60.0)
-    hunt = Search([lone], TYPES, archive.entries, now=0.0, wall=WALL, being_read=archive.being_read)
+    hunt = Search(
+        [lone],
+        TYPES,
+        archive.entries,
+        LogClock(),
+        now=0.0,
+        wall=WALL,
+        being_read=archive.being_read,
+    )
     log.answer(hunt)
     assert [asked for asked in log.asked if asked != 1] == [
         "log-near-1",
@@ -442,7 +460,7 @@ def test_what_another_search_is_asking_for_comes_last() -> None:
         "log-near-0",
     ]
     # Answered meanwhile, it is not asked for at all.
-    other = Search([lone], TYPES, {"log-near-1": None}, now=0.0, wall=WALL)
+    other = Search([lone], TYPES, {"log-near-1": None}, LogClock(), now=0.0, wall=WALL)
     log.asked.clear()
     log.answer(other)
     assert "log-near-1" not in log.asked
@@ -525,13 +543,12 @@ def test_how_long_a_request_took_is_not_how_wrong_the_clock_is(took_s: float) ->
     log.put(-130.0, took_s, "slow")
     log.put(-30.0, 0.2, "fast")
     sent = {"slow": 0.0, "fast": 100.0}
-    first = Search([lost("slow", 0.0, 30.0)], TYPES, {}, now=130.0, wall=WALL, sent=sent)
+    clock = LogClock()
+    first = Search([lost("slow", 0.0, 30.0)], TYPES, {}, clock, now=130.0, wall=WALL, sent=sent)
     log.answer(first)
     assert set(first.found) == {"slow"}
-    assert abs(first.skew_s or 0.0) <= 1.0
-    then = Search(
-        [lost("fast", 100.0, 0.2)], TYPES, {}, now=130.0, wall=WALL, skew_s=first.skew_s, sent=sent
-    )
+    assert abs(clock.skew_s or 0.0) <= 1.0
+    then = Search([lost("fast", 100.0, 0.2)], TYPES, {}, clock, now=130.0, wall=WALL, sent=sent)
     log.answer(then)
     assert set(then.found) == {"fast"}
 

@@ -32,6 +32,8 @@ ID = "e37ccf38-ea8f-422e-9874-cb23b15e8fe4"
         ("uk.linkedin.com/in/king-lai-605382b7/en?trk=x#top", "in/king-lai-605382b7"),
         ("linkedin.com/in/j%C3%BCrgen", "in/j%C3%BCrgen"),
         ("https://www.linkedin.com/in/jürgen", "in/j%C3%BCrgen"),
+        ("https://www.linkedin.com/in/ju\u0308rgen", "in/j%C3%BCrgen"),
+        ("https://www.linkedin.com/in/ju%CC%88rgen", "in/j%C3%BCrgen"),
         ("https://www.linkedin.com/pub/king-lai/1/2b/3c/", "pub/king-lai/1/2b/3c"),
     ],
 )
