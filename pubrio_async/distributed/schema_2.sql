@@ -1,5 +1,9 @@
 -- Version 2.
 
+-- Workers go on meanwhile. They begin with the row of their chunk: whoever has begun ends first, all
+-- others wait there, with nothing in hand that is needed here.
+LOCK TABLE chunks, batches IN EXCLUSIVE MODE;
+
 -- Where the answer is lost to what was to replace a result: the batch with that result. NULL for
 -- all others.
 ALTER TABLE people ADD COLUMN older_id bigint;

@@ -25,6 +25,46 @@ async def test_without_tables_nothing_starts_and_the_command_is_named(empty_url:
         await Store(empty_url).open()
 
 
+async def test_older_tables_are_brought_up_to_date_beside_a_worker(
+    empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(schema, "VERSION", 1)
+        before.setattr(schema, "_STEPS", schema._STEPS[:1])
+        await schema.apply_schema(empty_url)
+    async with await psycopg.AsyncConnection.connect(
+        empty_url, options=schema.OPTIONS
+    ) as connection:
+        # What a worker does when an answer has come, which is under way just then.
+        await connection.execute(_ONE_BATCH)
+        await connection.commit()
+        await connection.execute("SELECT FROM chunks FOR SHARE")
+        await connection.execute("UPDATE batches SET state = 'settled'")
+        upgrade = asyncio.create_task(schema.apply_schema(empty_url))
+        found = await connection.execute(_WAITING)
+        while await found.fetchone() is None:
+            await asyncio.sleep(0.02)
+            found = await connection.execute(_WAITING)
+        await connection.execute("UPDATE people SET batch_id = 1")
+        await connection.commit()
+    async with asyncio.timeout(30):
+        assert await upgrade == 1
+
+
+_WAITING = "SELECT FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid()"
+
+_ONE_BATCH = """
+INSERT INTO scopes (origin, contact_types) VALUES ('https://api.example', '{phone}');
+INSERT INTO runs (name, scope_id, fingerprint, form, batch_size, sequence)
+SELECT 'run', id, 'x', '{}', 1, 'results' FROM scopes;
+INSERT INTO chunks (run_id, number, people, keys) SELECT id, 0, 1, '\\x00' FROM runs;
+INSERT INTO batches (batch_id, chunk_id, kind, keys, people, seal)
+SELECT 'b1', id, 'single', '\\x00', 1, 0 FROM chunks;
+INSERT INTO people (scope_id, key, chunk_id)
+SELECT s.id, '\\x01', c.id FROM scopes s, chunks c;
+"""
+
+
 async def test_tables_of_a_newer_version_are_left_alone(url: str) -> None:
     async with await psycopg.AsyncConnection.connect(url, options=schema.OPTIONS) as connection:
         await connection.execute("INSERT INTO layout VALUES (99)")
