@@ -109,7 +109,7 @@ async def fence(db: Connection, chunk: Chunk) -> None:
 
 
 async def begin(db: Connection, chunk: Chunk, contact_types: Sequence[str]) -> bool:
-    """Reads what the chunk is for; tells whether nothing was ever sent for it."""
+    """Reads what the chunk is for; tells whether nothing was ever sent for its people."""
     found = await db.execute(
         "SELECT s.id, s.contact_types, c.attempts, b.state, b.batch_id FROM chunks c"
         " JOIN runs r ON r.id = c.run_id JOIN scopes s ON s.id = r.scope_id"
@@ -126,7 +126,16 @@ async def begin(db: Connection, chunk: Chunk, contact_types: Sequence[str]) -> b
     chunk.contact_types = tuple(types)
     chunk.open = {batch_id for *_, state, batch_id in rows if state == "open"}
     # Taken before, it may have had requests that were refused: its people may be known from others.
-    return state is None and attempts <= 1
+    if state is not None or attempts > 1:
+        return False
+    # A reply to others may have named somebody in it, with contacts, since it was made.
+    found = await db.execute("SELECT keys FROM chunks WHERE id = %s", (chunk.chunk_id,))
+    (stored,) = await one(found)
+    found = await db.execute(
+        "SELECT FROM people WHERE scope_id = %s AND key = ANY(%s) AND batch_id IS NOT NULL LIMIT 1",
+        (chunk.scope_id, _packed(split_keys(unpack_stored(stored)))),
+    )
+    return found.rowcount == 0
 
 
 async def reopen_unsettled(db: Connection, chunk: Chunk) -> None:

@@ -62,7 +62,7 @@ async def make_chunk(store: Store, token: uuid.UUID) -> int:
         (run,) = await found.fetchone() or ()
         found = await db.execute(
             "INSERT INTO chunks (run_id, number, people, keys, state, token)"
-            " VALUES (%s, 0, 0, '', 'doing', %s) RETURNING id",
+            " VALUES (%s, 0, 0, '\\x00', 'doing', %s) RETURNING id",
             (run, token),
         )
         (chunk,) = await found.fetchone() or ()

@@ -116,6 +116,17 @@ async def test_who_is_refused_when_bought_again_keeps_what_was_bought(
     assert await later.lookup([ADA], await yesterday(store)) == {}  # to be tried again
 
 
+async def test_whom_the_reply_to_another_chunk_has_brought_is_known_to_a_chunk_that_begins(
+    store: Store, make: Make
+) -> None:
+    journal, later = await make(BOB), await make(ADA, EVE)
+    assert await later.open(TYPES)
+    await journal.intend(batch("b1", BOB))
+    await journal.settle("b1", {BOB: EMPTY, ADA: FOUND}, 5)
+    assert not await later.open(TYPES)
+    assert await later.lookup([ADA, EVE]) == {ADA: FOUND}
+
+
 async def test_an_open_request_tells_when_its_people_were_bought_before(
     store: Store, make: Make
 ) -> None:
