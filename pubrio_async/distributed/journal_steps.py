@@ -263,7 +263,9 @@ async def settle(
         await _leave_lost(db, chunk, (row, batch_id, asked), lost, people.each)
     # People the reply names beyond the batch were paid for, too.
     pointed = await db.execute(
-        _TOLD_BY_RESULT, (chunk.scope_id, chunk.chunk_id, row, keys, found_here, refused)
+        # In the order in which all others lock them.
+        _TOLD_BY_RESULT,
+        (chunk.scope_id, chunk.chunk_id, row, sorted(keys), found_here, refused),
     )
     if pointed.rowcount < len(keys):
         # It is what stands again if the lost request turns out to have been refused.
