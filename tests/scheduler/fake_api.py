@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from typing import Any
 
@@ -287,3 +287,7 @@ async def collect(run: Run) -> dict[int, Outcome]:
             outcomes[outcome.row] = outcome
     assert asyncio.all_tasks() == {asyncio.current_task()}
     return outcomes
+
+
+def statuses(outcomes: dict[int, Outcome]) -> Counter[str]:
+    return Counter(outcome.status for outcome in outcomes.values())
