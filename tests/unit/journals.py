@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+import pytest
+
 from pubrio_async._clock import Clock
 from pubrio_async.models import Contact, ContactStatus, ContactType, RedeemJob
+from pubrio_async.scheduler import journal_sqlite
 from pubrio_async.scheduler.journal import Batch, JournalSummary, Settled
 from pubrio_async.scheduler.journal_sqlite import SqliteJournal
 
@@ -65,3 +69,22 @@ async def opened(
 
 def figures(**numbers: int) -> JournalSummary:
     return JournalSummary(contact_types=TYPES, **numbers)
+
+
+def no_thread_is_left() -> None:
+    """Its last job is done: it may need a moment to end, and nothing else."""
+    for thread in threading.enumerate():
+        if "journal" in thread.name:
+            thread.join(30)
+            assert not thread.is_alive()
+
+
+def found(key: str) -> Settled:
+    return Settled("found", key, (Contact(f"{key}@example.com"),))
+
+
+def thick_and_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if so many steps had come that the next wait for others; for ever, if nobody hurries."""
+    monkeypatch.setattr(journal_sqlite, "_SPACING_S", 3_600.0)
+    monkeypatch.setattr(journal_sqlite, "_PAUSE_S", 3_600.0)
+    monkeypatch.setattr(journal_sqlite, "_FEW", 0)
