@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -107,3 +108,27 @@ def of(report: DoctorReport, name: str) -> EndpointReport:
 def answers(report: DoctorReport) -> dict[str, tuple[str, str]]:
     """What became of the assumptions, by name."""
     return {one.name: (one.settled, one.seen) for one in report.assumptions}
+
+
+MONITOR: dict[str, Any] = {
+    "name": "watch",
+    "detection_mode": "company_first",
+    "signal_types": ["news"],
+    "destination_type": "webhook",
+    "destination_config": {"webhook_url": "https://hooks.example/secret-path"},
+}
+
+
+async def live_in(patient: Patient) -> None:
+    """Leaves behind what a workspace in use has: a monitor that ran, and paid calls in the log."""
+    async with patient.client() as client:
+        made = await client.monitors.create(**MONITOR)
+        await client.monitors.try_run(monitor_id=made.monitor_id)
+        found = await client.people.search(per_page=5)
+        ids = [row.people_search_id or "" for row in found.peoples or ()]
+        job = await client.redeem.batch(peoples=ids, people_contact_types=["email-work", "phone"])
+        await asyncio.sleep(60)
+        await client.redeem.query(redeem_query_id=job.redeem_query_id)
+        await client.redeem.people(people_search_id=ids[0], people_contact_types=["email-work"])
+    patient.sent.clear()
+    patient.bodies.clear()

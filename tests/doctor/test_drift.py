@@ -16,7 +16,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType, inspect
 from pubrio_async import models
 from pubrio_async.doctor import compare
 from pubrio_async.doctor.drift import BREAKING
+from pubrio_async.doctor.kinds import compare_reply
 from pubrio_async.models import MonitorRow, ProfileUsage, RedeemPeopleReply
+from tests import catalogue
 from tests.together import together
 
 
@@ -301,3 +303,26 @@ def test_a_free_map_is_not_looked_into() -> None:
     compared = compare(monitor, MonitorRow)
     assert compared.drift == ()
     assert "x_secret" not in str(compared)
+
+
+@together
+@pytest.mark.parametrize(
+    ("endpoint", "sample"),
+    [(endpoint, name) for endpoint in catalogue.ENDPOINTS for name in endpoint.samples("response")],
+    ids=str,
+)
+def test_a_documented_reply_has_no_drift(endpoint: catalogue.Endpoint, sample: str) -> None:
+    assert compare_reply(endpoint.name, catalogue.sample(sample)).drift == ()
+
+
+@together
+@pytest.mark.parametrize("endpoint", catalogue.ENDPOINTS, ids=str)
+def test_a_reply_of_the_documented_shape_has_no_drift(endpoint: catalogue.Endpoint) -> None:
+    if endpoint.response is None:
+        body: Any = {"data": [{"id": 1}]}
+        assert compare_reply(endpoint.name, body).undescribed["data[].id"] == ["int"]
+    else:
+        body = catalogue.reply(endpoint)
+    # Its texts are made up, those that are words of a vocabulary too.
+    drift = compare_reply(endpoint.name, body).drift
+    assert {one.kind for one in drift} <= {"new_word"}

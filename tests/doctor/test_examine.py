@@ -13,45 +13,11 @@ import pytest
 from pubrio_async._routes import ROUTES
 from pubrio_async._wire import WireReply
 from pubrio_async.cli._doctor_tables import in_tables
-from pubrio_async.doctor import FREE_READS, PAID_PROBES, QUESTIONS, DoctorReport, Probe
-from pubrio_async.doctor.kinds import compare_reply
+from pubrio_async.doctor import FREE_READS, QUESTIONS, DoctorReport
 from pubrio_async.sandbox import Fault, FaultKind
-from tests import catalogue
-from tests.doctor.patient import (
-    KEY,
-    Patient,
-    answers,
-    of,
-    with_data,
-    with_headers,
-    with_status,
-)
-from tests.together import together
+from tests.doctor.patient import Patient, answers, live_in, of, with_data, with_headers, with_status
 
 pytestmark = pytest.mark.virtual_time
-
-MONITOR: dict[str, Any] = {
-    "name": "watch",
-    "detection_mode": "company_first",
-    "signal_types": ["news"],
-    "destination_type": "webhook",
-    "destination_config": {"webhook_url": "https://hooks.example/secret-path"},
-}
-
-
-async def live_in(patient: Patient) -> None:
-    """Leaves behind what a workspace in use has: a monitor that ran, and paid calls in the log."""
-    async with patient.client() as client:
-        made = await client.monitors.create(**MONITOR)
-        await client.monitors.try_run(monitor_id=made.monitor_id)
-        found = await client.people.search(per_page=5)
-        ids = [row.people_search_id or "" for row in found.peoples or ()]
-        job = await client.redeem.batch(peoples=ids, people_contact_types=["email-work", "phone"])
-        await asyncio.sleep(60)
-        await client.redeem.query(redeem_query_id=job.redeem_query_id)
-        await client.redeem.people(people_search_id=ids[0], people_contact_types=["email-work"])
-    patient.sent.clear()
-    patient.bodies.clear()
 
 
 async def test_the_stand_in_as_it_is_has_nothing_to_tell() -> None:
@@ -301,59 +267,6 @@ async def test_the_last_requests_of_an_hour_are_left_to_others() -> None:
     assert any("requests of the hour are used" in warning for warning in report.warnings)
 
 
-# ---------------------------------------------------------------------------------- paid probes
-
-
-async def test_paid_probes_settle_what_only_they_can() -> None:
-    patient = Patient()
-    agreed: list[Probe] = []
-
-    def consent(probes: list[Probe]) -> bool:
-        assert patient.sandbox.statistics().credits_charged == 0
-        agreed.extend(probes)
-        return True
-
-    report = await patient.examine(spend=60, consent=consent)
-    assert report.well, (report.warnings, answers(report))
-    charged = patient.sandbox.statistics().credits_charged
-    assert 0 < charged == report.credits_charged <= sum(probe.worst for probe in agreed) <= 60
-    paid = {ROUTES[name].path for name in PAID_PROBES}
-    assert set(patient.sent) <= paid | {ROUTES[name].path for name in FREE_READS}
-    settled = answers(report)
-    for name in (
-        *("submit-place", "poll-place", "estimate", "early-poll", "cost-of-one", "cost-of-batch"),
-        *("price-of-record", "repeat-charged", "price-of-search", "people-by-id"),
-    ):
-        assert settled[name][0] == "yes", name
-    assert of(report, "companies.search").state == "fine"
-
-
-@pytest.mark.parametrize("price", [5, 15])
-async def test_no_bound_is_ever_overrun(price: int) -> None:
-    for spend in (1, 3, 5, 6, 11, 16, 17, 26, 31):
-        patient = Patient(email_credit=price, seed=spend)
-        patient.changes["/profile"] = with_data(lambda data: data)
-        report = await patient.examine(spend=spend, only=frozenset(PAID_PROBES))
-        charged = patient.sandbox.statistics().credits_charged
-        assert charged == report.credits_charged <= spend
-        if spend < 3:
-            assert charged == 0
-            assert "more than --spend leaves" in (of(report, "redeem.people").why or "")
-
-
-async def test_prices_that_do_not_hold_end_the_buying() -> None:
-    patient = Patient(email_credit=20)
-    patient.changes["/profile"] = with_data(
-        lambda data: {**data, "subscription": {**data["subscription"], "email_redeem_credit": 1}}
-    )
-    report = await patient.examine(spend=30)
-    # No more than the one call that cost more than it should have.
-    assert patient.sandbox.statistics().credits_charged <= 30 + 20
-    skipped = {one.why for one in report.endpoints if one.state == "not asked"}
-    assert "what came before cost more than its price" in skipped
-    assert answers(report)["price-of-record"][0] == "no"
-
-
 HUGE = 10**400
 """JSON may hold it, and no float does."""
 
@@ -419,90 +332,6 @@ async def test_every_assumption_can_be_settled() -> None:
     assert {question.name for question in QUESTIONS} - settled == {"never-tried"}
 
 
-async def test_nothing_is_bought_without_consent_or_for_a_lost_answer_twice() -> None:
-    patient = Patient()
-    report = await patient.examine(spend=60, consent=lambda _: False)
-    assert report.credits_charged == patient.sandbox.statistics().credits_charged == 0
-    assert of(report, "people.search").why == "it was not agreed to"
-
-    patient.sandbox.add_fault(Fault(kind="lost_after", path="/redeem/people$", times=1))
-    report = await patient.examine(spend=60)
-    charged = patient.sandbox.statistics().credits_charged
-    assert charged <= 60
-    assert report.credits_charged < charged
-    assert [warning for warning in report.warnings if "redeem.people may have been" in warning]
-    assert of(report, "redeem.people").state == "failed"
-
-
-# -------------------------------------------------------------------------------- what is shown
-
-
-def texts(value: Any) -> set[str]:
-    """All texts in decoded JSON, those that are JSON in turn looked into, too."""
-    if isinstance(value, str):
-        try:
-            inner = texts(json.loads(value)) if value[:1] in {"{", "["} else set()
-        except ValueError:
-            inner = set()
-        return {value} | inner
-    members = (
-        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    )
-    return set().union(*map(texts, members))
-
-
-# Words and slugs of the API, and the paths and names of its fields that this package uses itself.
-HARMLESS = {
-    *("business-annual", "second", "Verified", "email-work", "email-personal", "phone"),
-    *("people_search", "company_search", "people_redeem", "company_first", "webhook", "email"),
-    *(
-        "created_at",
-        "success",
-        "string",
-        "monitor",
-        "month",
-        "profile",
-        "people",
-        "companies",
-        "POST",
-        "GET",
-    ),
-}
-
-
-async def test_no_value_of_a_reply_is_shown_nor_the_key() -> None:
-    patient = Patient()
-    await live_in(patient)
-
-    def sentinels(data: Any) -> Any:
-        if isinstance(data, dict):
-            data["jane.doe@example.com"] = {"+15551234567": "https://linkedin.com/in/jane-doe"}
-            data["new_field"] = {"Jane Doe": KEY, KEY: 1}
-        return data
-
-    patient.changes = {
-        path: with_data(sentinels)
-        for path in {route.path for route in ROUTES.values()} - {"/profile"}
-    }
-    patient.changes["*"] = with_headers(X_RateLimit_Note=KEY)
-    report = await patient.examine(spend=60)
-    shown = msgspec.json.encode(report).decode() + in_tables(report)
-    assert of(report, "profile.usage").state == "drift"
-    assert "data.new_field" in shown
-    assert KEY not in shown
-    values: set[str] = set()
-    for body in patient.bodies:
-        values |= texts(msgspec.json.decode(body))
-    secret = {value for value in values if len(value) > 4 and value not in HARMLESS}
-    assert len(secret) > 500
-    assert sum("@" in value for value in secret) > 5
-    # Words that are part of what the report says itself.
-    empty = msgspec.json.encode(await Patient().examine()).decode()
-    assert {value for value in secret if value in shown and value not in empty} == set()
-    assert "jane" not in shown.lower()
-    assert "1555" not in shown
-
-
 async def test_cancelled_it_leaves_nothing_behind() -> None:
     patient = Patient(latency=0.5)
     for after in (0.2, 3.3, 15.1):
@@ -513,32 +342,6 @@ async def test_cancelled_it_leaves_nothing_behind() -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert asyncio.all_tasks() == before
-
-
-# --------------------------------------------------------------------------------- documentation
-
-
-@together
-@pytest.mark.parametrize(
-    ("endpoint", "sample"),
-    [(endpoint, name) for endpoint in catalogue.ENDPOINTS for name in endpoint.samples("response")],
-    ids=str,
-)
-def test_a_documented_reply_has_no_drift(endpoint: catalogue.Endpoint, sample: str) -> None:
-    assert compare_reply(endpoint.name, catalogue.sample(sample)).drift == ()
-
-
-@together
-@pytest.mark.parametrize("endpoint", catalogue.ENDPOINTS, ids=str)
-def test_a_reply_of_the_documented_shape_has_no_drift(endpoint: catalogue.Endpoint) -> None:
-    if endpoint.response is None:
-        body: Any = {"data": [{"id": 1}]}
-        assert compare_reply(endpoint.name, body).undescribed["data[].id"] == ["int"]
-    else:
-        body = catalogue.reply(endpoint)
-    # Its texts are made up, those that are words of a vocabulary too.
-    drift = compare_reply(endpoint.name, body).drift
-    assert {one.kind for one in drift} <= {"new_word"}
 
 
 def test_the_report_can_be_read_back() -> None:
