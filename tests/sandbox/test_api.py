@@ -16,6 +16,7 @@ from pubrio_async.models import Profile, ProfileUsage
 from pubrio_async.sandbox import Sandbox, SandboxConfig, SandboxRequest
 from pubrio_async.sandbox.ledger import FlagTable
 from tests.sandbox.desk import BATCH, KEY, PEOPLE, QUERY, Desk, person, persons
+from tests.together import together
 
 # ----------------------------------------------------------------------------- key and paths
 
@@ -334,3 +335,18 @@ def test_the_same_requests_give_the_same_replies() -> None:
         return [*replies, job.body, desk.send("/api_keys/logs").body]
 
     assert story() == story()
+
+
+@together
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"credit": -1},
+        {"work_share": 1.5},
+        {"estimate_quantile": 1.0},
+        {"api_key": ""},
+    ],
+)
+def test_nonsense_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(fields))):
+        SandboxConfig(**fields)
