@@ -18,7 +18,7 @@ from tests.distributed.cluster import programs
 from tests.distributed.cut_off import LIMIT, PERIOD_S, Facts
 from tests.distributed.network import apart, missing, refused
 from tests.needs import lacking
-from tests.unit.limiter_rules import most_within
+from tests.unit.permits import most_within
 
 
 @pytest.mark.timeout(90)

@@ -23,7 +23,7 @@ from pubrio_async.distributed.leases import Ask
 from pubrio_async.distributed.limiter import SharedLimiter
 from pubrio_async.distributed.store import Connection, Store
 from tests.distributed.cluster import Cluster
-from tests.unit.limiter_rules import most_within
+from tests.unit.permits import most_within
 
 # What is started in a process of its own is not about its start.
 pytestmark = pytest.mark.usefixtures("warm_starts")

@@ -22,7 +22,7 @@ from tests.distributed.model import (
     Twins,
     Wire,
 )
-from tests.unit.limiter_rules import SLEWS, most_within, now
+from tests.unit.permits import SLEWS, most_within, now
 
 LONGEST_S, LEASE_S = 5.0, 8.0
 

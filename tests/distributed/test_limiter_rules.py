@@ -11,7 +11,8 @@ from pubrio_async._config import Rate
 from pubrio_async.distributed.limiter import SharedLimiter
 from pubrio_async.testing import VirtualClock
 from tests.distributed.model import ModelHub, Network, Wire
-from tests.unit.limiter_rules import RULES, Make, Same
+from tests.unit.limiter_rules import RULES
+from tests.unit.permits import Make, Same
 
 # `test_limiter_model` has its own random loads, with more that can go wrong.
 ELSEWHERE = {

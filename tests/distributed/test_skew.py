@@ -16,7 +16,7 @@ from pubrio_async.distributed import Store, claims, inputs
 from pubrio_async.sandbox import SandboxConfig, SandboxServer
 from tests.distributed.cut_off import Watched, cut_at_submit, soon
 from tests.distributed.fleet import PATIENCE_S, ids, outcomes, put, until
-from tests.unit.limiter_rules import most_within
+from tests.unit.permits import most_within
 
 PEOPLE, MORE = 240, 40
 LIMIT, PERIOD_S = 15, 1.0

@@ -13,11 +13,12 @@ import pytest
 from pubrio_async._config import Rate
 from pubrio_async._limiter import Limiter, LimiterStatistics
 from pubrio_async.testing import VirtualClock, VirtualTimeLoop, run_virtual
-from tests.unit.limiter_rules import (
-    RULES,
+from tests.unit.limiter_rules import RULES
+from tests.unit.permits import (
     Make,
     Same,
     hold,
+    limiter_of,
     most_within,
     now,
     passes,
@@ -27,13 +28,6 @@ from tests.unit.limiter_rules import (
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
-
-
-def limiter_of(
-    *rates: tuple[int, float], concurrency: int = 1_000, rng: random.Random | None = None
-) -> Limiter:
-    return Limiter([Rate(*rate) for rate in rates], concurrency, VirtualClock(), rng)
-
 
 # The tests of every limiter run here with these fixtures.
 globals().update(RULES)

@@ -17,7 +17,7 @@ from pubrio_async._limiter import Limiter
 from pubrio_async.testing import VirtualClock, run_virtual
 from pubrio_async.testing.virtual_time import EPOCH
 from tests.together import together
-from tests.unit.limiter_rules import hold, most_within, now, passes
+from tests.unit.permits import hold, most_within, now, passes
 
 HOUR, DAY = 3_600.0, 86_400.0
 # Of a few sums of seconds.

@@ -18,8 +18,7 @@ from pubrio_async._limiter import Limiter
 from pubrio_async._limiter.window import Turn, Window
 from pubrio_async.testing import VirtualClock, run_virtual
 from tests.together import together
-from tests.unit.limiter_rules import SLEWS, hold, most_within, now, passes
-from tests.unit.test_limiter import limiter_of
+from tests.unit.permits import SLEWS, hold, limiter_of, most_within, now, passes
 
 ROUNDED: dict[str, Callable[[float], float]] = {
     "down": math.floor,
