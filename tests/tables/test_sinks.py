@@ -1,11 +1,11 @@
+"""What is written: rows in the order of the input, or outcomes as they come."""
+
 from __future__ import annotations
 
 import csv
 import io
 import json
-import os
 import random
-import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,31 +14,12 @@ from pathlib import Path
 import pytest
 
 from pubrio_async import ConfigurationError
-from pubrio_async.models import Contact, ContactType, Outcome
-from pubrio_async.tables import OUTCOME_COLUMNS, PartFile, Sink, open_rows, open_sink
-from pubrio_async.tables import _part as part_module
+from pubrio_async.models import Contact, Outcome
+from pubrio_async.tables import OUTCOME_COLUMNS, open_rows, open_sink
 from pubrio_async.tables._record import harmless
 from pubrio_async.tables._reorder import ReorderBuffer
 from pubrio_async.tables._text import LineRows
-
-
-def found(row: int, person: str = "") -> Outcome:
-    email = Contact(f"row{row}@x.example", ContactType.EMAIL_WORK)
-    return Outcome(row, person or f"id-{row}", f"id-{row}", "found", [email])
-
-
-def rows_of(path: Path, delimiter: str = ",") -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file, delimiter=delimiter))
-
-
-def table(tmp_path: Path, rows: int, output: str = "out.csv") -> tuple[Sink, Path]:
-    source = tmp_path / "in.csv"
-    lines = "".join(f"name-{row},id-{row}\n" for row in range(rows))
-    source.write_text(f"name,people_search_id\n{lines}")
-    path = tmp_path / output
-    return open_sink(path, open_rows(source)), path
-
+from tests.tables.outputs import found, rows_of, table
 
 # -- tables ----------------------------------------------------------------------------------
 
@@ -310,162 +291,3 @@ except BrokenPipeError:
         process.stdout.close()
         assert process.wait(20) == 7
         assert process.stderr.read() == b""
-
-
-# -- where it is written ---------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("output", ["out.csv", "out.jsonl"])
-def test_the_output_appears_whole_and_is_private(tmp_path: Path, output: str) -> None:
-    sink, path = table(tmp_path, 1, output)
-    path.write_text("what was there before")
-    path.chmod(0o644)
-    part = tmp_path / f"{output}.part"
-    assert stat.S_IMODE(part.stat().st_mode) == 0o600
-    sink.write(found(0))
-    assert path.read_text() == "what was there before"
-    sink.close()
-
-    assert "row0@x.example" in path.read_text()
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert not part.exists()
-    sink.discard()
-    assert "row0@x.example" in path.read_text()
-
-
-@pytest.mark.parametrize("output", ["out.csv", "out.jsonl"])
-def test_giving_up_leaves_what_was_there(tmp_path: Path, output: str) -> None:
-    sink, path = table(tmp_path, 1, output)
-    path.write_text("before")
-    sink.write(found(0))
-    sink.discard()
-    sink.discard()
-
-    assert path.read_text() == "before"
-    assert not list(tmp_path.glob("*.part"))
-
-
-@pytest.mark.parametrize("output", ["out.csv", "out.jsonl"])
-def test_giving_up_can_keep_what_was_written(tmp_path: Path, output: str) -> None:
-    sink, path = table(tmp_path, 3, output)
-    sink.write(found(2))
-    sink.discard(keep=True)
-
-    assert not path.exists()
-    assert "row2@x.example" in (tmp_path / f"{output}.part").read_text()
-
-
-def test_what_an_earlier_process_left_is_overwritten(tmp_path: Path) -> None:
-    (tmp_path / "out.jsonl.part").write_text("x" * 1_000)
-    (tmp_path / "out.jsonl.part").chmod(0o666)
-    sink, path = table(tmp_path, 1, "out.jsonl")
-    assert stat.S_IMODE((tmp_path / "out.jsonl.part").stat().st_mode) == 0o600
-    sink.write(found(0))
-    sink.close()
-
-    assert path.read_text().startswith('{"row":0')
-
-
-def test_a_link_is_followed(tmp_path: Path) -> None:
-    target = tmp_path / "target.jsonl"
-    target.write_text("before")
-    (tmp_path / "out.jsonl").symlink_to(target)
-    sink, path = table(tmp_path, 1, "out.jsonl")
-    sink.write(found(0))
-    sink.close()
-
-    assert path.is_symlink()
-    assert target.read_text().startswith('{"row":0')
-
-
-def test_a_planted_link_is_not_followed(tmp_path: Path) -> None:
-    target = tmp_path / "precious"
-    target.write_text("before")
-    (tmp_path / "out.csv.part").symlink_to(target)
-
-    with pytest.raises(ConfigurationError, match="Cannot write the output"):
-        table(tmp_path, 1)
-    assert target.read_text() == "before"
-
-
-@pytest.mark.parametrize(
-    ("output", "reason"),
-    [
-        ("none/out.csv", "No such file or directory"),
-        ("dir.csv", "it is a directory"),
-        ("pipe.csv", "it is not a regular file"),
-        ("out", r"must end in \.jsonl, \.csv, \.tsv or \.parquet"),
-        ("out.txt", "must end in"),
-        ("in.csv", "is the input itself"),
-        ("link.csv", "is the input itself"),
-    ],
-)
-def test_an_output_that_cannot_be_is_refused(tmp_path: Path, output: str, reason: str) -> None:
-    (tmp_path / "dir.csv").mkdir()
-    os.mkfifo(tmp_path / "pipe.csv")
-    (tmp_path / "link.csv").symlink_to(tmp_path / "in.csv")
-
-    with pytest.raises(ConfigurationError, match=reason):
-        table(tmp_path, 1, output)
-    assert not list(tmp_path.glob("*.part"))
-
-
-def test_a_write_protected_output_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "out.csv").write_text("before")
-    monkeypatch.setattr(part_module.os, "access", lambda path, mode: False)
-
-    with pytest.raises(ConfigurationError, match="write-protected"):
-        table(tmp_path, 1)
-
-
-def test_two_processes_do_not_write_one_output(tmp_path: Path) -> None:
-    path = str(tmp_path / "out")
-    first = PartFile(path, what="report")
-    first.file.write(b"first")
-
-    with pytest.raises(ConfigurationError, match=r"report .* another process is writing it"):
-        PartFile(path, what="report")
-    first.publish()
-    assert Path(path).read_bytes() == b"first"
-
-
-def test_a_file_that_was_published_meanwhile_is_not_truncated(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "out"
-    first = PartFile(str(path), what="output")
-    first.file.write(b"first")
-    lock = part_module.fcntl.flock
-
-    def publish_then_lock(fd: int, how: int) -> None:
-        first.publish()
-        (tmp_path / "out.part").write_bytes(b"")
-        lock(fd, how)
-
-    monkeypatch.setattr(part_module.fcntl, "flock", publish_then_lock)
-    with pytest.raises(ConfigurationError, match="has just written it"):
-        PartFile(str(path), what="output")
-    assert path.read_bytes() == b"first"
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
-@pytest.mark.parametrize("output", ["out.csv", "out.jsonl"])
-def test_a_full_disk_is_an_error_and_nothing_more(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str
-) -> None:
-    sink, path = table(tmp_path, 2_000, output)
-    full = os.open("/dev/full", os.O_WRONLY)
-    part = sink._part.file  # type: ignore[attr-defined]
-    os.dup2(full, part.fileno())
-    os.close(full)
-
-    def write_until_the_buffer_is_full() -> None:
-        for row in range(2_000):
-            sink.write(found(row))
-
-    with pytest.raises(OSError, match="No space left"):
-        write_until_the_buffer_is_full()
-    sink.discard(keep=True)
-    assert not path.exists()
