@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from urllib.parse import quote, unquote, urlsplit
 
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _USUAL_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_PROFILE_PATH = re.compile(r"/(in|pub)/([^/]+)(/.*)?")
+_PROFILE_PATH = re.compile(r"/(in|pub)/\s*([^/\s][^/]*?)\s*(/.*)?")
+_END = re.compile(r"[/\s]+\Z")
 
 
 class NotAPersonError(ValueError):
@@ -23,7 +23,8 @@ def person_key(person: str) -> str:
 
     Returns:
         The id in lower case, or the canonical URL (`https://www.linkedin.com/in/...`); this is
-        also what is sent.
+        also what is sent. It is its own key: what a journal or the request log gives back, and
+        is read once more, is nobody else.
 
     Raises:
         NotAPersonError: It is neither.
@@ -58,15 +59,13 @@ def _linkedin_key(text: str) -> str:
     if path is None:
         msg = "malformed: the URL does not lead to linkedin.com"
         raise NotAPersonError(msg)
-    # An accented letter may be written as one character or as two.
-    named = unicodedata.normalize("NFC", unquote(path))
-    match = _PROFILE_PATH.fullmatch(named.strip().lower())
+    match = _PROFILE_PATH.fullmatch(unquote(path).lower().strip())
     if match is None:
         msg = "malformed: a LinkedIn URL of a person has /in/ or /pub/ and a name after it"
         raise NotAPersonError(msg)
     kind, name, rest = match.groups()
     # What follows a name under /in/ is a language or a sub-page; under /pub/ it is part of it.
-    tail = "" if kind == "in" else (rest or "").rstrip("/")
+    tail = "" if kind == "in" else _END.sub("", rest or "")
     try:
         return f"https://www.linkedin.com/{kind}/{quote(name)}{quote(tail)}"
     except UnicodeEncodeError:

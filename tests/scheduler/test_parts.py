@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from urllib.parse import quote
 
 import pytest
 from hypothesis import example, given
@@ -32,9 +33,10 @@ ID = "e37ccf38-ea8f-422e-9874-cb23b15e8fe4"
         ("uk.linkedin.com/in/king-lai-605382b7/en?trk=x#top", "in/king-lai-605382b7"),
         ("linkedin.com/in/j%C3%BCrgen", "in/j%C3%BCrgen"),
         ("https://www.linkedin.com/in/jürgen", "in/j%C3%BCrgen"),
-        ("https://www.linkedin.com/in/ju\u0308rgen", "in/j%C3%BCrgen"),
-        ("https://www.linkedin.com/in/ju%CC%88rgen", "in/j%C3%BCrgen"),
+        ("https://www.linkedin.com/in/king-lai%20/", "in/king-lai"),
+        ("linkedin.com/in/ king-lai /en", "in/king-lai"),
         ("https://www.linkedin.com/pub/king-lai/1/2b/3c/", "pub/king-lai/1/2b/3c"),
+        ("https://www.linkedin.com/pub/king-lai%09/1/2b/3c%20/ ", "pub/king-lai/1/2b/3c"),
     ],
 )
 def test_one_person_has_one_key(given_as: str, key: str) -> None:
@@ -56,6 +58,7 @@ def test_one_person_has_one_key(given_as: str, key: str) -> None:
         ID.replace("-", ""),
         "{" + ID + "}",
         ID.replace("e", "g"),
+        "https://www.linkedin.com/in/%20/",
         "https://example.com/in/king",
         "https://evil.com/linkedin.com/in/king",
         "https://notlinkedin.com/in/king",
@@ -84,6 +87,20 @@ def test_any_text_is_a_person_or_a_reason(text: str) -> None:
         return
     assert person_key(key) == key
     assert key.isascii()
+
+
+@given(
+    st.sampled_from(("in", "pub")),
+    st.text(
+        st.one_of(st.sampled_from("/ \u0301\u030c%"), st.characters(codec="utf-8")), max_size=6
+    ),
+)
+def test_a_key_is_its_own_key(kind: str, name: str) -> None:
+    try:
+        key = person_key(f"https://www.linkedin.com/{kind}/{quote(name)}")
+    except NotAPersonError:
+        return
+    assert person_key(key) == key
 
 
 @given(st.lists(st.floats(0, 1_000), max_size=60))

@@ -280,3 +280,18 @@ def test_a_search_is_asked_once_for_each_request_and_once_at_its_end(
         assert len(asked) == len(looks(bench)) + searches
 
     run_virtual(main())
+
+
+def test_looking_for_a_person_whose_page_ends_in_a_blank_buys_nobody() -> None:
+    async def main() -> None:
+        bench, journal = Bench(), MemoryJournal(VirtualClock())
+        bench.api.log_delay = 1_000.0
+        bench.api.on_submit.append(AfterWorkError(LOST))
+        lost = await collect(bench.run(["linkedin.com/in/king-lai%20/"], journal=journal))
+        assert {outcome.status for outcome in lost.values()} == {"unsettled"}
+        await asyncio.sleep(2_000.0)
+        run = bench.run(None, journal=journal, contact_types=(), reopen=True)
+        assert {outcome.status for outcome in (await collect(run)).values()} == {"found"}
+        assert len(bench.api.submits) == 1
+
+    run_virtual(main())
