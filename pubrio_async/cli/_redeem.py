@@ -133,11 +133,17 @@ class Files:
             return None
         path = self._output if self.complete else self.part
         try:
-            # On a full disk there may be nothing in it, and nothing to keep.
-            return keep(path, self._output) if os.path.getsize(path) else None
+            if not os.path.getsize(path):
+                return None  # such as on a full disk: there is nothing to keep
+            kept = keep(path, self._output)
+            if not self.complete:
+                # The next run writes over it, and both names may be those of one file.
+                os.unlink(self.part)
+                self.part = kept
         except OSError as error:
             say(f"error: the output could not be kept under another name: {error}")
             return None
+        return kept
 
     def _fail(self, what: str, error: Exception) -> None:
         self.failure = self.failure or f"the {what} could not be written: {error}"
@@ -233,12 +239,14 @@ def _tell(options: RedeemOptions, run: Run, files: Files, *, interrupted: bool) 
             say(line)
     if run.stopped_by is not None:
         say(why_stopped(run.stopped_by))
+    is_lost = isinstance(run.stopped_by, JournalError)
+    kept = files.keep() if is_lost else None
     if files.failure is not None:
         say(f"error: {files.failure}")
         if files.part is not None and not files.complete:
             say(f"what was written of the output is in {files.part}")
-    if isinstance(run.stopped_by, JournalError):
-        say(kept_output(options.output, files.keep()))
+    if is_lost:
+        say(kept_output(options.output, kept))
     for line in what_next(
         run.report,
         options,

@@ -141,8 +141,14 @@ def test_what_was_written_is_kept_even_if_the_output_failed_too(
 
     assert code == 1, err
     kept = failing / "out.csv.kept"
-    assert f"kept in {kept}" in err
-    assert len(kept.read_text().splitlines()) == 31
+    assert f"what was written of the output is in {kept}\n" in err
+    before = kept.read_text()
+    assert len(before.splitlines()) == 31
+
+    (failing / "away").rename(failing / "out.csv.journal")
+    redeem(cli, failing)
+    assert kept.read_text() == before
+    assert not os.path.samefile(kept, failing / "out.csv")
 
 
 def test_an_output_that_cannot_be_kept_is_told(
