@@ -103,10 +103,12 @@ class Ends:
         if left:
             self._board.again(new_batch(left))
 
-    async def _take_back(self, batch: Batch) -> None:
-        if batch.batch_id in self._intended:
+    async def _take_back(self, batch: Batch) -> bool:
+        if batch.batch_id in self._intended and await self._note(
+            self._journal.withdraw(batch.batch_id)
+        ):
             self._intended.discard(batch.batch_id)
-            await self._note(self._journal.withdraw(batch.batch_id))
+        return batch.batch_id not in self._intended
 
     async def intend(self, batch: Batch, ticket: int) -> bool:
         """Writes the intent down; without it nothing is sent.
@@ -226,7 +228,8 @@ class Ends:
         """Whether this person, who was to be bought again, is known by contacts from before."""
         if not self._intake.buys_again:
             return False
-        await self._take_back(batch)  # as long as it is open, nothing is known of them
+        if not await self._take_back(batch):
+            return True  # perhaps: as long as it is open, nothing is known of them
         try:
             known = await self._to_its_end(self._journal.lookup(batch.keys))
         except JournalError as trouble:

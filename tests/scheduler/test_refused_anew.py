@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from pubrio_async import AuthenticationError, BadRequestError, MemoryJournal, ResponseLostError
+from pubrio_async import (
+    AuthenticationError,
+    BadRequestError,
+    JournalError,
+    MemoryJournal,
+    ResponseLostError,
+)
 from pubrio_async.scheduler.journal import Journal
 from pubrio_async.scheduler.journal_sqlite import SqliteJournal
 from pubrio_async.testing import VirtualClock, run_virtual
@@ -39,6 +45,26 @@ def test_what_was_bought_is_kept(journal: Journal, number: int) -> None:
         assert {outcome.status for outcome in again.values()} == {"rejected"}
         assert await collect(bench.run(rows, journal=journal)) == bought
         assert set(bench.api.charged.values()) == {1}
+
+    run_virtual(main())
+
+
+def test_what_was_bought_is_kept_if_the_journal_fails_for_a_moment(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(self: Journal, batch_id: str) -> None:
+        monkeypatch.undo()
+        raise JournalError("the disk is full")
+
+    async def main() -> None:
+        bench, rows = Bench(), people(1)
+        bought = await collect(bench.run(rows, journal=journal))
+        await asyncio.sleep(100.0)
+        bench.api.on_submit.append(BadRequestError("unknown", status=400))
+        monkeypatch.setattr(type(journal), "withdraw", full)
+        again = await collect(bench.run(rows, journal=journal, max_age=50.0))
+        assert {outcome.status for outcome in again.values()} == {"rejected"}
+        assert await collect(bench.run(rows, journal=journal)) == bought
 
     run_virtual(main())
 
