@@ -139,6 +139,9 @@ class JournalFile:
             raise self.error(_explain(error)) from error
         except msgspec.MsgspecError as error:
             raise self.error(_unreadable(error)) from error
+        except (TypeError, ValueError, LookupError) as error:
+            # SQLite takes any value for any column; older formats are read before the seals are.
+            raise self.error(_DAMAGED) from error
         return not (self._db.last_end or self._db.open)
 
     def close(self) -> None:

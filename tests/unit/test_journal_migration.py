@@ -151,6 +151,29 @@ async def test_its_log_is_not_believed_when_it_is_damaged(tmp_path: Path) -> Non
         await SqliteJournal(path).open(TYPES)
 
 
+@pytest.mark.parametrize(
+    ("number", "damage"),
+    [
+        (1, "UPDATE batches SET batch_id = x'00' WHERE id = 1"),
+        (1, "UPDATE batches SET keys = 1.5"),
+        (3, "UPDATE log SET entries = 'x'"),
+        (4, "UPDATE batches SET keys = 5 WHERE state = 'settled'"),
+        (4, "UPDATE open SET held = 5"),
+        (4, "UPDATE log SET id = 100 WHERE id = 1"),
+    ],
+)
+async def test_damage_of_any_kind_is_told_and_changes_nothing(
+    tmp_path: Path, number: int, damage: str
+) -> None:
+    path = restored(tmp_path / "old.db", number)
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        assert db.execute(damage).rowcount
+    before = dump(path)
+    with pytest.raises(JournalError, match=r"damaged|cannot be stored or read"):
+        await SqliteJournal(path).open(TYPES)
+    assert dump(path) == before
+
+
 async def test_its_lost_batches_can_be_looked_for(path: Path) -> None:
     async with opened(path) as journal:
         await journal.withdraw(batch_id(7))  # 7 is lost again, as it was before
