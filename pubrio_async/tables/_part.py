@@ -70,10 +70,12 @@ class PartFile:
         """
         if self.file.closed:
             return
+        if not keep and sys.platform != "win32":
+            os.unlink(self._part)  # before it is let go of: then it may be another process's
         # What made the caller give up, such as a full disk, makes the last flush fail too.
         with suppress(OSError):
             self.file.close()
-        if not keep:
+        if not keep and sys.platform == "win32":  # which removes no open file
             os.unlink(self._part)
 
 
@@ -110,6 +112,6 @@ if sys.platform != "win32":
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise OSError("another process is writing it") from error
-        if not os.path.samestat(os.fstat(fd), os.stat(path)):
-            # The other process put it in its place between the open and the lock.
+        if not os.path.exists(path) or not os.path.samestat(os.fstat(fd), os.stat(path)):
+            # The other process put it in its place, or removed it, between the open and the lock.
             raise OSError("another process has just written it")

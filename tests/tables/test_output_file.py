@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -147,6 +149,29 @@ def test_a_file_that_was_published_meanwhile_is_not_truncated(
     with pytest.raises(ConfigurationError, match="has just written it"):
         PartFile(str(path), what="output")
     assert path.read_bytes() == b"first"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks there")
+def test_what_another_process_has_begun_is_not_thrown_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "out.csv"
+    first = PartFile(str(path), what="output")
+    others: list[PartFile] = []
+    unlink = os.unlink
+
+    def begin_meanwhile(part: str) -> None:
+        with suppress(ConfigurationError):  # the first one has not let go of it yet
+            others.append(PartFile(str(path), what="output"))
+        unlink(part)
+
+    monkeypatch.setattr(os, "unlink", begin_meanwhile)
+    first.discard()
+    others += [] if others else [PartFile(str(path), what="output")]
+    (other,) = others
+    other.file.write(b"rows")
+    other.publish()
+    assert path.read_bytes() == b"rows"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
