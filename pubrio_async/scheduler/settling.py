@@ -19,10 +19,7 @@ def settled_people(
     nothing of people it was not asked for, whose contacts may have been bought before.
     """
     if batch.kind == "single":
-        found = peoples[0] if peoples else RedeemedPerson()
-        key = batch.keys[0]
-        known = found.people_search_id or (None if is_url(key) else key)
-        return {key: _settled(known, found, redeem_query_id)}
+        return _settled_alone(batch.keys[0], peoples, redeem_query_id)
     # In the order of the batch, under its own texts: whoever compares the two is done at once.
     ends: dict[str, Settled | None] = dict.fromkeys(batch.keys)
     for person in peoples:
@@ -37,6 +34,26 @@ def settled_people(
         key: end or Settled("empty", key, redeem_query_id=redeem_query_id)
         for key, end in ends.items()
     }
+
+
+def _settled_alone(
+    key: str, peoples: Sequence[RedeemedPerson], redeem_query_id: str | None
+) -> dict[str, Settled]:
+    """The end of somebody who was asked for alone: whoever has no other id, or the first one."""
+    ids = [person.people_search_id for person in peoples if person.people_search_id]
+    known = next((one for one in ids if one.lower() == key), ids[0] if ids else None)
+    if known is None and not is_url(key):
+        known = key
+    ends = {key: _settled(known, RedeemedPerson(), redeem_query_id)}
+    for person in peoples:
+        whose = person.people_search_id or known
+        end = _settled(whose, person, redeem_query_id)
+        if whose is None or known is None or whose.lower() == known.lower():
+            ends[key] = _merged(ends[key], end)
+        elif end.status == "found":
+            other = ends.get(whose.lower())
+            ends[whose.lower()] = end if other is None else _merged(other, end)
+    return ends
 
 
 def _settled(known: str | None, person: RedeemedPerson, redeem_query_id: str | None) -> Settled:

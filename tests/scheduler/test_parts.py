@@ -241,3 +241,23 @@ def test_a_single_reply_belongs_to_the_one_person_asked_for() -> None:
     assert (end.status, end.people_search_id) == ("found", ID)
     assert settled_people(single, [], None)[url].status == "empty"
     assert settled_people(single, [], None)[url].people_search_id is None
+
+
+def test_all_that_was_bought_of_a_person_alone_is_kept() -> None:
+    mail, phone, other = Contact("a@example.com"), Contact("+1 555"), Contact("b@example.com")
+    url, somebody = "https://www.linkedin.com/in/ada", ID.replace("e", "f")
+    peoples = (
+        RedeemedPerson(somebody, (other,)),
+        RedeemedPerson(ID.upper(), (mail,)),
+        RedeemedPerson(None, (), (phone,)),
+        RedeemedPerson(ID, ()),
+    )
+    ends = settled_people(Batch("b", "single", (ID,)), peoples, None)
+    assert (ends[ID].status, ends[ID].emails, ends[ID].phones) == ("found", (mail,), (phone,))
+    assert ends[somebody].emails == (other,)
+    # Of a page no id is known: it is that of the first one.
+    ends = settled_people(Batch("b", "single", (url,)), peoples[1:], None)
+    assert [*ends] == [url]
+    assert ends[url].people_search_id == ID.upper()
+    assert (ends[url].emails, ends[url].phones) == ((mail,), (phone,))
+    assert settled_people(Batch("b", "single", (url,)), (), None)[url].people_search_id is None
