@@ -24,6 +24,7 @@ class Result(NamedTuple):
 
 
 Cli = Callable[..., Result]
+Redeem = Callable[..., Result]
 Api = Callable[..., PubrioSandbox]
 
 
@@ -87,3 +88,22 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
             return sandbox
 
         yield start
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    return tmp_path / "out.csv.journal"
+
+
+@pytest.fixture
+def redeem(cli: Cli, tmp_path: Path) -> Redeem:
+    """Redeems thirty people in batches of ten."""
+    source = write_csv(tmp_path / "in.csv", ids(30))
+
+    def run(*more: str) -> Result:
+        return cli(
+            "redeem", source, "-o", tmp_path / "out.csv", "--types", "email-work",
+            "--batch-size", 10, "--progress", "none", *more,
+        )  # fmt: skip
+
+    return run

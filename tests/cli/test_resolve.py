@@ -1,69 +1,26 @@
+"""The command that looks for what was lost, and sends it again if it is told to."""
+
 from __future__ import annotations
 
 import asyncio
-import csv
 import io
 import json
 import re
 import signal
-import subprocess
 import sys
-import time
-from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pubrio_async._errors import JournalError
 from pubrio_async.cli import _resolve
 from pubrio_async.cli._demo_journal import demo_journal
 from pubrio_async.models import RunReport
 from pubrio_async.scheduler import Batch
-from pubrio_async.scheduler.journal_sqlite import SqliteJournal
-from pubrio_async.scheduler.journal_status import read_status
-from pubrio_async.tables import PartFile
-from pubrio_async.testing import PubrioSandbox
-from tests.cli.conftest import LOG_REFUSED, LOST, Api, Cli, Result, ids, write_csv
+from tests.cli.conftest import LOG_REFUSED, LOST, Api, Cli, Redeem, ids
+from tests.cli.resolving import NEVER_CAME, requests, statuses
 
 pytestmark = pytest.mark.usefixtures("quick_looks", "warm_starts")
-
-# Lost before it came to the API: nothing of it is in the log, and nothing was charged.
-NEVER_CAME = "lost_before:/redeem/people/batch$:times=1"
-Redeem = Callable[..., Result]
-
-
-def no_links(*args: object) -> None:
-    raise OSError(1, "Operation not permitted")
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Path:
-    return tmp_path / "out.csv.journal"
-
-
-@pytest.fixture
-def redeem(cli: Cli, tmp_path: Path) -> Redeem:
-    """Redeems thirty people in batches of ten."""
-    source = write_csv(tmp_path / "in.csv", ids(30))
-
-    def run(*more: str) -> Result:
-        return cli(
-            "redeem", source, "-o", tmp_path / "out.csv", "--types", "email-work",
-            "--batch-size", 10, "--progress", "none", *more,
-        )  # fmt: skip
-
-    return run
-
-
-def statuses(folder: Path) -> Counter[str]:
-    with (folder / "out.csv").open(newline="") as file:
-        return Counter(row["status"] for row in csv.DictReader(file))
-
-
-def requests(sandbox: PubrioSandbox, path: str = "/redeem/people/batch") -> int:
-    return sandbox.statistics().requests_by_path.get(path, 0)
 
 
 def test_what_was_lost_is_found_and_the_output_completed_at_no_cost(
@@ -271,9 +228,6 @@ def test_a_journal_of_a_demonstration(cli: Cli, journal: Path) -> None:
     assert "the journal of a demonstration" in result.err
 
 
-# ------------------------------------------------------------------------ in front of a terminal
-
-
 @pytest.mark.parametrize(
     ("answer", "goes_on"), [("y", True), ("Yes", True), ("", False), ("n", False), ("yo", False)]
 )
@@ -324,120 +278,6 @@ def test_a_signal_is_an_answer(
     assert result.code == 130, result.err
     assert "nobody was sent again" in result.err
     assert requests(sandbox) == 3
-
-
-# ------------------------------------------------------------------------------------ early ends
-
-
-def test_a_deadline_is_one_for_both_runs(
-    cli: Cli, api: Api, journal: Path, redeem: Redeem, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sandbox = api(faults=(NEVER_CAME,))
-    assert redeem().code == 3
-    monkeypatch.setattr("pubrio_async.scheduler.logbook._FIRST_LOOK_S", 60.0)
-    result = cli("resolve", journal, "--resend", "--deadline", "0.3")
-
-    assert result.code == 3, result.err
-    assert "the deadline was reached; nobody is sent again" in result.err
-    assert "10 people still unsettled" in result.err
-    assert requests(sandbox) == 3
-
-
-_QUICK = (
-    "from pubrio_async.scheduler import logbook; logbook._FIRST_LOOK_S = 0.02; "
-    "from pubrio_async.cli import main; main()"
-)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_in_good_order(
-    api: Api, journal: Path, redeem: Redeem, number: signal.Signals
-) -> None:
-    sandbox = api(faults=(LOST, LOG_REFUSED))
-    assert redeem().code == 3
-    sandbox.inject("stall", path="/api_keys/logs")
-    sent = sandbox.statistics().requests
-    with subprocess.Popen(
-        [sys.executable, "-c", _QUICK, "resolve", str(journal), "--resend"],
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    ) as process:
-        try:
-            deadline = time.monotonic() + 20
-            while sandbox.statistics().requests == sent:
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
-            process.send_signal(number)
-            _, err = process.communicate(timeout=20)
-        finally:
-            process.kill()
-
-    assert process.returncode == 130, err
-    assert b"once more ends at once" in err
-    assert b"Traceback" not in err
-    assert b"sending" not in err
-    assert read_status(journal).unsettled == 10
-
-
-def test_a_journal_that_fails_loses_nothing(  # noqa: PLR0917 - fixtures
-    cli: Cli, api: Api, tmp_path: Path, journal: Path, redeem: Redeem,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    sandbox = api(faults=(NEVER_CAME,), work_share=1.0)
-    assert redeem().code == 3
-
-    async def vanish(opened: SqliteJournal, *args: object) -> None:
-        raise JournalError("cannot use the journal: the disk is full")
-
-    monkeypatch.setattr(SqliteJournal, "settle", vanish)
-    result = cli("resolve", journal, "--resend")
-
-    assert result.code in {1, 3}, result.err
-    assert "The journal failed, and nothing more was sent" in result.err
-    kept = Path(f"{journal}.kept")
-    assert f"what came in is kept in {kept}" in result.err
-    people = {json.loads(line)["person"] for line in kept.read_text().splitlines()}
-    assert len(people) == 10
-    assert people <= {charge.people_search_id for charge in sandbox.ledger}
-    assert not list(tmp_path.glob("*.part"))
-
-
-def test_a_journal_that_is_gone_at_the_end(  # noqa: PLR0917 - fixtures
-    cli: Cli, api: Api, tmp_path: Path, journal: Path, redeem: Redeem,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    api(faults=(LOST, LOG_REFUSED), work_share=1.0)
-    assert redeem().code == 3
-    settle = SqliteJournal.settle
-
-    async def vanish(opened: SqliteJournal, *args: object) -> None:
-        journal.rename(tmp_path / "away")
-        await settle(opened, *args)  # type: ignore[arg-type] # as they came
-
-    monkeypatch.setattr(SqliteJournal, "settle", vanish)
-    monkeypatch.setattr("pubrio_async.cli._kept.keep", no_links)
-    result = cli("resolve", journal)
-
-    assert result.code in {1, 3}, result.err
-    assert "The journal failed" in result.err
-    assert "what came in could not be kept: [Errno 1]" in result.err
-    assert "Traceback" not in result.err
-    # It is at least still there.
-    assert len(Path(f"{journal}.outcomes.part").read_text().splitlines()) == 10
-
-
-def test_a_report_that_breaks(  # noqa: PLR0917 - fixtures
-    cli: Cli, api: Api, tmp_path: Path, journal: Path, redeem: Redeem,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    api(faults=(LOST, LOG_REFUSED))
-    assert redeem().code == 3
-    monkeypatch.setattr(PartFile, "publish", no_links)
-    result = cli("resolve", journal, "--report", tmp_path / "report")
-
-    assert result.code == 1, result.err
-    assert "the report could not be written" in result.err
-    assert read_status(journal).unsettled == 0
 
 
 def test_the_same_reason_is_told_once(cli: Cli, api: Api, journal: Path, redeem: Redeem) -> None:

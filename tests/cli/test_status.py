@@ -19,11 +19,6 @@ from tests.cli.conftest import LOG_REFUSED, LOST, Api, Cli, Result, ids, write_c
 pytestmark = pytest.mark.usefixtures("warm_starts")
 
 
-@pytest.fixture
-def journal(tmp_path: Path) -> Path:
-    return tmp_path / "out.csv.journal"
-
-
 def redeem(cli: Cli, folder: Path, *more: str) -> Result:
     source = write_csv(folder / "in.csv", ids(30))
     return cli(
