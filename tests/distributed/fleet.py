@@ -18,6 +18,7 @@ from pubrio_async.tables import open_rows
 from tests.cli.conftest import ids, write_csv
 
 ORIGIN = "http://127.0.0.1:9"
+STATES = "SELECT state, count(*)::int FROM chunks GROUP BY state ORDER BY state"
 TYPES = ("email-work",)
 PATIENCE_S = 30.0
 
