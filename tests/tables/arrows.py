@@ -9,6 +9,7 @@ import pytest
 
 arrow: Any = pytest.importorskip("pyarrow")
 compute: Any = pytest.importorskip("pyarrow.compute")
+parquet: Any = pytest.importorskip("pyarrow.parquet")
 
 
 class Late:

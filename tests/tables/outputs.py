@@ -25,3 +25,8 @@ def table(tmp_path: Path, rows: int, output: str = "out.csv") -> tuple[Sink, Pat
     source.write_text(f"name,people_search_id\n{lines}")
     path = tmp_path / output
     return open_sink(path, open_rows(source)), path
+
+
+def outcome(row: int) -> Outcome:
+    phone = Contact(f"=+1 555 {row:04}", ContactType.PHONE)
+    return Outcome(row, f"id-{row}", None, "found", phones=[phone])
