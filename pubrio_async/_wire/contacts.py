@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 import msgspec
 
@@ -42,7 +42,9 @@ def _mended(body: bytes) -> bytes:
     document: dict[str, Any] = msgspec.json.decode(body, type=dict[str, Any])
     data = document.get("data", document)
     data["peoples"] = [person for person in data["peoples"] if person is not None]
-    for person in filter(_is_object, data["peoples"]):
+    for person in data["peoples"]:
+        if not _is_object(person):
+            continue
         for kind in ("emails", "phones"):
             if isinstance(person.get(kind), list):
                 person[kind] = [*filter(None, map(_contact, person[kind]))]
@@ -63,5 +65,5 @@ def _contact(contact: Any) -> Any:
     }
 
 
-def _is_object(value: object) -> bool:
+def _is_object(value: object) -> TypeGuard[dict[str, Any]]:
     return isinstance(value, dict)

@@ -123,14 +123,13 @@ def open_batches(db: Tables) -> list[OpenBatch]:
 def _bought_at(db: Tables, entry: OpenRow) -> float | None:
     """When the last result was written that its people had before, though it may be hidden."""
     keys = entry.people.each
-    times = [
-        db.execute(
-            "SELECT ended_at FROM batches WHERE id = ? AND found + empty > 0 AND ended_at <= ?",
-            (row, entry.created_at),
-        ).fetchone()
-        for row in {*db.newest(keys).values(), *db.older(keys).values()}
-    ]
-    return max((at for (at,) in filter(None, times)), default=None)
+    times = [NEVER]
+    for told in (db.newest(keys), db.older(keys)):
+        for key, row in told.items():
+            at, end = db.end(row)
+            if not isinstance(end, Unsettled) and end.status(key) != "rejected":
+                times.append(at)
+    return max((at for at in times if NEVER < at <= entry.created_at), default=None)
 
 
 def reopen_unsettled(db: Tables) -> None:

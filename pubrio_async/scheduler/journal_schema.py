@@ -334,7 +334,8 @@ def _from_4(db: sqlite3.Connection) -> None:
     for row, stored in db.execute(
         "SELECT id, COALESCE(held, keys) FROM batches WHERE state IN ('unsettled', 'reopened')"
     ).fetchall():
-        lost.update(dict.fromkeys(_people_of_4(stored), row))
+        for key in _people_of_4(stored):
+            lost[key] = row
     if lost:
         for row, stored in db.execute(
             "SELECT id, keys FROM batches WHERE state = 'settled' ORDER BY id"

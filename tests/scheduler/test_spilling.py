@@ -167,6 +167,7 @@ async def test_on_a_full_disk_the_rest_stays_in_memory(
     await journal.open(("email-work",))
     for start in range(0, 200, 10):
         await settle(journal, f"b{start}", keys[start : start + 10])
+        assert await asyncio.to_thread(disk.wrote.wait, 30)
         await journal.lookup(keys[:1])  # lets what is being written end
     assert 0 < disk.written <= disk.room
     assert await journal.lookup(keys) == dict.fromkeys(keys, FOUND)

@@ -18,6 +18,7 @@ from tests.unit.journals import (
     EVE,
     FOUND,
     JOB,
+    REJECTED,
     Moving,
     batch,
     figures,
@@ -66,6 +67,16 @@ async def test_what_was_bought_before_stands_again_if_the_lost_request_was_refus
     await journal.withdraw("b2")
     assert await journal.lookup([ADA, BOB, EVE]) == {ADA: FOUND, BOB: EMPTY}
     assert (await journal.summary()).found == 1
+
+
+async def test_what_was_found_of_others_is_no_purchase_of_the_people_of_a_request(
+    journal: Journal,
+) -> None:
+    await journal.intend(batch("b1", ADA))
+    await journal.settle("b1", {ADA: REJECTED, BOB: FOUND}, None)
+    await journal.intend(batch("b2", ADA))
+    (entry,) = await journal.open_batches()
+    assert entry.bought_at is None
 
 
 async def test_opened_again_a_lost_batch_is_as_it_was_before(
