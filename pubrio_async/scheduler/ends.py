@@ -24,7 +24,7 @@ from pubrio_async.scheduler.journal import Batch, Journal, NotFreeError, Settled
 from pubrio_async.scheduler.notes import unsettled
 from pubrio_async.scheduler.outbox import Outbox, Tally
 from pubrio_async.scheduler.policy import first_wait
-from pubrio_async.scheduler.settling import settled_people
+from pubrio_async.scheduler.settling import merged, settled_people
 from pubrio_async.scheduler.witness import Witness
 
 _T = TypeVar("_T")
@@ -120,6 +120,12 @@ class Ends:
         Returns:
             Whether the batch may be sent.
         """
+        known = self._intake.met_meanwhile(batch.keys)
+        if known:
+            self._board.give_back(ticket)
+            self._budget.release(len(batch.keys))
+            self._part(batch, known)
+            return False
         # Before the write: one that is interrupted may be on the disk all the same.
         self._intended.add(batch.batch_id)
         try:
@@ -183,8 +189,11 @@ class Ends:
     ) -> None:
         """What was bought came back: on the disk first, then to whoever waits for it."""
         ends = settled_people(batch, peoples, redeem_query_id)
-        if len(ends) > len(batch.keys):
-            self._intake.brought(ends.keys() - set(batch.keys))
+        for key, known in self._intake.met_meanwhile(batch.keys).items():
+            if isinstance(known, Settled):
+                ends[key] = merged(known, ends[key])
+        others = ends.keys() - set(batch.keys) if len(ends) > len(batch.keys) else ()
+        self._intake.brought(others)
         if not await self._note(self._journal.settle(batch.batch_id, ends, charged)):
             self._intake.remember(ends)
         self._closed(batch)
@@ -193,6 +202,7 @@ class Ends:
         if self._witness is not None:
             self._witness.settled(batch, ends, charged)
         self._outbox.settle(self._intake.take(batch.keys), ends)
+        self._intake.tell_others({key: ends[key] for key in others})
 
     async def unsettle(self, batch: Batch, reason: str) -> None:
         """Gives up finding out what became of a batch."""
@@ -210,7 +220,9 @@ class Ends:
         self._budget.release(1)
         self.halving.ended(batch)
         (key,) = batch.keys
-        lost = self._intake.lost_before(key, f"it was refused. {error}")
+        lost = self._intake.met_meanwhile(batch.keys).get(key) or self._intake.lost_before(
+            key, f"it was refused. {error}"
+        )
         end = Settled("rejected", error=str(error))
         if lost or await self._was_bought(batch):
             # That may have been charged, or was: a refusal takes it from nobody.

@@ -190,9 +190,24 @@ class Intake:
         """Keeps the ends of people that could not be written into the journal."""
         self._remembered.update(ends)
 
+    def met_meanwhile(self, keys: Iterable[str]) -> dict[str, Settled | Unsettled]:
+        """What became known of people in a batch since it was planned."""
+        remembered = self._remembered
+        return {key: remembered[key] for key in keys if key in remembered} if remembered else {}
+
     def brought(self, keys: Iterable[str]) -> None:
         """A reply names these people, who were not asked for: the journal is about to know them."""
         self._register.told(keys)
+
+    def tell_others(self, ends: Mapping[str, Settled]) -> None:
+        """Hands over what a reply brought of people it was not asked for, and rows wait for.
+
+        Their own batch is not sent for them, if it is not yet; if it is, its end takes nobody what
+        has come.
+        """
+        waiting = {key: end for key, end in ends.items() if key in self._waiting}
+        self.remember(waiting)
+        self.tell(waiting)
 
     def wake(self) -> None:
         """There may be room to read on."""

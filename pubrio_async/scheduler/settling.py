@@ -29,7 +29,7 @@ def settled_people(
             end = _settled(known, person, redeem_query_id)
             other = ends.get(key)
             if key in ends or end.status == "found":
-                ends[key] = end if other is None else _merged(other, end)
+                ends[key] = end if other is None else merged(other, end)
     return {
         key: end or Settled("empty", key, redeem_query_id=redeem_query_id)
         for key, end in ends.items()
@@ -49,10 +49,10 @@ def _settled_alone(
         whose = person.people_search_id or known
         end = _settled(whose, person, redeem_query_id)
         if whose is None or known is None or whose.lower() == known.lower():
-            ends[key] = _merged(ends[key], end)
+            ends[key] = merged(ends[key], end)
         elif end.status == "found":
             other = ends.get(whose.lower())
-            ends[whose.lower()] = end if other is None else _merged(other, end)
+            ends[whose.lower()] = end if other is None else merged(other, end)
     return ends
 
 
@@ -61,11 +61,12 @@ def _settled(known: str | None, person: RedeemedPerson, redeem_query_id: str | N
     return Settled("found" if emails or phones else "empty", known, emails, phones, redeem_query_id)
 
 
-def _merged(one: Settled, other: Settled) -> Settled:
+def merged(one: Settled, other: Settled) -> Settled:
+    """What two replies, or two parts of one, tell of a person."""
     return Settled(
         "found" if "found" in (one.status, other.status) else "empty",
         one.people_search_id,
-        one.emails + other.emails,
-        one.phones + other.phones,
+        tuple(dict.fromkeys(one.emails + other.emails)),
+        tuple(dict.fromkeys(one.phones + other.phones)),
         one.redeem_query_id,
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pubrio_async import BadRequestError, NotFoundError, PubrioError
 from pubrio_async._phase import Phase
 from pubrio_async.models import Contact, RedeemedPerson, RedeemQueryReply
 from pubrio_async.scheduler.journal_memory import MemoryJournal
@@ -70,5 +72,69 @@ def test_who_came_with_others_is_not_bought(tmp_path: Path, is_new: bool) -> Non
         assert list(outcomes[10].emails) == [MAIL]
         assert rows[10] not in bench.api.charged
         assert run.report.found == 20
+
+    run_virtual(main())
+
+
+def test_who_came_with_others_and_is_planned_is_not_bought(tmp_path: Path) -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(20)
+        name_also(bench.api, RedeemedPerson(rows[15], (MAIL,)))
+        journal = SqliteJournal(tmp_path / "run.db")
+        budget = 20 * 5
+        run = bench.run(rows, journal=journal, max_open_jobs=1, max_credits=budget)
+        outcomes = await collect(run)
+        assert outcomes[15].emails == [MAIL]
+        assert set(bench.api.charged) == {*rows} - {rows[15]}
+        assert run.report.found == 20
+        assert (await collect(bench.run(rows, journal=journal)))[15] == outcomes[15]
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("end", ["found", "empty", "unsettled"])
+def test_whose_own_job_is_open_keeps_what_came_with_others(tmp_path: Path, end: str) -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(20)
+        name_also(bench.api, RedeemedPerson(rows[15], (MAIL,)))
+        seconds = iter((5.0, 100.0))
+        bench.api.duration = lambda size: next(seconds)
+        if end == "empty":
+            bench.api.empty.add(rows[15])
+
+        def forgotten(_: str) -> PubrioError | None:
+            is_late = end == "unsettled" and bench.now() > 60.0
+            return NotFoundError("no such job", status=404) if is_late else None
+
+        bench.api.every_query = forgotten
+        journal = SqliteJournal(tmp_path / "run.db")
+        outcomes = await collect(bench.run(rows, journal=journal))
+        assert outcomes[15].emails == [MAIL]
+        again = await collect(bench.run(rows, journal=journal))
+        assert MAIL in again[15].emails
+        assert len(again[15].emails) == (2 if end == "found" else 1)
+        assert set(bench.api.charged.values()) == {1}
+
+    run_virtual(main())
+
+
+def test_a_refusal_takes_nobody_what_came_with_others(tmp_path: Path) -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(11)
+        name_also(bench.api, RedeemedPerson(rows[10], (MAIL,)))
+        submit = bench.api.submit
+
+        async def slowly(kind: Any, keys: Sequence[str], ticket: int, phase: Phase) -> Any:
+            await asyncio.sleep(30.0 if rows[10] in keys else 0.0)
+            return await submit(kind, keys, ticket, phase)
+
+        bench.api.submit = slowly  # type: ignore[method-assign] # a script of our own
+        bench.api.every_submit = lambda keys: (
+            BadRequestError("no such person", status=400) if rows[10] in keys else None
+        )
+        journal = SqliteJournal(tmp_path / "run.db")
+        outcomes = await collect(bench.run(rows, journal=journal))
+        assert outcomes[10].emails == [MAIL]
+        assert await collect(bench.run(rows, journal=journal)) == outcomes
 
     run_virtual(main())
