@@ -279,7 +279,7 @@ class Intake:
             # Columns of real tables hold None, NaN and UUID objects beside text.
             text = given if type(given) is str else as_text(given)
             try:
-                keys.append(person_key(text))
+                keys.append(text if self._source.are_keys else person_key(text))
             except NotAPersonError as reason:
                 why = f"{reason}; it was not sent and nothing was charged"
                 nobody.append(failed((number, text), "rejected", why))

@@ -259,7 +259,7 @@ class Run:
             worst = (await self._prices()).worst_case(options.contact_types)
             budget = CreditBudget(options.max_credits, worst)
         return Engine(
-            source=Source(people, options.batch_size),
+            source=Source(people, options.batch_size, are_keys=self._people is None),
             verbs=self._verbs(options.contact_types),
             limiter=self._limiter,
             journal=self._journal,

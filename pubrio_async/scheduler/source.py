@@ -24,9 +24,15 @@ class Source:
     Args:
         people: The input.
         ahead: Most rows to read ahead of the scheduler from an async input.
+        are_keys: Whether the rows are keys out of a journal.
+
+    Attributes:
+        are_keys: Likewise. Such a row is taken as it is: what would be made of it otherwise may be
+            another key, of whom the journal knows nothing, and who would be bought.
     """
 
-    def __init__(self, people: People, ahead: int) -> None:
+    def __init__(self, people: People, ahead: int, *, are_keys: bool = False) -> None:
+        self.are_keys: bool = are_keys
         self._sync: Iterator[object] | None = None
         self._async: AsyncIterator[object] | None = None
         self._generator: AsyncGenerator[object, None] | None = None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+import pytest
+
 from pubrio_async import MemoryJournal
 from pubrio_async.models import RedeemJob
 from pubrio_async.scheduler.journal import Batch
@@ -174,5 +176,24 @@ def test_those_who_are_unsettled_are_never_too_old() -> None:
             "unsettled": 10
         }
         assert len(submits(bench)) == 1
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("resend", [False, True])
+def test_a_key_of_a_journal_is_taken_as_it_is(resend: bool) -> None:
+    """Whatever key would be made of it today: earlier versions made others of some URLs."""
+
+    async def main() -> None:
+        bench, key = Bench(), "https://www.linkedin.com/in/mara-quill%20"
+        journal = MemoryJournal(VirtualClock())
+        await journal.open(("email-work",))
+        await journal.intend(Batch("b1", "single", (key,)))
+        await journal.unsettle("b1", "lost")
+        run = bench.run(None, journal=journal, contact_types=(), reopen=not resend, resend=resend)
+        outcomes = await collect(run)
+        assert statuses(outcomes) == {"found" if resend else "unsettled": 1}
+        assert [*bench.api.charged] == ([key] if resend else [])
+        assert await journal.unsettled_people() == ([] if resend else [key])
 
     run_virtual(main())
