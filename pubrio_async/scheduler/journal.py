@@ -184,7 +184,8 @@ class Journal(Protocol):
     ) -> None:
         """Writes down the end of the batch: a result for each person, and its cost in credits.
 
-        That is None if the API did not tell it.
+        That is None if the API did not tell it. People who meanwhile got contacts from another
+        batch keep them, should this one have none of theirs.
         """
         ...
 

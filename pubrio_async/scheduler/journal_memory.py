@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from msgspec import Struct, structs
@@ -121,10 +121,12 @@ class MemoryJournal:
         self, batch_id: str, results: Mapping[str, Settled], charged: Number | None
     ) -> None:
         """Notes the end of the batch."""
-        self._entry(batch_id)
+        kept = self._found_elsewhere(self._entry(batch_id), results)
         self._close(batch_id)
         at = self._time()
         for key, end in results.items():
+            if key in kept and end.status != "found":
+                continue
             self._ends[key] = _End(end, batch_id, at)
             self._reopened.pop(key, None)
         self._charged += charged or 0
@@ -221,6 +223,21 @@ class MemoryJournal:
             self._ends[key] = older
         if key not in self._ends:
             self._reopened.pop(key, None)
+
+    def _found_elsewhere(self, entry: OpenBatch, keys: Iterable[str]) -> set[str]:
+        """Of whom another batch brought contacts since this one was opened."""
+        kept: set[str] = set()
+        for key in keys:
+            known = self._ends.get(key)
+            if (
+                known is not None
+                and known.at >= (entry.intended_at or 0.0)
+                and self._reopened.get(key) != entry.batch.batch_id
+                and isinstance(known.end, Settled)
+                and known.end.status == "found"
+            ):
+                kept.add(key)
+        return kept
 
     def _bought_at(self, entry: OpenBatch) -> float | None:
         times = [

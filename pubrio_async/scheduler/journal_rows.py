@@ -23,6 +23,7 @@ from pubrio_async.scheduler.journal_values import (
     People,
     join_keys,
     pack_job,
+    pack_key,
     pack_keys,
     pack_results,
     seal,
@@ -178,7 +179,7 @@ def settle(
 ) -> None:
     """Closes a batch with a result for each person."""
     entry = _entry(db, batch_id)
-    people, results = _as_asked(entry, results)
+    people, results = _as_asked(entry, _but_found(db, entry, results))
     packed = pack_results(results)
     end = _end(
         *("settled", batch_id, entry, now),
@@ -228,6 +229,23 @@ def _entry(db: Tables, batch_id: str) -> OpenRow:
 def _end(state: str, batch_id: str, entry: OpenRow, now: float, **known: Any) -> EndRow:
     when = (entry.created_at, entry.accepted_at, now)
     return EndRow(state, batch_id, entry.kind, *when, entry.query, entry.row, **known)
+
+
+def _but_found(db: Tables, entry: OpenRow, results: Mapping[str, Settled]) -> Mapping[str, Settled]:
+    """The results but for those without contacts of people who got some meanwhile, elsewhere."""
+    if entry.held is None:
+        return results
+    others = {text: pack_key(text) for text, end in results.items() if end.status != "found"}
+    newest = db.newest([key for key in others.values() if key not in entry.held])
+    kept: set[str] = set()
+    for text, key in others.items():
+        if key in newest:
+            at, end = db.end(newest[key])
+            if isinstance(end, Unsettled) or at < entry.created_at:
+                continue
+            if end.of(key, text).status == "found":
+                kept.add(text)
+    return {text: end for text, end in results.items() if text not in kept} if kept else results
 
 
 def _as_asked(

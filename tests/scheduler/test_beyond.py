@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from pubrio_async import BadRequestError, NotFoundError, PubrioError
 from pubrio_async._phase import Phase
 from pubrio_async.models import Contact, RedeemedPerson, RedeemQueryReply
+from pubrio_async.scheduler.journal import Batch, Journal, Settled
 from pubrio_async.scheduler.journal_memory import MemoryJournal
 from pubrio_async.scheduler.journal_sqlite import SqliteJournal
 from pubrio_async.testing import VirtualClock, run_virtual
@@ -136,5 +137,35 @@ def test_a_refusal_takes_nobody_what_came_with_others(tmp_path: Path) -> None:
         outcomes = await collect(bench.run(rows, journal=journal))
         assert outcomes[10].emails == [MAIL]
         assert await collect(bench.run(rows, journal=journal)) == outcomes
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("status", ["empty", "rejected"])
+@pytest.mark.parametrize("is_in_memory", [True, False])
+def test_the_journal_keeps_what_came_with_others(
+    tmp_path: Path, is_in_memory: bool, status: Literal["empty", "rejected"]
+) -> None:
+    """Even if the run has ended since, and the next one takes up the open batch."""
+
+    async def main() -> None:
+        clock, path = VirtualClock(), tmp_path / "run.db"
+        journal: Journal = MemoryJournal(clock) if is_in_memory else SqliteJournal(path, clock)
+        one, other = people(2)
+        await journal.open(("email-work",))
+        await journal.intend(Batch("a", "single", (one,)))
+        await journal.intend(Batch("b", "single", (other,)))
+        found = Settled("found", other, (MAIL,))
+        await journal.settle("a", {one: Settled("empty", one), other: found}, 5)
+        if not is_in_memory:
+            await journal.close()
+            journal = SqliteJournal(path, clock)
+            await journal.open(("email-work",))
+        await journal.settle("b", {other: Settled(status, other)}, 0)
+        assert await journal.lookup([other]) == {other: found}
+        assert not await journal.open_batches()
+        summary = await journal.summary()
+        assert (summary.found, summary.empty, summary.rejected) == (1, 1, 0)
+        await journal.close()
 
     run_virtual(main())
