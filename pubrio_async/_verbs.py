@@ -76,6 +76,9 @@ class RedeemVerbs:
         reply = await self._ask(REDEEM_QUERY, fields, ticket, phase)
         if reply.is_completed and _lacks_people(reply):
             raise _without_people(REDEEM_QUERY, paid=False)
+        if reply.is_completed and _tells_nothing(reply):
+            msg = f"{REDEEM_QUERY.what} succeeded (200), but a finished job has no result in it."
+            raise at_endpoint(REDEEM_QUERY.name, DecodeError(msg, status=200))
         return reply
 
     async def log_page(self, page: int, ticket: int, phase: Phase) -> LogPage:
@@ -160,6 +163,11 @@ _UNTOLD = LogRow("", None, -math.inf)
 def _lacks_people(reply: RedeemPeopleReply | RedeemQueryReply) -> bool:
     """Whether a reply tells a cost, and of nobody: what was bought is not in it."""
     return not reply.peoples and reply.profile is not None and bool(reply.profile.charged)
+
+
+def _tells_nothing(reply: RedeemQueryReply) -> bool:
+    """Whether the result of a job has neither a list of people, empty or not, nor a cost."""
+    return reply.peoples is None and (reply.profile is None or reply.profile.charged is None)
 
 
 def _without_people(route: Route[Any], *, paid: bool) -> PubrioError:

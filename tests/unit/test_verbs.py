@@ -374,6 +374,16 @@ async def test_a_finished_job_that_cost_something_and_names_nobody_is_asked_for_
     assert not (await asks.query("job-1", await limiter.acquire(), Phase())).is_completed
 
 
+@pytest.mark.parametrize("rest", [{}, {"peoples": None}, {"profile": {"credit": 7}}])
+async def test_a_finished_job_without_a_result_is_asked_for_again(rest: dict[str, Any]) -> None:
+    wire = MemoryWire()
+    wire.answers({"data": {"query": {"redeem_query_id": "job-1", "is_completed": True}, **rest}})
+    asks, limiter = await verbs(wire)
+    with pytest.raises(DecodeError, match="has no result") as caught:
+        await asks.query("job-1", await limiter.acquire(), Phase())
+    assert not caught.value.may_have_charged
+
+
 async def test_a_person_who_cost_something_and_is_not_named_was_not_settled() -> None:
     replied = {"data": {"profile": {"total_credit_cost": 5}, "peoples": []}}
     wire = MemoryWire()
