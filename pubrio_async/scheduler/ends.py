@@ -192,8 +192,9 @@ class Ends:
         for key, known in self._intake.met_meanwhile(batch.keys).items():
             if isinstance(known, Settled):
                 ends[key] = merged(known, ends[key])
-        others = ends.keys() - set(batch.keys) if len(ends) > len(batch.keys) else ()
-        self._intake.brought(others)
+        others = ends.keys() - set(batch.keys) if len(ends) > len(batch.keys) else set[str]()
+        if others:
+            self._intake.brought(others)
         if not await self._note(self._journal.settle(batch.batch_id, ends, charged)):
             self._intake.remember(ends)
         self._closed(batch)
@@ -202,7 +203,8 @@ class Ends:
         if self._witness is not None:
             self._witness.settled(batch, ends, charged)
         self._outbox.settle(self._intake.take(batch.keys), ends)
-        self._intake.tell_others({key: ends[key] for key in others})
+        if others:
+            self._intake.tell_others({key: ends[key] for key in others})
 
     async def unsettle(self, batch: Batch, reason: str) -> None:
         """Gives up finding out what became of a batch."""
