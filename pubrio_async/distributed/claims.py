@@ -23,7 +23,8 @@ from pubrio_async.scheduler.journal_values import join_keys, pack_keys, split_ke
 _FULL = 2_000
 
 # Only people whom nobody is about to buy: those that a chunk was done without, and those whose
-# result is too old. One that is claimed anew belongs to a chunk that is not done.
+# result is too old. One that is claimed anew belongs to a chunk that is not done. What this run
+# has bought is never too old for it: an input may take longer to come, and name them once more.
 _CLAIM = """
 INSERT INTO people AS p (scope_id, key, chunk_id)
 SELECT %(scope)s, key, %(chunk)s FROM unnest(%(keys)s::bytea[]) AS key
@@ -33,6 +34,7 @@ OR EXISTS (
     SELECT FROM batches b, chunks c WHERE b.id = p.batch_id AND b.state = 'settled'
     AND b.intended_at < clock_timestamp() - make_interval(secs => %(age)s)
     AND c.id = p.chunk_id AND c.state IN ('done', 'stopped')
+    AND (c.run_id <> %(run)s OR p.failure IS NOT NULL)
 )
 RETURNING key
 """
@@ -157,7 +159,13 @@ class Claims(Struct):
         chunk = await self._open_chunk(db)
         found = await db.execute(
             _CLAIM,
-            {"scope": self.scope_id, "chunk": chunk.chunk_id, "keys": wanted, "age": max_age},
+            {
+                "scope": self.scope_id,
+                "chunk": chunk.chunk_id,
+                "run": self.run_id,
+                "keys": wanted,
+                "age": max_age,
+            },
         )
         claimed = [key for (key,) in await found.fetchall()]
         await self._add(db, chunk, claimed)

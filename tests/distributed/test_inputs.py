@@ -12,7 +12,17 @@ from pubrio_async import ConfigurationError
 from pubrio_async.distributed import Store, claims, enqueue, inputs
 from pubrio_async.distributed.queue import job_priority
 from pubrio_async.tables import RowSource, open_rows
-from tests.distributed.fleet import ask, ids, put, run_of, write_csv
+from tests.distributed.fleet import (
+    Api,
+    ask,
+    days_pass,
+    ids,
+    put,
+    run_of,
+    until,
+    working,
+    write_csv,
+)
 from tests.distributed.torn import tear
 
 CHUNKS = "SELECT number, people, state FROM chunks ORDER BY run_id, number"
@@ -108,6 +118,28 @@ async def test_what_broke_off_is_continued(store: Store, tmp_path: Path, after: 
     assert (done.rows, done.people, done.chunks) == (25, 25, 3)
     assert sum(people for _, people, _ in await ask(store, CHUNKS)) == 25
     assert len(await ask(store, JOBS)) == 3
+
+
+async def test_who_is_named_again_long_after_they_were_bought_is_bought_once(
+    store: Store, url: str, tmp_path: Path
+) -> None:
+    """The input broke off, and goes on when what was bought is older than `max_age`."""
+    api = Api(url)
+    path = write_csv(tmp_path / "run.csv", [*ids(25), *ids(3)])
+    settings = run_of(max_age=86_400.0)
+    with pytest.raises(OSError, match="the disk is gone"):
+        await enqueue(store, Torn(open_rows(path), 24), settings)
+
+    async def is_done() -> bool:
+        chunks = await ask(store, CHUNKS)
+        return all(state in {"done", "filling"} for *_, state in chunks)
+
+    async with working(api.worker()):
+        await until(is_done)
+    await days_pass(store)
+    assert (await enqueue(store, open_rows(path), settings)).people == 25
+    await api.worker().run(until_done=True)
+    assert set(api.charged().values()) == {1}
 
 
 @pytest.mark.parametrize("torn", range(5))
