@@ -37,9 +37,9 @@ from pubrio_async.scheduler.journal_values import (
     split_keys,
 )
 
-# What a later request brought stays, and so does the loss of one of a later run; and both where
-# this one is too old, or they would be sent once more. What was bought stays, too, if the person
-# is refused when it is to be bought again.
+# What a later request brought stays, and so does its loss, unless this one has found them; and both
+# where it is one of a later run, or this one is too old, or they would be sent once more. What was
+# bought stays, too, if the person is refused when it is to be bought again.
 _TOLD_BY_RESULT = f"""
 INSERT INTO people AS p (scope_id, key, chunk_id, batch_id)
 SELECT %s, key, %s, %s FROM unnest(%s::bytea[]) AS key ON CONFLICT (scope_id, key) DO UPDATE
@@ -47,7 +47,7 @@ SET batch_id = EXCLUDED.batch_id, older_id = NULL, failure = NULL WHERE NOT EXIS
     SELECT FROM batches b JOIN chunks c ON c.id = b.chunk_id,
         batches old JOIN chunks d ON d.id = old.chunk_id
     WHERE b.id = p.batch_id AND old.id = EXCLUDED.batch_id AND b.id > old.id AND (
-        c.run_id <> d.run_id OR b.state = 'settled' AND NOT p.key = ANY(%s) OR {TOO_OLD}
+        c.run_id <> d.run_id OR NOT p.key = ANY(%s) OR {TOO_OLD}
     )
 ) AND NOT EXISTS (
     SELECT FROM batches b WHERE b.id = p.batch_id AND b.id <> EXCLUDED.batch_id

@@ -213,6 +213,22 @@ async def test_what_an_older_request_did_not_find_replaces_nothing_that_was_boug
     assert await journal.lookup([ADA, BOB]) == {ADA: FOUND, BOB: EMPTY}
 
 
+async def test_what_an_older_request_did_not_find_hides_no_newer_loss(
+    store: Store, make: Make
+) -> None:
+    journal = await make(ADA, BOB, max_age=None)
+    await lose(journal, "b0", ADA, BOB)
+    await lose(journal, "b1", ADA)
+    await journal.reopen_unsettled()
+    await journal.unsettle("b1", "lost with b1")
+    await journal.accepted("b0", JOB)
+    await journal.settle("b0", {ADA: EMPTY, BOB: EMPTY}, 0)
+    assert await journal.lookup([ADA, BOB]) == {ADA: Unsettled("lost with b1"), BOB: EMPTY}
+    await journal.reopen_unsettled()
+    await journal.withdraw("b1")
+    assert await journal.lookup([ADA]) == {ADA: EMPTY}
+
+
 async def test_the_answer_to_an_older_run_does_not_hide_the_loss_of_a_newer_one(
     store: Store, make: Make
 ) -> None:
