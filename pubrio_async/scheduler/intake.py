@@ -275,11 +275,12 @@ class Intake:
         rows: list[Row] = []
         keys: list[str] = []
         nobody: list[Outcome] = []
+        key_of = str if self._source.are_keys else person_key
         for number, given in enumerate(people, self.rows_read):
             # Columns of real tables hold None, NaN and UUID objects beside text.
             text = given if type(given) is str else as_text(given)
             try:
-                keys.append(text if self._source.are_keys else person_key(text))
+                keys.append(key_of(text))
             except NotAPersonError as reason:
                 why = f"{reason}; it was not sent and nothing was charged"
                 nobody.append(failed((number, text), "rejected", why))

@@ -122,11 +122,13 @@ class MemoryJournal:
     ) -> None:
         """Notes the end of the batch."""
         kept = self._found_elsewhere(self._entry(batch_id), results)
+        if kept:
+            results = {
+                k: end for k, end in results.items() if end.status == "found" or k not in kept
+            }
         self._close(batch_id)
         at = self._time()
         for key, end in results.items():
-            if key in kept and end.status != "found":
-                continue
             self._ends[key] = _End(end, batch_id, at)
             self._reopened.pop(key, None)
         self._charged += charged or 0
@@ -227,6 +229,8 @@ class MemoryJournal:
     def _found_elsewhere(self, entry: OpenBatch, keys: Iterable[str]) -> set[str]:
         """Of whom another batch brought contacts since this one was opened."""
         kept: set[str] = set()
+        if self._ends.keys().isdisjoint(keys):
+            return kept  # the usual case
         for key in keys:
             known = self._ends.get(key)
             if (

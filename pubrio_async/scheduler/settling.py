@@ -27,9 +27,11 @@ def settled_people(
         if known:
             key = known.lower()
             end = _settled(known, person, redeem_query_id)
-            other = ends.get(key)
-            if key in ends or end.status == "found":
+            if key in ends:
+                other = ends[key]
                 ends[key] = end if other is None else merged(other, end)
+            elif end.status == "found":
+                ends[key] = end
     return {
         key: end or Settled("empty", key, redeem_query_id=redeem_query_id)
         for key, end in ends.items()
