@@ -75,10 +75,10 @@ def _keep_files_in_memory() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int | None:
-    """Two more than there are cores: many tests wait, for another process or for time to pass."""
+    """Three more than there are cores: many tests wait, for another process or for time to pass."""
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ or not hasattr(os, "sched_getaffinity"):
         return None
-    return len(os.sched_getaffinity(0)) + 2
+    return len(os.sched_getaffinity(0)) + 3
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
