@@ -162,10 +162,11 @@ def run(options: Options) -> Report:
                 f"{load}: in a file ÷ in memory",
                 samples.ratio("in a file", "in memory"),
                 at_most=1.15,
-                why="the journal's own work on a batch takes 0.35 ms when it has nothing else to "
-                "do (the last line), and a third as much again between other work; a third of that "
-                "is SQLite and the disk, a quarter is packing what was found. The fewer steps "
-                "share a write, the more of them a batch pays for",
+                why="the journal's own work on a batch takes a fifth to a third of a millisecond "
+                "when it has nothing else to do (the last line), and about twice as much between "
+                "other work, whatever the speed of the rest; a third of that is SQLite and the "
+                "disk, a quarter is packing what was found. The fewer steps share a write, the "
+                "more of them a batch pays for",
             )
     with Peer("benchmarks.journal:throughput") as peer:
         alone = [float(peer.ask(count=many, seed=next(seed))) for _ in range(min(rounds, 5))]
