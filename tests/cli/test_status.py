@@ -75,7 +75,8 @@ def test_what_to_do_about_the_pending_and_the_unsettled(
     cli: Cli, api: Api, tmp_path: Path, journal: Path
 ) -> None:
     api(faults=(LOST, LOG_REFUSED, "unfinished_forever:/redeem/people/batch$:times=1,after=1"))
-    assert redeem(cli, tmp_path, "--deadline", "0.7").code == 3
+    # Long enough for all others, however busy the machine is.
+    assert redeem(cli, tmp_path, "--deadline", "3").code == 3
 
     result = cli("status", journal)
     assert result.code == 0, result.err
