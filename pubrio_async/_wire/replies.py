@@ -120,7 +120,8 @@ def _refusal(reply: WireReply, method_path: str, paid: bool, wall: float) -> Res
     said = f": {text}" if text else ""
     number = f"{status}, code {code}" if code is not None else str(status)
     # A redirect, a time-out or a failure of the server says nothing about what was done before.
-    charged = paid and (status < 400 or status == 408 or status >= 500)
+    may_have_worked = status < 400 or status == 408 or status >= 500
+    charged = paid and may_have_worked
     # This machine's clock may be off by hours; a date is meant by the API's.
     sent_at = server_time(reply)
     wall = wall if sent_at is None else sent_at
@@ -128,6 +129,8 @@ def _refusal(reply: WireReply, method_path: str, paid: bool, wall: float) -> Res
     verb, advice = _advice(status, retry_after)
     if charged:
         advice += f" {LOOK_IT_UP}"
+    elif may_have_worked:
+        advice += " The call spends no credits."
     kind = _ERROR_CLASSES.get(status)
     if kind is None:
         kind = ServerError if status >= 500 else ResponseError
@@ -165,11 +168,11 @@ _ERROR_CLASSES: Final[dict[int, type[ResponseError]]] = {
 
 _ADVICE: Final = {
     400: "Nothing was charged; correct the request.",
-    401: "Check PUBRIO_API_KEY (or the api_key argument); keys are made in the settings of the "
-    "Pubrio dashboard.",
-    402: "Top up credits in the Pubrio dashboard, then run it again.",
-    403: "Check what the key and the plan are allowed to do.",
-    404: "Check the id in the request, and PUBRIO_BASE_URL if it is set.",
+    401: "Nothing was charged. Check PUBRIO_API_KEY (or the api_key argument); keys are made in the "
+    "settings of the Pubrio dashboard.",
+    402: "Nothing was charged. Top up credits in the Pubrio dashboard, then run it again.",
+    403: "Nothing was charged. Check what the key and the plan are allowed to do.",
+    404: "Nothing was charged. Check the id in the request, and PUBRIO_BASE_URL if it is set.",
     408: "The API gave up waiting for the request.",
     422: "Nothing was charged; correct the request.",
 }
@@ -190,7 +193,7 @@ def _advice(status: int, retry_after: float | None) -> tuple[str, str]:
         )
     if status < 300:
         return "was answered in a way HTTP does not allow", "Check any proxy on the way."
-    return "was refused", _ADVICE.get(status, "")
+    return "was refused", _ADVICE.get(status, "Nothing was charged.")
 
 
 def _error_parts(body: bytes) -> tuple[str, int | str | None, object]:

@@ -75,7 +75,7 @@ def summary(report: RunReport, options: RedeemOptions, *, complete: bool = True)
     elif report.rejected:
         lines.append(
             f"{rows_in_words(report.rejected)} rejected and not charged: malformed, or refused by "
-            "the API; its error says which"
+            "the API; the error of each says which"
         )
     if options.output is not None and complete:
         lines.append(f"output: {options.output}")
@@ -139,7 +139,7 @@ def why(reasons: Mapping[str, int], most: int = 5) -> list[str]:
 
 def tells_cost(text: str) -> bool:
     """Whether the text of an error says by itself what became of the money."""
-    return any(said in text for said in ("Nothing was c", "have been charged"))
+    return any(said in text for said in ("Nothing was c", "have been charged", "no credits"))
 
 
 def why_stopped(error: PubrioError) -> str:

@@ -96,7 +96,7 @@ def test_a_refused_key(cli: Cli, api: Api, out: Path, command: list[str]) -> Non
     assert result.code == 5, result.err
     assert "refused the key" in result.err
     assert "Check PUBRIO_API_KEY" in result.err
-    assert "cost nothing" in result.err
+    assert "Nothing was charged" in result.err
     assert "Traceback" not in result.err
     assert sum(statuses(out).values()) == 30
     assert set(statuses(out)) <= {"failed", "skipped"}
@@ -111,7 +111,7 @@ def test_a_refused_key_at_the_question_for_prices(
 
     assert result.code == 5, result.err
     assert result.err.count("\n") == 1
-    assert "nothing was charged" in result.err
+    assert "Nothing was charged" in result.err
     assert not out.exists()
     assert not list(out.parent.glob("*.part"))
 

@@ -83,7 +83,7 @@ def test_the_message_is_looked_for_in_order(body: bytes, said: str) -> None:
 
 
 def test_an_empty_body_leaves_no_empty_quote() -> None:
-    assert str(refusal(418)) == "POST /redeem/people/batch was refused (418)."
+    assert str(refusal(418)) == "POST /redeem/people/batch was refused (418). Nothing was charged."
 
 
 @together
@@ -137,6 +137,7 @@ def test_what_may_have_been_carried_out_may_have_cost(status: int) -> None:
     assert "Credits may have been charged" in str(error)
     assert not refusal(status, paid=False).may_have_charged
     assert "Credits" not in str(refusal(status, paid=False))
+    assert str(refusal(status, paid=False)).endswith("The call spends no credits.")
 
 
 @together
@@ -145,6 +146,7 @@ def test_what_was_refused_cost_nothing(status: int) -> None:
     error = refusal(status, paid=True)
     assert not error.may_have_charged
     assert "may have been charged" not in str(error)
+    assert "Nothing was charged" in str(error)
 
 
 def test_a_success_that_cannot_be_read_may_have_cost() -> None:
