@@ -168,8 +168,8 @@ _ERROR_CLASSES: Final[dict[int, type[ResponseError]]] = {
 
 _ADVICE: Final = {
     400: "Nothing was charged; correct the request.",
-    401: "Nothing was charged. Check PUBRIO_API_KEY (or the api_key argument); keys are made in the "
-    "settings of the Pubrio dashboard.",
+    401: "Nothing was charged. Check PUBRIO_API_KEY (or the api_key argument); keys are made in "
+    "the settings of the Pubrio dashboard.",
     402: "Nothing was charged. Top up credits in the Pubrio dashboard, then run it again.",
     403: "Nothing was charged. Check what the key and the plan are allowed to do.",
     404: "Nothing was charged. Check the id in the request, and PUBRIO_BASE_URL if it is set.",

@@ -51,7 +51,7 @@ def common(
         typer.Option("--version", help="Print the version.", callback=_version, is_eager=True),
     ] = False,
 ) -> None:
-    """Redeem contacts of the Pubrio API in bulk. Each command tells more with --help.
+    """Redeem contacts of the Pubrio API in bulk. Each command has a --help of its own.
 
     The key is read from PUBRIO_API_KEY. With --sandbox none is needed, and nothing is charged.
     """
@@ -139,7 +139,7 @@ def estimate(  # noqa: PLR0917 - typer calls it by name
     verbose: params.Verbose = False,
     sandbox: params.Sandbox = False,
 ) -> None:
-    """Tell what redeeming a list may cost at most and takes at least. Nothing is charged.
+    """Estimate the most a list may cost and the least time it takes. Nothing is charged.
 
     Sends one request, for the plan's prices and balances; none with --offline.
     """
@@ -166,9 +166,9 @@ def estimate(  # noqa: PLR0917 - typer calls it by name
 
 @app.command(cls=HelpfulCommand)
 def status(journal: StatusOf, as_json: params.AsJson = False) -> None:
-    """Tell what a journal holds, also while a run is using it. Needs no key, sends nothing.
+    """Show what a journal holds, also while a run is using it. Needs no key, sends nothing.
 
-    Given the URL of a database, tell how far the runs of many machines are.
+    Given the URL of a database, show how far the runs of many machines are.
     """
     from pubrio_async.cli import _database, _status  # noqa: PLC0415 - as above
 
@@ -194,11 +194,11 @@ def resolve(  # noqa: PLR0917 - typer calls it by name
     as_json: params.AsJson = False,
     verbose: params.Verbose = False,
 ) -> None:
-    """Settle the unsettled of a journal: people who may have been charged, the answer being lost.
+    """Settle the unsettled people of a journal: perhaps charged, and the answer was lost.
 
     Looks for their requests in the API's request log, and fetches what they bought. Afterwards
     the redeem command that wrote the journal completes its output at no cost.
-    Given the URL of a database, settle those of many machines, beside workers or without any.
+    Given the URL of a database, settle those of many machines, whether workers are running or not.
     """
     from pubrio_async.cli import _resolve  # noqa: PLC0415 - as above
 
@@ -242,7 +242,9 @@ def call(
     raise typer.Exit(_call.call(name, body, sandbox=sandbox, verbose=verbose))
 
 
-@app.command(cls=HelpfulCommand, short_help="Ask the API about itself, by free reads.")
+@app.command(
+    cls=HelpfulCommand, short_help="Check the key, its limits and the replies, by free reads."
+)
 def doctor(  # noqa: PLR0917 - typer calls it by name
     context: typer.Context,
     as_json: params.AsJson = False,
@@ -254,9 +256,10 @@ def doctor(  # noqa: PLR0917 - typer calls it by name
     verbose: params.Verbose = False,
     sandbox: params.Sandbox = False,
 ) -> None:
-    """Ask the API about itself: the key, the connection, limits, and what differs from the docs.
+    """Check the key, the connection, limits, and where replies differ from the documentation.
 
-    Free reads only; nothing is changed. Values of replies are never shown, only their types.
+    Free reads only, unless --spend allows more; nothing is changed. Of replies it shows types,
+    limits, prices and balances, and nothing about anybody.
     """
     from pubrio_async.cli import _doctor  # noqa: PLC0415 - as above
 

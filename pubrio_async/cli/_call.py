@@ -142,7 +142,7 @@ def _route(name: str | None) -> Route[Any]:
     route = known.get(name)
     if route is None:
         close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-        meant = f" Perhaps {' or '.join(close)}?" if close else ""
+        meant = f" Did you mean {' or '.join(close)}?" if close else ""
         raise ConfigurationError(
             f"{name[:60]!r} is no endpoint.{meant} pubrio-async call --list shows them all."
         )
@@ -158,7 +158,9 @@ def _fields(route: Route[Any], body: str | None) -> dict[str, Any]:
     for name in fields:
         if name not in taken:
             close = difflib.get_close_matches(name, taken, n=1)
-            meant = f"Perhaps {close[0]}?" if close else f"It takes {', '.join(taken) or 'none'}."
+            meant = (
+                f"Did you mean {close[0]}?" if close else f"It takes {', '.join(taken) or 'none'}."
+            )
             raise ConfigurationError(f"{route.name} has no field {name[:60]!r}. {meant}")
     # The rules of the request name what is missing better than Python would.
     missing = [one.name for one in taken.values() if one.default is inspect.Parameter.empty]

@@ -43,7 +43,7 @@ def enqueue(  # noqa: PLR0917 - typer calls it by name
 ) -> None:
     """Put the people of a list into the queue of many machines. Sends none of them.
 
-    Running the same command again continues it, and gives those another chance who failed.
+    Running the same command again continues it, and tries those who failed once more.
     """
     from pubrio_async.cli import _enqueue  # noqa: PLC0415 - as in _app
 
@@ -77,7 +77,7 @@ def worker(  # noqa: PLR0917 - typer calls it by name
     stalled_after: fleet.Stalled = DEFAULT_STALLED_S,
     verbose: params.Verbose = False,
 ) -> None:
-    """Redeem what is in the queue, one of any number of processes. Spends credits.
+    """Redeem what is in the queue, as one of any number of processes. Spends credits.
 
     A signal ends it in good order: others go on with what it was doing.
     """
@@ -106,7 +106,7 @@ def export(
 ) -> None:
     """Write the rows of a run of many machines, with what was found. Sends nothing.
 
-    While the run goes on, rows without an end are pending or skipped.
+    While the run goes on, rows that are not settled yet are pending or skipped.
     """
     from pubrio_async.cli import _export  # noqa: PLC0415 - as in _app
 

@@ -17,8 +17,8 @@ DatabaseTo = Annotated[
         "--to",
         metavar="URL",
         envvar="PUBRIO_DATABASE",
-        help="Needed. The PostgreSQL they share, such as postgresql://user@host/name. Leave the "
-        "password to PGPASSWORD or ~/.pgpass: others can see command lines.",
+        help="Needed. The PostgreSQL that the machines share, such as postgresql://user@host/name. "
+        "Leave the password to PGPASSWORD or ~/.pgpass: others can see command lines.",
         show_default=False,
         rich_help_panel=FLEET,
     ),
@@ -29,8 +29,8 @@ DatabaseFrom = Annotated[
         "--from",
         metavar="URL",
         envvar="PUBRIO_DATABASE",
-        help="Needed. The PostgreSQL they share, such as postgresql://user@host/name. Leave the "
-        "password to PGPASSWORD or ~/.pgpass: others can see command lines.",
+        help="Needed. The PostgreSQL that the machines share, such as postgresql://user@host/name. "
+        "Leave the password to PGPASSWORD or ~/.pgpass: others can see command lines.",
         show_default=False,
         rich_help_panel=FLEET,
     ),
@@ -40,7 +40,7 @@ DatabaseUrl = Annotated[
     typer.Argument(
         metavar="URL",
         envvar="PUBRIO_DATABASE",
-        help="Needed. The PostgreSQL they share, such as postgresql://user@host/name.",
+        help="Needed. The PostgreSQL that the machines share, such as postgresql://user@host/name.",
         show_default=False,
     ),
 ]
@@ -48,7 +48,7 @@ DatabaseAction = Annotated[
     str,
     typer.Argument(
         metavar="ACTION",
-        help="upgrade: make the tables, or bring them up to date. check: tell whether they are.",
+        help="upgrade: make the tables, or bring them up to date. check: say whether they are.",
         show_default=False,
     ),
 ]
@@ -84,8 +84,8 @@ RunName = Annotated[
     typer.Option(
         "--name",
         metavar="NAME",
-        help="What the run is called. Default: the name of the input. The same command again goes "
-        "on with it.",
+        help="The name of the run. Default: that of the input. The same command again goes on with "
+        "it.",
         show_default=False,
         rich_help_panel=FLEET,
     ),
@@ -94,7 +94,7 @@ Run = Annotated[
     str,
     typer.Argument(
         metavar="RUN",
-        help="What the run is called: as its input, unless enqueue was given a --name.",
+        help="The name of the run: that of its input, unless enqueue was given a --name.",
         show_default=False,
     ),
 ]
@@ -113,7 +113,7 @@ WaitForRun = Annotated[
     bool,
     typer.Option(
         "--wait",
-        help="Stay until the workers are done with it, and tell how far they are.",
+        help="Stay until the workers are done with it, and report how far they are.",
         rich_help_panel=FLEET,
     ),
 ]
@@ -136,7 +136,7 @@ SharedRate = Annotated[
         metavar="RATES",
         envvar="PUBRIO_RATE_LIMIT",
         help='The rate limits all workers share, such as "300/minute; 2400/hour". free, growth and '
-        "business are the quotas of that plan for one licence. The same for all. Default: "
+        "business are the quotas of that plan for one licence. Give all workers the same. Default: "
         "300/minute.",
         show_default=False,
         autocompletion=complete_rate,
@@ -148,7 +148,7 @@ LimitName = Annotated[
     typer.Option(
         "--limit-name",
         metavar="NAME",
-        help="What the shared limits are called: one name for each key. Default: the API's URL.",
+        help="The name of the shared limits: one for each key. Default: the API's URL.",
         show_default=False,
         rich_help_panel=PACE,
     ),
@@ -167,8 +167,8 @@ Stalled = Annotated[
         "--stalled-after",
         metavar="SECONDS",
         min=0.5,
-        help="A worker not heard of for so long is taken for dead, and others go on with its "
-        "chunks. The same for all.",
+        help="A worker that shows no sign of life for so long is taken for dead, and others go on "
+        "with its chunks. Give all workers the same.",
         rich_help_panel=FLEET,
     ),
 ]

@@ -44,7 +44,7 @@ _API = {
 _DATABASE = {
     "PGPASSWORD": "The password of the database, if not in ~/.pgpass.",
 }
-_USAGE = "usage or configuration; nothing was sent"
+_USAGE = "usage or configuration; nothing was charged"
 _REFUSED = "the key was refused"
 _INTERRUPTED = "interrupted"
 _ANYTHING = "anything else"
@@ -97,7 +97,7 @@ GUIDES: dict[str, Guide] = {
         },
         exit_codes={
             "0": "done",
-            "2": "the journal is missing, damaged or none, or the database cannot be used",
+            "2": "the file is missing, damaged or no journal; or the database cannot be used",
             "130": _INTERRUPTED,
             "1": _ANYTHING,
         },
@@ -188,7 +188,7 @@ GUIDES: dict[str, Guide] = {
         },
         exit_codes={
             "0": "ended by a signal, or all is done",
-            "2": _USAGE,
+            "2": "usage or configuration, or the database cannot be used",
             "5": "the key was refused, or is not allowed to do this",
             "130": "ended at once, by a second signal",
             "1": _ANYTHING,

@@ -77,7 +77,8 @@ HarmlessInput = Annotated[
     typer.Option(
         "--harmless-input",
         help="In a .csv or .tsv output, put an apostrophe before cells of the input that a "
-        "spreadsheet would take for formulas. Those of the outcome always get one.",
+        "spreadsheet would take for formulas. Those of the outcome get one anyway, unless they are "
+        "plain phone numbers.",
         rich_help_panel=FILES,
     ),
 ]
@@ -88,7 +89,7 @@ BatchSize = Annotated[
         metavar="N",
         envvar="PUBRIO_BATCH_SIZE",
         min=1,
-        help="Most people in one request.",
+        help="The most people in one request.",
         rich_help_panel=PACE,
     ),
 ]
@@ -113,7 +114,7 @@ MaxConcurrency = Annotated[
         metavar="N",
         envvar="PUBRIO_MAX_CONCURRENCY",
         min=1,
-        help="Most requests in flight at once.",
+        help="The most requests in flight at once.",
         rich_help_panel=PACE,
     ),
 ]
@@ -122,8 +123,8 @@ Journal = Annotated[
     typer.Option(
         "--journal",
         metavar="FILE",
-        help="Where the run is written down, so that it can be continued. Default: OUTPUT "
-        "with .journal after it; none without -o.",
+        help="The file in which the run is written down, so that it can be continued. Default: "
+        "OUTPUT with .journal after it; none without -o.",
         show_default=False,
         rich_help_panel=FILES,
     ),
@@ -164,8 +165,8 @@ MaxCredits = Annotated[
         metavar="CREDITS",
         envvar="PUBRIO_MAX_CREDITS",
         min=0,
-        help="Most credits the run may cost; the worst case counts. Jobs that an earlier run has "
-        "paid for are fetched all the same.",
+        help="The most credits the run may cost, counting the worst case. Jobs that an earlier run "
+        "has paid for are fetched all the same.",
         show_default=False,
         rich_help_panel=MONEY,
     ),
@@ -186,7 +187,7 @@ Resend = Annotated[
     bool,
     typer.Option(
         "--resend",
-        help="Send those again who cannot be found, at full price; they may be paid for twice.",
+        help="Send those who cannot be found once more, at full price: they may be paid for twice.",
         rich_help_panel=MONEY,
     ),
 ]
@@ -206,7 +207,7 @@ Report = Annotated[
     typer.Option(
         "--report",
         metavar="FILE",
-        help="Where the figures of the run go, as JSON.",
+        help="Write the figures of the run to this file, as JSON.",
         show_default=False,
         rich_help_panel=FILES,
     ),
@@ -235,7 +236,7 @@ Verbose = Annotated[
     typer.Option(
         "-v",
         "--verbose",
-        help="Tell on stderr of every request and batch.",
+        help="Report every request and batch on stderr.",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -247,7 +248,7 @@ Dashboard = Annotated[
         min=0,
         max=65_535,
         help="Serve a page with live plots at this port of this machine, or at any free one. Its "
-        "URL is told on stderr.",
+        "URL is printed on stderr.",
         show_default=False,
         rich_help_panel=OUTPUT,
     ),
@@ -287,14 +288,14 @@ Spend = Annotated[
         "--spend",
         metavar="CREDITS",
         min=0,
-        help="Buy some replies as well, for so many credits at most; asks before, on a terminal.",
+        help="Buy some replies as well, for this many credits at most; on a terminal, asks first.",
         rich_help_panel=MONEY,
     ),
 ]
 RequestTimeout = Annotated[
     float,
     typer.Option(
-        "--timeout", metavar="SECONDS", help="Most seconds for one request.", rich_help_panel=PACE
+        "--timeout", metavar="SECONDS", help="The most seconds for a request.", rich_help_panel=PACE
     ),
 ]
 Only = Annotated[
@@ -302,8 +303,8 @@ Only = Annotated[
     typer.Option(
         "--only",
         metavar="NAME",
-        help="Only these endpoints, each by its name or its group, such as filters; several are "
-        "joined by commas, or given one by one.",
+        help="Only these endpoints, by name or by group, such as filters. Join several with "
+        "commas, or give the option several times.",
         show_default=False,
         autocompletion=complete_endpoint,
         rich_help_panel=WHAT,

@@ -167,5 +167,5 @@ def _refusal(name: str, names: tuple[str, ...]) -> str:
             "come with a directory. Set the environment variable PUBRIO_BASE_URL."
         )
     close = difflib.get_close_matches(name.replace("_", "-").lower(), names, n=1, cutoff=0.5)
-    meant = f"Perhaps {close[0]}?" if close else f"It may hold {', '.join(names)}."
+    meant = f"Did you mean {close[0]}?" if close else f"It may hold {', '.join(names)}."
     return f"has no setting {name[:40]!r}. {meant}"

@@ -65,7 +65,9 @@ def _next_steps(held: JournalStatus) -> list[str]:
             "run the same redeem command again: it fetches the pending results, which costs "
             "nothing beyond their jobs"
         )
-    if held.unsettled and held.origin != DEMO_ORIGIN:
+    if held.unsettled and held.origin == DEMO_ORIGIN:
+        steps.append("nothing can be looked up: the stand-in of that demonstration has ended")
+    elif held.unsettled:
         steps.append(
             f"{resolve_command(held.path)} looks for the unsettled in the API's request log"
         )

@@ -112,8 +112,10 @@ def _rest(report: RunReport, open_rows: int) -> list[str]:
 
 def _why(error: PubrioError) -> str:
     match error:
-        case AuthenticationError() | PermissionDeniedError():
+        case AuthenticationError():
             return "The API refused the key. Check PUBRIO_API_KEY."
+        case PermissionDeniedError():
+            return "The key or its plan does not allow this. Check them in the Pubrio dashboard."
         case InsufficientCreditsError():
             return "There are not enough credits. Top up."
         case BudgetExhaustedError():

@@ -102,7 +102,7 @@ class JournalFile:
         if self._file.is_dir():
             raise self.error("it is a folder; name a file")
         if not self._file.is_file():
-            raise self.error("it is no file; check the path")
+            raise self.error("there is no such file, or it is not a regular one; check the path")
 
     def open(self, contact_types: Sequence[str], origin: str | None, now: float) -> bool:
         """Opens the file, and makes it if it is missing. An older format is brought to the newest.

@@ -217,7 +217,7 @@ def test_the_list_is_a_table_on_a_terminal(cli: Cli, monkeypatch: pytest.MonkeyP
         (["user.get", "--json", "null"], "an object"),
         (["user.get", "--json", "[" * 50_000], "--json"),
         (["user.get", "--json", '{"id": 1}'], "takes none"),
-        (["profile.get", "--json", '{"profil_id": 1}'], "Perhaps profile_id?"),
+        (["profile.get", "--json", '{"profil_id": 1}'], "Did you mean profile_id?"),
         (["redeem.people"], "people_contact_types"),
         (["redeem.people", "--json", '{"people_contact_types": ["phone"]}'], "exactly one"),
         (["people.search", "--json", '{"per_page": 26}'], "per_page"),

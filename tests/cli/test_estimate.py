@@ -170,7 +170,7 @@ def test_a_refused_key(cli: Cli, api: Api, source: str) -> None:
 
     assert result.code == 5, result.err
     assert result.out == ""
-    assert "nothing was charged" in result.err
+    assert "Nothing was charged" in result.err
     assert "--offline makes an estimate without a key" in result.err
 
 

@@ -226,6 +226,10 @@ def test_a_journal_of_a_demonstration(cli: Cli, journal: Path) -> None:
 
     assert result.code == 2, result.err
     assert "the journal of a demonstration" in result.err
+    shown = cli("status", journal)
+    assert "unsettled        1" in shown.out
+    assert "nothing can be looked up" in shown.out
+    assert "everyone is settled" not in shown.out
 
 
 @pytest.mark.parametrize(

@@ -97,8 +97,11 @@ def test_a_directory_that_is_gone_holds_no_file(folder: Path) -> None:
         ("tool = 3 # pubrio-async", ["must be a table"]),
         ("[tool]\npubrio-async = 3", ["must be a table"]),
         ("x = " + "[" * 5_000 + " # pubrio-async", ["too deeply"]),
-        ("[tool.pubrio-async]\nbatch_size = 3", ["no setting 'batch_size'", "Perhaps batch-size?"]),
-        ("[tool.pubrio-async]\nmax-credit = 3", ["Perhaps max-credits?"]),
+        (
+            "[tool.pubrio-async]\nbatch_size = 3",
+            ["no setting 'batch_size'", "Did you mean batch-size?"],
+        ),
+        ("[tool.pubrio-async]\nmax-credit = 3", ["Did you mean max-credits?"]),
         ("[tool.pubrio-async]\nzzz = 3", ["It may hold types, rate, batch-size"]),
         ("[tool.pubrio-async]\nbatch-size = 0", ["batch-size: Expected `int` >= 1"]),
         ("[tool.pubrio-async]\nbatch-size = '3'", ["batch-size: Expected `int`"]),

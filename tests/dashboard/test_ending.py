@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from pubrio_async import (
+    AuthenticationError,
     BudgetExhaustedError,
     InsufficientCreditsError,
     JournalError,
+    PermissionDeniedError,
     PubrioError,
     RateLimitedError,
     RunReport,
@@ -53,6 +55,8 @@ def test_rows_left_to_do(report: RunReport, words: str) -> None:
 @pytest.mark.parametrize(
     ("error", "words"),
     [
+        (AuthenticationError("x", status=401), "refused the key"),
+        (PermissionDeniedError("x", status=403), "key or its plan does not allow"),
         (InsufficientCreditsError("x", status=402), "Top up"),
         (BudgetExhaustedError("x"), "budget is used up"),
         (JournalError("/home/jane/run.db is gone"), "journal failed"),

@@ -85,7 +85,7 @@ async def test_other_contact_types_are_refused_after_reopening(path: Path) -> No
 
 
 async def test_without_contact_types_a_journal_is_opened_as_it_is(path: Path) -> None:
-    assert "it is no file" in await refused(path, ())
+    assert "there is no such file, or it is not a regular one" in await refused(path, ())
     assert not path.exists()
     path.touch()
     assert "it is empty" in await refused(path, ())
@@ -100,7 +100,7 @@ async def test_a_folder_is_refused(tmp_path: Path) -> None:
 
 
 async def test_a_device_is_refused() -> None:
-    assert "it is no file" in await refused(Path(os.devnull))
+    assert "there is no such file, or it is not a regular one" in await refused(Path(os.devnull))
 
 
 async def test_a_missing_folder_is_named(tmp_path: Path) -> None:

@@ -342,9 +342,9 @@ def refused(path: Path) -> str:
 
 
 def test_what_is_no_file_is_refused(path: Path) -> None:
-    assert "it is no file" in refused(path)
+    assert "there is no such file, or it is not a regular one" in refused(path)
     assert "it is a folder" in refused(path.parent)
-    assert "it is no file" in refused(Path(os.devnull))
+    assert "there is no such file, or it is not a regular one" in refused(Path(os.devnull))
     assert list(path.parent.iterdir()) == []
 
 
