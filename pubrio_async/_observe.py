@@ -89,8 +89,8 @@ class BatchEvent(Struct, frozen=True, kw_only=True, gc=False):
         people: How many people are in it.
         redeem_query_id: The API's name for its job, once there is one.
         at: When it happened, in seconds since the Unix epoch.
-        age_s: Seconds since it was submitted: 0.0 when it is, more if an earlier run has done so;
-            None where that is not known.
+        age_s: Seconds since it was submitted: 0.0 if it is new, more if an earlier run submitted
+            it; None where that is not known.
         found: How many of them have contacts; 0 before it is `settled`.
         empty: How many have none; 0 before it is `settled`.
         credits: What the API said it has charged; None before it is `settled`, or if it said
@@ -114,8 +114,8 @@ class Observer:
     """What is told of requests and batches, as they happen; derive from it what you need.
 
     Both methods are called on the event loop, between two steps of the work: they have to be
-    quick, and must not wait. What one raises is logged once, by the name of its class, and the
-    observer is not called again by that client; the call or run it was told of goes on.
+    quick, and must not wait. If one raises, the name of the exception's class is logged once, and
+    that client does not call the observer again; the call or run goes on.
     """
 
     def on_request(self, event: RequestEvent) -> None:

@@ -63,25 +63,28 @@ class ClientRedeem(Redeem):
                 a column or table of polars, pandas or pyarrow (extra `tables`).
             people_contact_types: What to look for, one to three of `email-work`,
                 `email-personal`, `phone`.
-            batch_size: Most people in one request.
+            batch_size: The most people in one request.
             journal: A path, or a journal of your own: run again with it and nobody is paid for
                 twice. None keeps none beyond the run: a crash loses what was bought.
-            max_credits: Bound on what this run may cost; the worst case is reserved before a
-                request is made. Costs one request for the plan's prices.
+            max_credits: The most credits this run may cost; the worst case is reserved before a
+                request is made. Takes one free request, for the plan's prices.
             order: `results` for finished people early, `makespan` for the whole list soonest.
             deadline: How long the run may take, in seconds or as a `datetime.timedelta`; then it
-                ends, with the rest `pending` or `skipped`.
-            max_open_jobs: Most jobs open at once; by default what the rate limit calls for. Jobs
-                whose answer was lost, and found again, come on top.
-            linger: How long a batch waits to be filled when an async input pauses.
-            max_age: The age from which a result in the journal is too old, and bought again, such
-                as `timedelta(days=30)`; None keeps results for ever.
+                ends, and the rest is `pending`, `skipped` or `unsettled`.
+            max_open_jobs: The most jobs open at once; by default what the rate limit calls for.
+                Jobs whose answer was lost, and found again, come on top.
+            linger: How long a batch waits to be filled when an async input pauses, in seconds or
+                as a `datetime.timedelta`.
+            max_age: Results in the journal that are older are bought again: seconds, or a
+                `datetime.timedelta` such as `timedelta(days=30)`; None keeps results for ever.
 
         Returns:
             The run, to be used with `async with` and iterated.
 
         Raises:
-            ConfigurationError: An argument is malformed; nothing was sent.
+            ConfigurationError: An argument is malformed; nothing was sent. Entering the run
+                raises `JournalError` if the journal cannot be used and, with `max_credits`, any
+                error of the request for the prices; nobody was sent then, either.
         """
         words = {"people_contact_types": people_contact_types, "order": order}
         check("redeem.many", _MANY, words)
@@ -115,23 +118,24 @@ class ClientRedeem(Redeem):
     ) -> Run:
         """Finds out what became of people whose answer was lost. With `resend`: spends credits.
 
-        Runs do so by themselves, soon after the loss. Later this asks once more: it looks for
-        the requests in the API's request log, and fetches the jobs that are found there. What
-        is found is written into the journal, so the next run with it has the results.
+        Runs do so by themselves, soon after the loss. This looks once more, later: for the
+        requests in the API's request log, and then for the results of the jobs it finds there.
+        They are written into the journal, so the next run with it has them.
 
         Args:
             journal: The journal of the runs that lost them.
-            resend: Do not look; redeem those who are still unsettled again, at full price: if
-                the lost request was carried out, they are paid for twice.
-            batch_size: Most people in one request, with `resend`.
-            max_credits: Bound on what this may cost, with `resend`.
+            resend: Do not look; redeem once more, at full price, those who are still unsettled:
+                if the lost request was carried out, they are paid for twice.
+            batch_size: The most people in one request, with `resend`.
+            max_credits: The most credits this may cost, with `resend`.
             deadline: How long the run may take, in seconds or as a `datetime.timedelta`.
 
         Returns:
             A run like that of `many`, whose rows are the journal's unsettled people.
 
         Raises:
-            ConfigurationError: An argument is malformed; nothing was sent.
+            ConfigurationError: An argument is malformed; nothing was sent. Entering the run
+                raises what entering one of `many` does.
         """
         deadline = in_seconds(deadline)
         _check_positive(batch_size=batch_size, deadline=deadline)

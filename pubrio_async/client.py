@@ -61,7 +61,7 @@ class ClientStatistics(Struct, frozen=True, kw_only=True):
 
     Attributes:
         limiter: The rate limiter.
-        runs: Runs of `redeem.many` that are open.
+        runs: Runs of `redeem.many` and `redeem.resolve` that are open.
         abandoned: Replies of paid calls whose caller had been cancelled.
     """
 
@@ -79,7 +79,7 @@ class AsyncPubrio:
                 people_contact_types=["email-work"],
             )
 
-    It works in one event loop at a time. Once that is closed it goes on in the next one.
+    It works in one event loop at a time, and goes on in the next one once that is closed.
 
     Args:
         api_key: The key, else the environment variable PUBRIO_API_KEY.
@@ -87,23 +87,25 @@ class AsyncPubrio:
         rate_limit: Such as `300/minute; 2400/hour`, else PUBRIO_RATE_LIMIT, else `300/minute`.
             `free`, `growth` and `business` are `300/minute` and the quotas of that plan for one
             licence. `account` asks the API, with one free request when the client is entered, for
-            the quotas of the workspace and how much of them is used. Several are joined by `;`.
-        max_concurrency: Most requests in flight at once.
+            the quotas of the workspace and how much of them is used. `unlimited` is no limit.
+            Several are joined by `;`.
+        max_concurrency: The most requests in flight at once.
         timeout: How long one attempt may take, from connecting to the last byte of the reply: in
-            seconds, or a `datetime.timedelta`.
+            seconds, or a `datetime.timedelta`. `monitors.try_run` takes ten minutes at least.
         session: An aiohttp session of yours to send through; it is never closed here. It also
             carries paid calls, so give its connector `force_close=True`: a kept-alive connection
             that has gone stale loses the answer to a call that may have been charged.
-        max_wait: How long a call waits for rate limits and pauses before it fails unsent, as
-            `timeout` is given.
-        observers: What is told of every request and every batch, for metrics and traces.
-        limiter: What says when a request may leave, in the place of `rate_limit`: such as a
+        max_wait: How long a call waits for rate limits and pauses before it gives up: in seconds,
+            or a `datetime.timedelta`.
+        observers: Objects that are told of every request and every batch, for metrics and traces.
+        limiter: What decides when a request may leave, instead of `rate_limit`, such as a
             `SharedLimiter` of `pubrio_async.distributed`. It is neither opened nor closed here.
         transport: Something else to send through, for tests.
         clock: Another clock, for tests.
 
     Raises:
-        ConfigurationError: A setting is missing or malformed.
+        ConfigurationError: A setting is missing or malformed. With `account` entering the client
+            raises it too, if the workspace may make no requests, and any error of the request.
     """
 
     redeem: ClientRedeem
@@ -192,7 +194,7 @@ class AsyncPubrio:
     def abandoned(self) -> Sequence[AbandonedCall]:
         """Replies of paid calls whose caller was cancelled while they were under way.
 
-        What was paid for is not thrown away: it waits here, the newest 1,000 of it.
+        What was paid for is not thrown away: the newest 1,000 replies wait here.
         """
         return tuple(self._dispatcher.abandoned)
 
@@ -230,12 +232,12 @@ class AsyncPubrio:
 
         Returns:
             A context manager that gives a list, with one entry for each call that has ended.
-            Runs of `redeem.many` are not in it; they have a report.
+            Requests of runs are not in it; a run has a report.
         """
         return capture()
 
     async def aclose(self) -> None:
-        """Ends open runs, lets paid calls under way finish for a moment, closes connections."""
+        """Ends open runs, gives paid calls under way a moment to finish, closes connections."""
         self._closed = True
         # A cancelled scope would cancel every await below again; all of it is bounded.
         with anyio.CancelScope(shield=True):

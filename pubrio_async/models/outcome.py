@@ -22,7 +22,7 @@ OutcomeStatus = Literal["found", "empty", "rejected", "failed", "pending", "unse
 
 
 class Outcome(Struct, frozen=True, gc=False):
-    """The end of one input row.
+    """What became of one input row.
 
     Attributes:
         row: 0-based index of the row in the input.

@@ -79,8 +79,8 @@ class Ends:
     async def again(self, batch: Batch) -> None:
         """A batch that was surely not carried out is to be sent once more.
 
-        It may have to wait for that. Were this run to die meanwhile, the next one has nothing to
-        look for, and cannot take the answer to this request for that to the next.
+        It may have to wait for that. If this run dies meanwhile, the next one has nothing to look
+        for, and cannot mistake the answer to this request for the answer to the next.
         """
         await self._take_back(batch)
         self._budget.release(len(batch.keys))
@@ -89,8 +89,8 @@ class Ends:
     async def again_if_alone(self, batch: Batch) -> None:
         """A batch of an earlier run was surely not carried out: its people are sent once more.
 
-        Not those for whom another request is open, or was answered since: an earlier run may have
-        sent them twice.
+        Except those for whom another request is open, or was answered since: an earlier run may
+        have sent them twice.
         """
         await self._take_back(batch)
         self._budget.release(len(batch.keys))
@@ -152,7 +152,7 @@ class Ends:
         return True
 
     def _part(self, batch: Batch, known: Mapping[str, Settled | Unsettled]) -> None:
-        """Those in a batch of whom something is known by now are told so, the others sent."""
+        """Gives people of whom something is known by now that end, and sends the others."""
         self._closed(batch)
         self.halving.ended(batch)
         self._intake.tell(known)

@@ -133,7 +133,7 @@ class Intake:
         self._outbox.fail(self._but_lost(self.take(keys), why), "skipped", why)
 
     def lost_before(self, key: str, why: str) -> Unsettled | None:
-        """What is known of a person who was to be sent again, and is no wiser for it.
+        """What is known of a person who was to be sent again, about whom nothing new was learnt.
 
         An earlier request may have been charged all the same.
         """
@@ -141,7 +141,7 @@ class Intake:
         return lost and structs.replace(lost, reason=f"{lost.reason} Sending again: {why}")
 
     def _but_lost(self, rows: dict[str, list[Row]], why: str) -> dict[str, list[Row]]:
-        """Tells of the people whose earlier answer is lost; returns the rows of all others."""
+        """Reports the people whose earlier answer is lost; returns the rows of all others."""
         lost = {key: end for key in rows if (end := self.lost_before(key, why))}
         self._remembered.update(lost)
         self._outbox.settle({key: rows.pop(key) for key in lost}, lost)
@@ -160,8 +160,8 @@ class Intake:
     async def keep(self, keys: Sequence[str]) -> tuple[str, ...]:
         """Who of a batch that was not carried out may be sent again.
 
-        An earlier run may have sent some of them twice. Whom another batch has, which is open, is
-        left to that one; whose end is known by now, from another one, is told so.
+        An earlier run may have sent some of them twice. People in another open batch are left to
+        that batch; those whose end is known by now, from another batch, are given that end.
         """
         alone = [key for key in keys if key not in self._more]
         self._more.subtract(filter(self._more.__contains__, keys))
@@ -191,7 +191,7 @@ class Intake:
         self._remembered.update(ends)
 
     def met_meanwhile(self, keys: Iterable[str]) -> dict[str, Settled | Unsettled]:
-        """What became known of people in a batch since it was planned."""
+        """What has become known of the people in a batch since it was planned."""
         remembered = self._remembered
         return {key: remembered[key] for key in keys if key in remembered} if remembered else {}
 
@@ -200,10 +200,10 @@ class Intake:
         self._register.told(keys)
 
     def tell_others(self, ends: Mapping[str, Settled]) -> None:
-        """Hands over what a reply brought of people it was not asked for, and rows wait for.
+        """Hands over what a reply brought of people it was not asked for, if rows wait for them.
 
-        Their own batch is not sent for them, if it is not yet; if it is, its end takes nobody what
-        has come.
+        If their own batch is not sent yet, it goes without them; if it is, they keep what has come,
+        however it ends.
         """
         waiting = {key: end for key, end in ends.items() if key in self._waiting}
         self.remember(waiting)

@@ -76,7 +76,7 @@ class NotFreeError(JournalError):
 
 
 class OpenBatch(Struct, frozen=True):
-    """A batch an earlier run left open.
+    """A batch that an earlier run left open.
 
     Attributes:
         batch: The people.
@@ -84,8 +84,8 @@ class OpenBatch(Struct, frozen=True):
         accepted_at: Unix time at which the job was accepted.
         intended_at: Unix time at which the batch was about to be sent.
         reason: Why it was unsettled before it was reopened.
-        bought_at: Unix time at which the last result was written that its people had before; None
-            if they had none, as far as is known. Told where there is no job.
+        bought_at: Unix time at which the newest earlier result of its people was written; None if
+            there was none, as far as is known. Only given where there is no job.
     """
 
     batch: Batch
@@ -102,8 +102,8 @@ class JournalSummary(Struct, frozen=True, kw_only=True):
     Attributes:
         contact_types: What was asked for.
         pending: People whose job was accepted and not fetched yet.
-        unsettled: People who may have been charged and whose answer is lost, those of a request
-            that was under way when its run ended among them.
+        unsettled: People who may have been charged and whose answer is lost, including those of a
+            request that was under way when its run ended.
         open_jobs: Batches without an end.
         credits_charged: As the API reported it.
     """
@@ -121,8 +121,8 @@ class JournalSummary(Struct, frozen=True, kw_only=True):
 class Journal(Protocol):
     """What the scheduler asks of a journal.
 
-    Every method returns only when what it wrote would survive the death of the process, as far
-    as the journal survives it at all. Methods may be called concurrently. All of them raise
+    A method returns only when what it wrote would survive the death of the process, if the
+    journal survives it at all. Methods may be called concurrently. All of them raise
     `JournalError` when the journal cannot be used.
     """
 
@@ -130,19 +130,19 @@ class Journal(Protocol):
         """Makes the journal ready; refuses one that was written for other contact types.
 
         Returns:
-            True if it knows nobody, and nobody else will write into it as long as it is open:
-            then only people of whom something was written down meanwhile need be looked up.
+            True if it knows nobody, and nobody else will write into it while it is open: then only
+            people whom this run has written down need be looked up.
         """
         ...
 
     async def lookup(
         self, keys: Sequence[str], newer_than: float | None = None
     ) -> Mapping[str, Settled | Unsettled]:
-        """What is known of these people; those not known, or still open, are absent.
+        """What is known of these people; people not known, or still open, are absent.
 
         Args:
             keys: The people.
-            newer_than: Unix time: results from before are absent, as if they were not known.
+            newer_than: Unix time: older results are absent, as if they were not known.
                 `Unsettled` people are never too old.
         """
         ...
@@ -174,8 +174,8 @@ class Journal(Protocol):
     async def withdraw(self, batch_id: str) -> None:
         """Writes down that the batch was surely not carried out: its people are free again.
 
-        What was known of them from other batches stands again: their result, or that the answer
-        to another batch with them is lost. A batch that is not open is left alone.
+        What was known of them from other batches holds again: their result, or that the answer to
+        another batch with them is lost. A batch that is not open is left alone.
         """
         ...
 
@@ -184,8 +184,8 @@ class Journal(Protocol):
     ) -> None:
         """Writes down the end of the batch: a result for each person, and its cost in credits.
 
-        That is None if the API did not tell it. People who meanwhile got contacts from another
-        batch keep them, should this one have none of theirs.
+        The cost is None if the API did not report it. People who meanwhile got contacts from
+        another batch keep them if this one has none of theirs.
         """
         ...
 

@@ -21,7 +21,7 @@ from pubrio_async.scheduler.journal import (
 
 
 class MemoryJournal:
-    """A journal as long-lived as the process: duplicates are served, no crash is survived.
+    """A journal that lives as long as the process: it knows who was bought, and survives no crash.
 
     Args:
         clock: Where the times come from; None for the machine's clock.

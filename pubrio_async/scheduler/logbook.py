@@ -146,7 +146,7 @@ def is_last_look(lost: Lost, now: float) -> bool:
 
 
 def in_new_order(batch: Batch, rng: random.Random) -> Batch:
-    """The same people in another order, by which this one request is known among all for them."""
+    """The same people in another order, which tells this request from all others for them."""
     keys = list(batch.keys)
     for place in range(min(_MOVED, len(keys))):
         other = place + int(rng.random() * (len(keys) - place))
@@ -165,14 +165,14 @@ def is_its_own(lost: Lost, entry: LogEntry) -> bool:
 
 
 def may_have_worked(error: PubrioError) -> bool:
-    """Whether the API may have carried the request out that was answered so."""
+    """Whether the API may have carried out a request that was answered like this."""
     return (
         isinstance(error, ResponseLostError | ServerError | DecodeError) or error.may_have_charged
     )
 
 
 class Archive:
-    """Entries of the log that were looked at: what one search has asked for, no other asks for.
+    """Entries of the log that were read: what one search has asked for, no other asks for again.
 
     Attributes:
         entries: By their id in the log; None for one that cannot be looked at.

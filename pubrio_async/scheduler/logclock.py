@@ -23,8 +23,7 @@ class LogClock:
     Attributes:
         zone_s: Its zone, in seconds; None: not known.
         skew_s: How far it is ahead of the API's clock, apart from the zone; None: not known.
-        offset_s: How far from where they should be those of earlier runs were that were found;
-            None: not known.
+        offset_s: How far from its moment a request of an earlier run was found; None: not known.
     """
 
     def __init__(self) -> None:
@@ -70,7 +69,7 @@ class LogClock:
         return True
 
     def learn_offset(self, row: LogRow, sent_at: float) -> None:
-        """What was lost with it was under way for as long, and is as far from where it should be.
+        """Requests lost together were under way for as long, so they are as far from their moments.
 
         An earlier run wrote down when it was about to send them, and not when it did.
         """

@@ -1,4 +1,4 @@
-"""What the log shows that may be the answer to a lost request, for want of anything surer; no I/O.
+"""What in the log may be the answer to a lost request, if nothing surer is found; no I/O.
 
 Nothing is concluded from it before the last look, when even a log that lags behind would show more.
 """

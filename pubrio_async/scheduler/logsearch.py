@@ -140,8 +140,8 @@ class Search:
     def _rest(self) -> tuple[list[Lost], list[Lost]]:
         """What is looked for the last time, and all that is still looked for.
 
-        Whose refusal was met is not looked for any more, but the last time: the log may show
-        their success later.
+        A request whose refusal was met is looked for only once more, the last time: the log may
+        show its success later.
         """
         last: list[Lost] = []
         rest: list[Lost] = []
@@ -302,7 +302,7 @@ class Search:
         return sorted(ranked)
 
     def _look_anew(self) -> None:
-        """Where what is looked for should be is known better, or more lines are."""
+        """Looks at lines anew: the moments are known better by now, or there are more lines."""
         self._covered.clear()
         self._ranked.clear()
 

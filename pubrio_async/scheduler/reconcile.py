@@ -1,7 +1,7 @@
 """Looks for lost requests in the API's request log, and tells what became of them.
 
-Promise: a request whose answer was lost is not sent again. What the log shows of it is taken for
-the answer; what the log does not show stays unsettled, with the reason.
+Promise: a request whose answer was lost is not sent again. What the log shows of it counts as the
+answer; what the log does not show stays unsettled, with the reason.
 """
 
 from __future__ import annotations

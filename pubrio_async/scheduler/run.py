@@ -71,8 +71,8 @@ class Run:
         print(run.report)
 
     Iterating never raises what the API said: results are values, and `stopped_by` holds the
-    error that ended a run early. It raises what the input itself raised, after everything that
-    had been read was handed over.
+    error that ended a run early. It raises what the input itself raised, once everything read
+    before that has been handed over.
 
     Several tasks may iterate over one run: each outcome goes to one of them.
     """
@@ -139,12 +139,13 @@ class Run:
     def stop(self, reason: str, *, drain_s: float = 1.0) -> None:
         """Ends the run early: nothing new is sent, and iteration goes on to a near end.
 
-        Requests under way get a moment to be answered. Accepted people come out as `pending`,
-        all others as `skipped`; rows not read yet are read and skipped too, while time allows.
+        Requests under way get a moment to be answered. People in accepted jobs come out as
+        `pending`, those of a lost request as `unsettled`, all others as `skipped`; rows not read
+        yet are read and skipped too, while time allows.
 
         Args:
             reason: Why, for the error text of these outcomes.
-            drain_s: Most seconds to spend on the rest of the input.
+            drain_s: The most seconds to spend on the rest of the input.
         """
         self._running().stop(reason, drain_s)
 

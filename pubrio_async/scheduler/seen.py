@@ -74,8 +74,8 @@ class Sieve:
 
     A text picks two words of 64 bits by its hash, and sets five bits in each; whose bits are not
     all set was never added. Of a million strangers who come one after the other, some five are
-    held for somebody else; of ten million, one in five. Memory is taken as it is used: few texts,
-    few pages.
+    mistaken for somebody else; of ten million, one in five. Memory is taken as it is used: few
+    texts, few pages.
     """
 
     __slots__ = ("_masks", "_words")
@@ -152,8 +152,8 @@ class Register(Protocol):
 class ExactRegister:
     """For a journal that holds people: any of them may be known, and all are counted by hash.
 
-    Whom an earlier run has bought is found in the journal however often they are named, so it does
-    not tell whether they are met for the first time: that takes a dozen bytes for each.
+    People whom an earlier run has bought are found in the journal however often they are named, so
+    it does not show whether they are met for the first time: that takes a dozen bytes for each.
     """
 
     def __init__(self) -> None:
@@ -185,8 +185,8 @@ class SlimRegister:
 
     People are new to the run if nothing is known of them, so they are counted when they are
     planned; who may have been planned before is asked for in the journal. Those who were skipped
-    leave no trace there, and are kept as hashes; there are few of them, unless a run that has come
-    to its end early reads on. If the journal cannot be read, those whom the sieve may know count
+    leave no trace there, and are kept as hashes; there are few of them, unless a run that has ended
+    early reads on. If the journal cannot be read, those whom the sieve may know count
     as met.
     """
 

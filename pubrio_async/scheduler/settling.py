@@ -15,8 +15,8 @@ def settled_people(
     """The end of every person of a batch: matched by id, whatever the order of the reply.
 
     People the reply does not name were not found. People it names beyond the batch are kept
-    under their own id, if it has contacts of theirs: those were paid for. That it has none says
-    nothing of people it was not asked for, whose contacts may have been bought before.
+    under their own id, if it has contacts of theirs: those were paid for. If it has none, that says
+    nothing about people who were not asked for, and whose contacts may have been bought before.
     """
     if batch.kind == "single":
         return _settled_alone(batch.keys[0], peoples, redeem_query_id)
@@ -64,7 +64,7 @@ def _settled(known: str | None, person: RedeemedPerson, redeem_query_id: str | N
 
 
 def merged(one: Settled, other: Settled) -> Settled:
-    """What two replies, or two parts of one, tell of a person."""
+    """What two replies, or two parts of one, say about a person."""
     return Settled(
         "found" if "found" in (one.status, other.status) else "empty",
         one.people_search_id,

@@ -28,8 +28,8 @@ class OutcomeTable:
     ..., `error` (string; several values of a kind are joined by `;`, none is null). Values are as
     the API gave them: nothing is put before what a spreadsheet would take for a formula.
 
-    It is personal data. A row takes some hundred bytes of memory; `outcome_batches` does with
-    those of one batch.
+    It holds personal data. A row takes some hundred bytes of memory; `outcome_batches` needs no
+    more than those of one batch.
     """
 
     def __init__(self, contact_types: Collection[str] = ()) -> None:

@@ -41,9 +41,9 @@ class FaultOptions(TypedDict, total=False):
 class SandboxControls:
     """People to find, faults to meet, and the books: the part both kits share.
 
-    Everybody there is has contacts, or none, by the seed alone; `add_found`, `add_empty` and
-    `add_rejected` say it for somebody in particular. All methods may be called at any time and
-    from any thread.
+    For everybody the seed alone decides whether they have contacts; `add_found`, `add_empty` and
+    `add_rejected` decide it for one person. All methods may be called at any time and from any
+    thread.
     """
 
     def __init__(self, defaults: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
