@@ -57,7 +57,7 @@ def make_pages() -> Iterator[tuple[str, str]]:
         f"The {len(ROUTES)} endpoints of the API by group: coroutines of the client that take",
         "keywords only; what is left out is not sent. `*_iter` is the same call as an asynchronous",
         "iterator over the rows of all pages, `redeem.many` and `redeem.resolve` are",
-        "[runs](../reference/runs.md). *May spend credits*: no document tells whether it does.",
+        "[runs](../reference/runs.md). *May spend credits*: whether it does is not documented.",
         "",
         "| method | request | credits |",
         "|---|---|---|",
