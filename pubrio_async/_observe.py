@@ -153,7 +153,7 @@ class Observers:
         for observer in observers:
             if not isinstance(observer, Observer):
                 what = getattr(observer, "__name__", type(observer).__name__)
-                msg = f"observers takes instances of pubrio_async.Observer, and {what} is none"
+                msg = f"observers takes instances of pubrio_async.Observer, not {what}"
                 raise ConfigurationError(msg)
             self._observers.append(observer)
 

@@ -232,7 +232,7 @@ class AsyncPubrio:
 
         Returns:
             A context manager that gives a list, with one entry for each call that has ended.
-            Requests of runs are not in it; a run has a report.
+            Batches and polls of runs are not in it; a run has a report.
         """
         return capture()
 

@@ -138,7 +138,7 @@ def _check_range_list(name: str, path: str, _rules: Rules, value: object) -> Non
         if not (_is_flat(item) and len(item) <= 2):
             _refuse(
                 f"{name}: {path} takes ranges of whole numbers, such as [[1, 10], [10001]]; "
-                f"{item!r:.60} is none"
+                f"{item!r:.60} is not one"
             )
 
 

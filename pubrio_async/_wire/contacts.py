@@ -52,7 +52,7 @@ def _mended(body: bytes) -> bytes:
 
 
 def _contact(contact: Any) -> Any:
-    """A contact as it should be; None if it is none, and itself if it cannot be told."""
+    """A contact as it should be; None if it has no value, and itself if it cannot be read."""
     if not _is_object(contact):
         return contact
     value = contact.get("value")

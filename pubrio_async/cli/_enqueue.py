@@ -139,7 +139,7 @@ async def _enqueue(
         try:
             done = await inputs.enqueue(store, source, run)
         except asyncio.CancelledError:
-            say("interrupted; the same command goes on where this one was")
+            say("interrupted; the same command goes on where this one stopped")
             return ExitCode.INTERRUPTED
         again = f", {done.again:,} of them once more" if done.again else ""
         say(
@@ -184,7 +184,7 @@ async def _wait(store: Store, run: str, signals: Signals) -> ExitCode:
                 await ended.wait()
         except TimeoutError:
             continue
-        say("not waiting any more; it is in the queue, and workers that are there, or come, do it")
+        say("no longer waiting: the run is in the queue, and any worker goes on with it")
         return ExitCode.INTERRUPTED
     print_figures(run_figures(now))
     if now.stopped is not None:
@@ -195,5 +195,5 @@ async def _wait(store: Store, run: str, signals: Signals) -> ExitCode:
 
 def _how_far(run: RunFigures, workers: int) -> str:
     ended = run.found + run.empty + run.rejected + run.failed + run.unsettled
-    at_it = f"{workers:,} worker{'' if workers == 1 else 's'}" if workers else "no worker is there"
-    return f"{ended:,} of {people_in_words(run.people)} have an end; {at_it}"
+    at_it = f"{workers:,} worker{'' if workers == 1 else 's'}" if workers else "no worker running"
+    return f"{ended:,} of {people_in_words(run.people)} are done; {at_it}"

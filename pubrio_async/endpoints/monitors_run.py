@@ -39,8 +39,8 @@ class MonitorsRun(Endpoints):
 
         Args:
             monitor_id: The monitor's id (UUID).
-            tried_at: The moment to act as if it were, as an ISO time; choose a recent one, for
-                which there are data.
+            tried_at: The time to run it for, as an ISO time; choose a recent one, for which
+                there are data.
             profile_id: Not needed; the key names the workspace.
 
         Returns:

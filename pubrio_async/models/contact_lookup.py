@@ -58,7 +58,7 @@ class MatchedPerson(Struct, frozen=True, kw_only=True, gc=False):
 
     Attributes:
         people_search_id: The person's id (a UUID as text), good for `redeem.people`.
-        first_name: The single lookup has it, the bulk form does not.
+        first_name: From the single lookup; UNSET in the bulk form.
         last_name: Likewise.
         people_name: The whole name.
         company_name: Where the person works.

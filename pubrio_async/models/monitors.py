@@ -112,7 +112,7 @@ class Monitor(_MonitorSettings, frozen=True, kw_only=True):
         monitor_id: Its id (a UUID as text).
         profile_id: The workspace it belongs to.
         user_id: Who made it.
-        signature: The whole signature, where it was asked for. A secret.
+        signature: The whole signature, where it was asked for, else UNSET. A secret.
         last_processed: What the API says of the newest run; no shape is documented.
         user: Who made it.
     """

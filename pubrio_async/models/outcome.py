@@ -52,7 +52,8 @@ class RunReport(Struct, kw_only=True):
         rows: Rows that have an outcome.
         unique: Distinct well-formed people among them.
         batches: Batches the API has made a job of in this run.
-        requests: HTTP requests sent, refused ones included.
+        requests: Requests the run has sent, refused ones and looks into the request log included;
+            not the one for the plan's prices.
         polls: Requests for the state of a job.
         retries: Requests that had to be made again.
         rate_limited: Requests refused with 429.

@@ -14,8 +14,9 @@ class Pagination(Struct, frozen=True, kw_only=True):
         per_page: Rows in a full page.
         total_entries: Rows there are, as far as the API counted.
         total_pages: Pages there are; not always pages that can be reached.
-        total_display_pages: Pages that can be reached, where the API says so.
-        is_timeout: True if the API ran out of time counting: the totals may be too low.
+        total_display_pages: Pages that can be reached; UNSET where the API does not say.
+        is_timeout: True if the API ran out of time counting: the totals may be too low. UNSET
+            where the API does not say.
     """
 
     page: int | None = None

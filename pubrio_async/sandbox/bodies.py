@@ -56,7 +56,9 @@ class Conditioned(Struct, kw_only=True):
         for condition in self.filter_conditions or ():
             operator = condition.operator.lower()
             if operator not in {"and", "or"}:
-                raise bad_request("operator must be and or or.", {"operator": condition.operator})
+                raise bad_request(
+                    "operator must be 'and' or 'or'.", {"operator": condition.operator}
+                )
             if operator == "and" and condition.key:
                 found.add(condition.key)
         return frozenset(found)

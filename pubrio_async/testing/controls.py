@@ -109,7 +109,7 @@ class SandboxControls:
         return who
 
     def add_empty(self, person: str | None = None) -> str:
-        """Adds a person of whom nothing is known; of a LinkedIn URL, not even who it is.
+        """Adds a person without contacts; behind a LinkedIn URL nobody is found.
 
         Args:
             person: Their `people_search_id` or LinkedIn URL; None makes up an id.

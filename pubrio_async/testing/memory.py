@@ -54,7 +54,7 @@ class PubrioMemory(SandboxControls):
         )
 
     def client(self, **arguments: Any) -> AsyncPubrio:
-        """A client that speaks to it, to be used in `async with`.
+        """A client that talks to it, to be used in `async with`.
 
         Args:
             **arguments: Arguments of `AsyncPubrio`. Without `rate_limit`, it keeps the limits of
@@ -75,10 +75,10 @@ class PubrioMemory(SandboxControls):
 
     @contextmanager
     def installed(self) -> Generator[Self]:
-        """While the block runs, every client of this process that is made speaks to it.
+        """While the block runs, every client made in this process talks to it.
 
-        Whatever its arguments say of a key, a URL or a session; one that is given a `transport`
-        keeps that. What is made in another process reaches nothing.
+        That holds whatever key, URL or session the client is given; one with a `transport` keeps
+        that. A client in a process started meanwhile reaches nothing.
         """
 
         def transport(*_: Any, **__: Any) -> SandboxTransport:

@@ -76,12 +76,12 @@ class MockTransport:
     What the function raises decides how far the request got:
 
     - `NotSentError`, `ConnectionRefusedError` or `socket.gaierror`: it was not sent. The client
-      sends it again, as it would in earnest.
+      sends it again, as it always does.
     - `ResponseLostError`, any other `ConnectionError`, or `TimeoutError`: it was sent, and its
       reply is lost. The client does not send it again if it may have cost credits. That is also
       what becomes of a function that takes longer than the `timeout` of the client.
-    - Anything else, such as an `AssertionError`, is no failure of a connection: it goes through to
-      who made the call.
+    - Anything else, such as an `AssertionError`, is no failure of a connection: it reaches
+      whoever made the call.
 
     Args:
         handler: Is given each request, and returns the reply; plain or `async`.

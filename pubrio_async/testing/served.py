@@ -56,7 +56,7 @@ class PubrioSandbox(SandboxControls):
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables with which a client, of this or another process, speaks to it."""
+        """The variables with which a client, of this or another process, talks to it."""
         return {
             "PUBRIO_API_KEY": self.api_key,
             "PUBRIO_BASE_URL": self.url,
@@ -64,7 +64,7 @@ class PubrioSandbox(SandboxControls):
         }
 
     def client(self, **arguments: Any) -> AsyncPubrio:
-        """A client that speaks to it, to be used in `async with`.
+        """A client that talks to it, to be used in `async with`.
 
         Args:
             **arguments: Arguments of `AsyncPubrio`. Without `rate_limit`, it keeps the limits of
@@ -83,7 +83,7 @@ class PubrioSandbox(SandboxControls):
 
     @contextmanager
     def installed(self) -> Generator[Self]:
-        """While the block runs, `AsyncPubrio()` without arguments speaks to it.
+        """While the block runs, `AsyncPubrio()` without arguments talks to it.
 
         The environment variables are set, for child processes too, and put back at the end.
         """
