@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 # Where nobody looks at it on a terminal, lines may be longer.
 _WIDTH: Final = 120
 _DRIFT: Final = {
-    "unknown_field": "a field more",
-    "missing_field": "a field less",
+    "unknown_field": "an extra field",
+    "missing_field": "a missing field",
     "wrong_type": "another type",
     "null": "null",
     "new_word": "a new word",
 }
-_DRIFTED: Final = "Drift: where replies differ from what this package reads them as"
+_DRIFTED: Final = "Drift: where replies differ from the types they are read as"
 _DRIFT_COLUMNS: Final = ("endpoint", "path", "difference", "expected", "seen", "times")
 _SETTLED: Final = (
     ("not tested", "Not tested"),
@@ -169,7 +169,7 @@ def _replies(report: DoctorReport) -> list[tuple[str, str, str, str]]:
         if one.state == "failed" and one.why:
             result = f"failed: {one.why}"
         if one.undescribed:
-            result += f"; {many(len(one.undescribed), 'path')} no document describes (see --json)"
+            result += f"; {many(len(one.undescribed), 'undocumented path')} (see --json)"
         row = (name, str(one.status or ""), _ms(one.elapsed_s), result)
         rows.setdefault((name, row[1], result), row)
     return list(rows.values())
@@ -211,21 +211,21 @@ def _conclusion(report: DoctorReport) -> str:
     if report.key.accepted is False:
         return "The key was refused: check PUBRIO_API_KEY."
     if report.well:
-        return "All is well: no drift, nothing that is not as assumed."
+        return "All is well: no drift, and whatever was tested is as assumed."
     drift = len(_drift(report))
     failed = len({one.name for one in report.endpoints if one.state == "failed"})
     wrong = sum(one.settled == "no" for one in report.assumptions)
     return (
         f"{many(drift, 'difference')}, {many(failed, 'failed endpoint')}, "
         f"{many(wrong, 'wrong assumption')}, {many(len(report.warnings), 'warning')}. "
-        "--json tells all of it."
+        "--json has all of it."
     )
 
 
 def _key(report: DoctorReport) -> str:
     accepted = report.key.accepted
     if accepted is None:
-        return "there; whether it is accepted could not be found out"
+        return "set; whether it is accepted could not be found out"
     return f"{'accepted' if accepted else 'refused'} (status {report.key.status})"
 
 

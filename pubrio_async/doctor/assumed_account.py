@@ -27,7 +27,7 @@ def _usage_counts(evidence: Evidence) -> Verdict:
         return untested("profile.usage was not asked twice")
     before, after = (whole_of(one.member("api_hourly_usage")) for one in (first, again))
     if before is None or after is None or after < before:
-        return untested("the hour's count is not told, or has begun anew")
+        return untested("the hour's count is not reported, or has started over")
     calls = evidence.exchanges.index(again) - evidence.exchanges.index(first)
     made = sum(one.attempts for one in evidence.exchanges[-calls:])
     return either(after > before, f"it rose by {after - before} over about {made} requests")
@@ -43,7 +43,7 @@ def _usage_pairs(evidence: Evidence) -> Verdict:
         if one and total:
             seen[unit] = total / one
     if not seen:
-        return untested("no quota is told")
+        return untested("no quota is reported")
     told = ", ".join(f"{unit}: {factor:g}" for unit, factor in seen.items())
     return either(all(factor == int(factor) >= 1 for factor in seen.values()), f"times {told}")
 
@@ -58,7 +58,7 @@ def _no_access(evidence: Evidence) -> Verdict:
     ]
     access = usage.member("is_api_access_available") if usage else None
     if not quotas or not isinstance(access, bool):
-        return untested("it is not told")
+        return untested("it is not reported")
     none = quotas.count(0)
     return either(bool(none) != access, f"{none} of {len(quotas)} quotas are 0, access: {access}")
 
@@ -70,7 +70,7 @@ def _plan_quotas(evidence: Evidence) -> Verdict:
     told = whole_of(usage.member("max_api_hourly_query")) if usage else None
     plan = slug.partition("-")[0] if isinstance(slug, str) else ""
     if plan not in _HOURLY or told is None:
-        return untested("a plan of another name, or it is not told")
+        return untested("a plan with another name, or none is reported")
     return either(told == _HOURLY[plan], f"{plan}: {told:,} for one licence")
 
 
@@ -83,7 +83,7 @@ def _usage_no_credits(evidence: Evidence) -> Verdict:
     return either(not found, f"{len(found)} fields speak of credits")
 
 
-@ACCOUNT("balances", "credit and topup_credit are told apart, as whole numbers")
+@ACCOUNT("balances", "credit and topup_credit are two separate whole numbers")
 def _balances(evidence: Evidence) -> Verdict:
     profile = evidence.good("profile.get")
     if profile is None:
@@ -103,7 +103,7 @@ def _prices(evidence: Evidence) -> Verdict:
         for what, name in (("e-mail", "email"), ("phone", "phone_number"))
     }
     seen = ", ".join(
-        f"{what}: {'not told' if price is None else price}" for what, price in told.items()
+        f"{what}: {'not reported' if price is None else price}" for what, price in told.items()
     )
     return either(None not in told.values(), seen)
 
@@ -126,7 +126,7 @@ def _log_lists(evidence: Evidence) -> Verdict:
 
 
 @ACCOUNT(
-    "log-zone", "the log's times are of a zone that is not told, whole quarters of an hour off UTC"
+    "log-zone", "the log's times are in a zone it does not name, whole quarters of an hour off UTC"
 )
 def _log_zone(evidence: Evidence) -> Verdict:
     before, after = evidence.good("api_keys.logs"), evidence.good("api_keys.logs", "again")

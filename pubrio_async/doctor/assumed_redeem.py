@@ -124,12 +124,12 @@ def _types(evidence: Evidence) -> Verdict:
     return either(seen <= {"email-work", "email-personal", "phone"}, names(sorted(seen)))
 
 
-@REDEEM("cost-of-one", "redeem.people tells its cost in profile.total_credit_cost")
+@REDEEM("cost-of-one", "redeem.people reports its cost in profile.total_credit_cost")
 def _cost_of_one(evidence: Evidence) -> Verdict:
     return _told(_of(evidence, "redeem.people"), "total_credit_cost")
 
 
-@REDEEM("cost-of-batch", "a finished job tells its cost in profile.total_charged_credit")
+@REDEEM("cost-of-batch", "a finished job reports its cost in profile.total_charged_credit")
 def _cost_of_batch(evidence: Evidence) -> Verdict:
     done = [
         one for one in _of(evidence, "redeem.query") if one.member("query", "is_completed") is True
@@ -160,7 +160,7 @@ def _repeat(evidence: Evidence) -> Verdict:
         return untested("nothing was found the first time")
     cost = number_of(again.member("profile", "total_credit_cost"))
     if cost is None:
-        return untested("the cost was not told")
+        return untested("the cost was not reported")
     return either(cost > 0, f"{cost:g} credits the second time")
 
 
@@ -175,7 +175,7 @@ def _price_of_search(evidence: Evidence) -> Verdict:
     return either(cost == price, f"{cost:g} credits for {rows} rows at {price:g}")
 
 
-@REDEEM("people-by-id", "the people of a job are told by their people_search_id")
+@REDEEM("people-by-id", "the people of a job are named by their people_search_id")
 def _by_id(evidence: Evidence) -> Verdict:
     job = evidence.good("redeem.batch", "paid")
     done = [one for one in _of(evidence, "redeem.query") if one.purpose == "paid"]
@@ -185,9 +185,9 @@ def _by_id(evidence: Evidence) -> Verdict:
     told = [str(row.get("people_search_id")).lower() for row in done[-1].rows("peoples")]
     return either(
         set(told) <= asked,
-        f"{len(told)} told of {len(asked)} asked for, all of them asked for"
+        f"{len(told)} named of {len(asked)} asked for, all of them asked for"
         if set(told) <= asked
-        else "others were told",
+        else "others were named",
     )
 
 

@@ -173,7 +173,7 @@ def _error_short(evidence: Evidence) -> Verdict:
 def _error_other(evidence: Evidence) -> Verdict:
     refused = [one for one in evidence if one.status in {401, 402, 403, 404}]
     if not refused:
-        return untested("nothing was refused so")
+        return untested("nothing was refused like that")
     other = [
         one
         for one in refused
@@ -185,7 +185,7 @@ def _error_other(evidence: Evidence) -> Verdict:
 def _refusal(evidence: Evidence, statuses: set[int], shape: dict[str, str]) -> Verdict:
     refused = [one for one in evidence if one.status in statuses]
     if not refused:
-        return untested("no call ended so")
+        return untested("no call ended like that")
     other = [one for one in refused if not _has_shape(one, shape)]
     return either(not other, names(_answer(one) for one in other or refused))
 

@@ -81,7 +81,7 @@ def find_warnings(report: DoctorReport, unknown_charges: list[str]) -> list[str]
     if report.plan.credit == 0 and report.plan.topup_credit == 0:
         found.append("There are no credits left.")
     found += [
-        f"{name} may have been charged: its cost was not told. Look at api_keys.logs."
+        f"{name} may have been charged: its cost was not reported. Look at api_keys.logs."
         for name in unknown_charges
     ]
     return found
