@@ -194,7 +194,7 @@ def resolve(  # noqa: PLR0917 - typer calls it by name
     as_json: params.AsJson = False,
     verbose: params.Verbose = False,
 ) -> None:
-    """Settle the unsettled people of a journal: perhaps charged, and the answer was lost.
+    """Settle a journal's unsettled people: perhaps they were charged, but the answer was lost.
 
     Looks for their requests in the API's request log, and fetches what they bought. Afterwards
     the redeem command that wrote the journal completes its output at no cost.

@@ -169,7 +169,7 @@ class PersonKey(Struct, kw_only=True):
     linkedin_url: PersonUrl | None = None
 
     def refuse_empty(self) -> None:
-        """Refuse a body that means nobody."""
+        """Refuses a body that means nobody."""
         if not self.people_search_id and not self.linkedin_url:
             raise bad_request("people_search_id or linkedin_url is required.")
 
@@ -183,7 +183,7 @@ class CompanyKey(Struct, kw_only=True):
     domain_id: int | None = None
 
     def refuse_empty(self) -> None:
-        """Refuse a body that means no company."""
+        """Refuses a body that means no company."""
         if not (self.domain or self.linkedin_url or self.domain_search_id) and (
             self.domain_id is None
         ):

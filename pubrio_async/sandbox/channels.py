@@ -113,7 +113,7 @@ class ChannelDesk:
         }
 
     def types(self, _: Fields, __: float) -> Answer:
-        """Answer `channels.template_types`."""
+        """Answers `channels.template_types`."""
         return Answer(sample_data("channels.template_types.json"))
 
     def _list(self, fields: Fields, _: float) -> Answer:

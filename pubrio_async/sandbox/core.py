@@ -153,7 +153,7 @@ class Sandbox:
         return self.epoch + now
 
     def handle(self, request: SandboxRequest, now: float) -> SandboxReply:
-        """Carry out a request.
+        """Carries out a request.
 
         Args:
             request: The request.
@@ -173,16 +173,16 @@ class Sandbox:
         return reply
 
     def undelivered(self, reply: SandboxReply) -> None:
-        """Take note that the client never got this reply: it may well ask again."""
+        """Takes note that the client never got this reply: it may well ask again."""
         if reply.receipt is not None:
             self._jobs.undeliver(reply.receipt)
 
     def add_fault(self, fault: Fault) -> None:
-        """Switch a fault on, behind those that are on already."""
+        """Switches a fault on, behind those that are on already."""
         self._faults.add(fault)
 
     def clear_faults(self) -> None:
-        """Switch all faults off."""
+        """Switches all faults off."""
         self._faults.clear()
 
     def contacts_for(self, people_search_id: str, types: Iterable[str]) -> tuple[Contact, ...]:

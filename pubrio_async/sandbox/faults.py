@@ -150,7 +150,7 @@ _OPTIONS = tuple(name for name in Fault.__struct_fields__ if name not in {"kind"
 
 
 def parse_fault(text: str) -> Fault:
-    """Read a fault from `kind`, `kind:path` or `kind:path:name=value,name=value`.
+    """Reads a fault from `kind`, `kind:path` or `kind:path:name=value,name=value`.
 
     The path may be empty; several `ids` are joined by `|`. For example
     `5xx_after:/redeem/people/batch:times=2`.
@@ -215,12 +215,12 @@ class FaultBook:
         self.fired: Counter[str] = Counter()
 
     def add(self, fault: Fault) -> None:
-        """Switch a fault on."""
+        """Switches a fault on."""
         self._armed.append(_Armed(fault, self._added))
         self._added += 1
 
     def clear(self) -> None:
-        """Switch all faults off."""
+        """Switches all faults off."""
         self._armed.clear()
 
     def strike(self, kinds: Collection[str], path: str) -> Fault | None:

@@ -61,7 +61,7 @@ class Filter(Generic[T]):
     """Tests that something has to pass, all of them. An empty list tests nothing."""
 
     def __init__(self, filters: Conditioned, *, conditions: Conditioned | None = None) -> None:
-        """Make one without a test; `conditions` may come from another place than the filters."""
+        """Makes one without a test; `conditions` may come from another place than the filters."""
         self._every = (conditions or filters).every()
         self._tests: list[Callable[[T], bool]] = []
 
@@ -75,7 +75,7 @@ class Filter(Generic[T]):
         return all(test(one) for test in self._tests)
 
     def test(self, test: Callable[[T], bool]) -> None:
-        """Add a test."""
+        """Adds a test."""
         self._tests.append(test)
 
     def among(self, key: str, values: Sequence[V] | None, of: Callable[[T], Collection[V]]) -> None:

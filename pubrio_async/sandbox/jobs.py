@@ -73,7 +73,7 @@ class JobBook:
         self.unknown_polls: int = 0
 
     def submit(self, people: bytes, types: int, now: float, *, endless: bool) -> Job:
-        """Accept a job; an `endless` one never completes."""
+        """Accepts a job; an `endless` one never completes."""
         self._forget(now)
         number = self.submitted
         self.submitted += 1

@@ -68,7 +68,7 @@ class FlagTable:
         return self._used
 
     def mark(self, key: int, flags: int) -> int:
-        """Add flags to a 64-bit key; returns those it had before."""
+        """Adds flags to a 64-bit key; returns those it had before."""
         tag = key & ~_FLAGS or _FLAGS + 1
         slots = self._slots
         mask = len(slots) - 1
@@ -127,7 +127,7 @@ class Ledger:
         return worst <= self.credit + self.topup_credit
 
     def charge(self, source: str, now: float, bought: Iterable[Bought], asked: int) -> int:
-        """Charge for what was found when the types in `asked` were wanted; returns the cost."""
+        """Charges for what was found when the types in `asked` were wanted; returns the cost."""
         price_of, flags = self.price_of, self._flags
         total = 0
         people: list[bytes] = []
@@ -151,7 +151,7 @@ class Ledger:
         return total
 
     def spend(self, price: int) -> int:
-        """Charge for something that is not a person's contact; returns the price.
+        """Charges for something that is not a person's contact; returns the price.
 
         Raises:
             RefusedError: Both balances together cannot pay it (402).

@@ -64,7 +64,7 @@ class FixedWindows:
         self.overrun_windows: int = 0
 
     def admit(self, now: float) -> float | None:
-        """Count a request; None if it may pass, else the time at which it could."""
+        """Counts a request; None if it may pass, else the time at which it could."""
         free_at = -inf
         for window in self._windows:
             window.turn(now)

@@ -154,7 +154,7 @@ class RequestLog:
         cost: int,
         delay: float,
     ) -> None:
-        """Write a request down, and drop the oldest if there are too many."""
+        """Writes a request down, and drops the oldest if there are too many."""
         entry = Entry(
             log_id=self._people.make_id("log", self._added),
             at=now,
@@ -181,7 +181,7 @@ class RequestLog:
             del self._by_id[oldest.log_id]
 
     def list(self, fields: Fields, now: float) -> Answer:
-        """Answer `api_keys.logs`."""
+        """Answers `api_keys.logs`."""
         wanted = msgspec.convert(fields, LogFilter)
         found = [entry for entry in self.visible(now) if wanted.accepts(entry)]
         if not wanted.is_ascending_order:
@@ -197,7 +197,7 @@ class RequestLog:
         return Answer(encode(body))
 
     def lookup(self, fields: Fields, now: float) -> Answer:
-        """Answer `api_keys.log`."""
+        """Answers `api_keys.log`."""
         wanted = msgspec.convert(fields, LogLookup).query_log_id
         raw = parse_id(wanted)
         entry = None if raw is None else self._by_id.get(raw)

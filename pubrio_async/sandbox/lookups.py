@@ -50,18 +50,18 @@ class LookupDesk:
         self._company_price = config.company_search_credit
 
     def person(self, fields: Fields, _: float) -> Answer:
-        """Answer `people.lookup`."""
+        """Answers `people.lookup`."""
         person = self._person(fields)
         return self._told(None if person is None else person_row(person), 0)
 
     def person_at_linkedin(self, fields: Fields, _: float) -> Answer:
-        """Answer `people.linkedin_lookup`."""
+        """Answers `people.linkedin_lookup`."""
         url = msgspec.convert(fields, PeopleUrl).people_linkedin_url
         person = self._world.person_by_linkedin(url)
         return self._told(None if person is None else person_row(person), self._people_price)
 
     def enriched_person(self, fields: Fields, _: float) -> Answer:
-        """Answer `people.enrich`."""
+        """Answers `people.enrich`."""
         person = self._person(fields)
         if person is None:
             return self._told(None, 0)
@@ -69,23 +69,23 @@ class LookupDesk:
         return self._told(row, self._people_price)
 
     def company(self, fields: Fields, _: float) -> Answer:
-        """Answer `companies.lookup`."""
+        """Answers `companies.lookup`."""
         company = self._company(fields)
         return self._told(None if company is None else company_row(company), 0)
 
     def company_at_linkedin(self, fields: Fields, _: float) -> Answer:
-        """Answer `companies.linkedin_lookup`."""
+        """Answers `companies.linkedin_lookup`."""
         url = msgspec.convert(fields, CompanyUrl).linkedin_url
         company = self._world.company_by_linkedin(url)
         return self._told(None if company is None else company_row(company), self._company_price)
 
     def enriched_company(self, fields: Fields, _: float) -> Answer:
-        """Answer `companies.enrich`."""
+        """Answers `companies.enrich`."""
         company = self._company(fields)
         return self._told(None if company is None else company_row(company), self._company_price)
 
     def lookalikes(self, fields: Fields, _: float) -> Answer:
-        """Answer `lookalikes.lookup`: the company and those most like it."""
+        """Answers `lookalikes.lookup`: the company and those most like it."""
         company = self._company(fields)
         if company is None:
             return self._told(None, 0)
@@ -94,7 +94,7 @@ class LookupDesk:
         return self._told({**company_row(company), "lookalikes": rows}, 0)
 
     def technologies(self, fields: Fields, _: float) -> Answer:
-        """Answer `technologies.lookup`."""
+        """Answers `technologies.lookup`."""
         company = self._company(fields)
         if company is None:
             return self._told(None, 0)
@@ -108,15 +108,15 @@ class LookupDesk:
         )
 
     def job(self, fields: Fields, _: float) -> Answer:
-        """Answer `jobs.lookup`."""
+        """Answers `jobs.lookup`."""
         return self._signal("jobs", msgspec.convert(fields, _Job).job_search_id)
 
     def news(self, fields: Fields, _: float) -> Answer:
-        """Answer `news.lookup`."""
+        """Answers `news.lookup`."""
         return self._signal("news", msgspec.convert(fields, _News).news_search_id)
 
     def advertisement(self, fields: Fields, _: float) -> Answer:
-        """Answer `advertisements.lookup`."""
+        """Answers `advertisements.lookup`."""
         wanted = msgspec.convert(fields, _Advertisement)
         return self._signal("advertisements", wanted.advertisement_search_id)
 

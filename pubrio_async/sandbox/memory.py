@@ -55,7 +55,7 @@ class SandboxTransport:
         api_key: str = "sandbox-key",
         clock: Clock | None = None,
     ) -> None:
-        """Make a transport.
+        """Makes a transport.
 
         Args:
             sandbox: Who answers.
@@ -74,7 +74,7 @@ class SandboxTransport:
         self.max_in_flight: int = 0
 
     async def send(self, request: WireRequest, *, timeout: float, phase: Phase) -> WireReply:
-        """Send a request and wait for its reply, as `Transport.send` says.
+        """Sends a request and wait for its reply, as `Transport.send` says.
 
         Raises:
             NotSentError: The connection was refused.
@@ -91,7 +91,7 @@ class SandboxTransport:
             self.in_flight -= 1
 
     async def aclose(self) -> None:
-        """Take no more requests."""
+        """Takes no more requests."""
         self._closed = True
 
     async def _send(self, request: WireRequest, timeout: float, phase: Phase) -> WireReply:

@@ -211,7 +211,7 @@ def signal_filters(kind: str, fields: Fields) -> AnyFilters:
 
 
 def refuse_bad_destination(kind: str, config: Fields) -> None:
-    """Refuse a destination that lacks what its type needs (400)."""
+    """Refuses a destination that lacks what its type needs (400)."""
     for name in _NEEDED[kind]:
         value = config.get(name)
         if not isinstance(value, str) or not value:

@@ -100,11 +100,11 @@ class People:
         self._profiles: dict[str, bytes | None] = {}
 
     def tell(self, raw: bytes, contacts: tuple[ContactRow, ...]) -> None:
-        """Give a person just these contacts, one of a type, whatever the seed says."""
+        """Gives a person just these contacts, one of a type, whatever the seed says."""
         self._told[self.digest(raw)] = contacts
 
     def tell_profile(self, profile: str, raw: bytes | None) -> None:
-        """Say who is behind a profile, in the form of `normalise_linkedin`; None for nobody."""
+        """Says who is behind a profile, in the form of `normalise_linkedin`; None for nobody."""
         self._profiles[profile] = raw
 
     def digest(self, raw: bytes) -> bytes:

@@ -119,7 +119,7 @@ class RedeemDesk:
         self.malformed_ids: int = 0
 
     def single(self, body: bytes, now: float) -> Answer:
-        """Answer `redeem.people`."""
+        """Answers `redeem.people`."""
         wanted = _decode_people(body)
         types = self._types(wanted.people_contact_types)
         person: bytes | None
@@ -149,7 +149,7 @@ class RedeemDesk:
         )
 
     def batch(self, body: bytes, now: float) -> Answer:
-        """Answer `redeem.batch`: accept a job and charge for what it will find."""
+        """Answers `redeem.batch`: accept a job and charge for what it will find."""
         wanted = _decode_batch(body)
         types = self._types(wanted.people_contact_types)
         limit = self._config.max_batch
@@ -170,7 +170,7 @@ class RedeemDesk:
         return Answer(encode({"data": state}), job.cost)
 
     def query(self, body: bytes, now: float) -> Answer:
-        """Answer `redeem.query`: the people and the cost, or a newer estimate."""
+        """Answers `redeem.query`: the people and the cost, or a newer estimate."""
         wanted = _decode_query(body)
         job = self._jobs.poll(wanted.redeem_query_id, now)
         if job is None:
@@ -191,13 +191,13 @@ class RedeemDesk:
         return Answer(encode({"data": data}), receipt=self._jobs.receipt(job, now, None))
 
     def lookup(self, body: bytes, now: float) -> Answer:
-        """Answer `redeem.contact_lookup`."""
+        """Answers `redeem.contact_lookup`."""
         wanted = _decode_lookup(body)
         similar = wanted.is_enable_similarity_search
         return self._lookup(LOOKUP, [wanted], now, similar=similar, names=True)
 
     def lookup_batch(self, body: bytes, now: float) -> Answer:
-        """Answer `redeem.contact_lookup_batch`."""
+        """Answers `redeem.contact_lookup_batch`."""
         wanted = _decode_lookup_batch(body)
         if not wanted.peoples:
             raise bad_request("peoples must not be empty.")

@@ -61,7 +61,7 @@ class SearchDesk:
     # ----------------------------------------------------------------------------------- people
 
     def people(self, fields: Fields, _: float) -> Answer:
-        """Answer `people.search`."""
+        """Answers `people.search`."""
         page = msgspec.convert(fields, Paged)
 
         def find() -> Sequence[int]:
@@ -75,7 +75,7 @@ class SearchDesk:
         return self._paid({"pagination": told, "peoples": rows}, self._people_price)
 
     def similar_people(self, fields: Fields, _: float) -> Answer:
-        """Answer `people.search_similar`: the references are not filters here."""
+        """Answers `people.search_similar`: the references are not filters here."""
         page = msgspec.convert(fields, Paged)
 
         def find() -> Sequence[tuple[float, Person]]:
@@ -141,7 +141,7 @@ class SearchDesk:
     # -------------------------------------------------------------------------------- companies
 
     def companies(self, fields: Fields, _: float) -> Answer:
-        """Answer `companies.search`."""
+        """Answers `companies.search`."""
         page, wanted = msgspec.convert(fields, Paged), msgspec.convert(fields, CompanyFilters)
 
         def find() -> Sequence[int]:
@@ -158,7 +158,7 @@ class SearchDesk:
         return self._paid({"pagination": told, "companies": rows}, self._company_price)
 
     def lookalikes(self, fields: Fields, _: float) -> Answer:
-        """Answer `lookalikes.search`."""
+        """Answers `lookalikes.search`."""
         page, wanted = msgspec.convert(fields, Paged), msgspec.convert(fields, CompanyFilters)
         key = msgspec.convert(fields, CompanyKey)
         key.refuse_empty()
@@ -184,17 +184,17 @@ class SearchDesk:
     # ---------------------------------------------------------------------------------- signals
 
     def jobs(self, fields: Fields, _: float) -> Answer:
-        """Answer `jobs.search`: the newest first, as in the other searches of signals."""
+        """Answers `jobs.search`: the newest first, as in the other searches of signals."""
         accepts = self._filters.jobs(msgspec.convert(fields, JobFilters))
         return self._signals_reply("jobs", fields, accepts.accepts, self._signals.jobs)
 
     def news(self, fields: Fields, _: float) -> Answer:
-        """Answer `news.search`."""
+        """Answers `news.search`."""
         accepts = self._filters.news(msgspec.convert(fields, NewsFilters))
         return self._signals_reply("news", fields, accepts.accepts, self._signals.news)
 
     def advertisements(self, fields: Fields, _: float) -> Answer:
-        """Answer `advertisements.search`."""
+        """Answers `advertisements.search`."""
         accepts = self._filters.advertisements(msgspec.convert(fields, AdvertisementFilters))
         everything = self._signals.advertisements
         return self._signals_reply("advertisements", fields, accepts.accepts, everything)

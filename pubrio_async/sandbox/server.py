@@ -35,11 +35,11 @@ class SandboxServer:
         async with SandboxServer(Sandbox()) as server:
             client = AsyncPubrio(api_key="any", base_url=server.url)
 
-    `GET /_sandbox/statistics` tells what has happened, without a key and without a rate limit.
+    `GET /_sandbox/statistics` shows what has happened, without a key or a rate limit.
     """
 
     def __init__(self, sandbox: Sandbox, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Make a server; it listens from `start`, or from entering it as a context.
+        """Makes a server; it listens from `start`, or from entering it as a context.
 
         Args:
             sandbox: Who answers.
@@ -59,7 +59,7 @@ class SandboxServer:
         return self._url
 
     async def start(self) -> None:
-        """Begin to listen.
+        """Begins to listen.
 
         Raises:
             OSError: The address cannot be used.
@@ -86,7 +86,7 @@ class SandboxServer:
         self._url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     async def aclose(self) -> None:
-        """Stop listening and break off what is under way."""
+        """Stops listening and breaks off what is under way."""
         self._closing.set()
         runner, self._runner = self._runner, None
         if runner is not None:
@@ -128,7 +128,7 @@ class SandboxServer:
                 self.sandbox.undelivered(reply)
 
     async def _pause(self, seconds: float | None) -> None:
-        """Wait, but not past the closing of the server."""
+        """Waits, but not past the closing of the server."""
         try:
             async with asyncio.timeout(seconds):
                 await self._closing.wait()
@@ -136,7 +136,7 @@ class SandboxServer:
             return
 
     async def _break(self, request: web.BaseRequest, reply: SandboxReply) -> web.StreamResponse:
-        """Enact a cut. What is returned never gets out: the connection is gone by then."""
+        """Enacts a cut. What is returned never gets out: the connection is gone by then."""
         response = web.StreamResponse(status=reply.status or 200, headers=reply.headers)
         transport = request.transport
         if reply.cut in {"mid_body", "stall_body"}:

@@ -46,7 +46,7 @@ class UsageDesk:
         self._wall = wall
 
     def daily(self, fields: Fields, now: float) -> Answer:
-        """Answer `api_keys.daily_usage`."""
+        """Answers `api_keys.daily_usage`."""
         wanted = msgspec.convert(fields, UsageBody)
         by_day: dict[date, list[Entry]] = {day: [] for day in wanted.days()}
         entries = self._entries(wanted, now)
@@ -61,7 +61,7 @@ class UsageDesk:
         return _told(fields, data)
 
     def breakdown(self, fields: Fields, now: float) -> Answer:
-        """Answer `api_keys.usage_breakdown`: by endpoint only those that have a price."""
+        """Answers `api_keys.usage_breakdown`: by endpoint only those that have a price."""
         wanted = msgspec.convert(fields, UsageBody)
         wanted.days()
         entries = self._entries(wanted, now)

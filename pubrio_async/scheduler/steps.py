@@ -239,7 +239,7 @@ class Steps:
         return isinstance(error, BadRequestError) or error.status == _PAYLOAD_TOO_LARGE
 
     async def _refused(self, batch: Batch, error: ResponseError) -> None:
-        """One bad row costs one row: the batch is halved until the guilty person stands alone."""
+        """One bad row costs one row: the batch is halved until the person at fault stands alone."""
         if len(batch.keys) > 1:
             self._budget.release(len(batch.keys))
             await self._ends.withdraw(batch)

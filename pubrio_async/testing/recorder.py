@@ -63,7 +63,7 @@ class RecordingSandbox(Sandbox):
         super().__init__(config)
 
     def begin_anew(self, config: SandboxConfig) -> None:
-        """Forget everything, and be what `config` says."""
+        """Forgets everything, and is what `config` says from then on."""
         with self.lock:
             epoch = self.epoch
             super().__init__(config)
@@ -73,7 +73,7 @@ class RecordingSandbox(Sandbox):
             self._made_up = 0
 
     def handle(self, request: SandboxRequest, now: float) -> SandboxReply:
-        """Carry out a request, and remember it."""
+        """Carries out a request, and remembers it."""
         with self.lock:
             reply = super().handle(request, now)
             self.seen.append(
@@ -89,7 +89,7 @@ class RecordingSandbox(Sandbox):
             return reply
 
     def undelivered(self, reply: SandboxReply) -> None:
-        """Take note that the client never got this reply."""
+        """Takes note that the client never got this reply."""
         with self.lock:
             super().undelivered(reply)
 
@@ -101,7 +101,7 @@ class RecordingSandbox(Sandbox):
             return [format_id(make_id("made up", n)) for n in range(first, first + count)]
 
     def set_contacts(self, person: str, contacts: Sequence[ContactRow]) -> None:
-        """Give somebody just these contacts.
+        """Gives somebody just these contacts.
 
         Raises:
             ValueError: `person` is neither an id nor the URL of a profile.
@@ -118,7 +118,7 @@ class RecordingSandbox(Sandbox):
             self._redeem.unknown.discard(raw)
 
     def set_unresolvable(self, url: str) -> None:
-        """Let nobody be behind a profile.
+        """Lets nobody be behind a profile.
 
         Raises:
             ValueError: `url` is not the URL of a profile.
@@ -130,7 +130,7 @@ class RecordingSandbox(Sandbox):
             self._people.tell_profile(profile, None)
 
     def refuse(self, people_search_id: str) -> None:
-        """Refuse every request that holds this id.
+        """Refuses every request that holds this id.
 
         Raises:
             ValueError: It is not an id.
