@@ -69,7 +69,7 @@ def at_endpoint(name: str, error: _E) -> _E:
 
 
 class ConfigurationError(PubrioError, ValueError):
-    """A setting or an argument is missing or malformed; nothing was sent."""
+    """A setting or an argument is missing or malformed; nothing was charged."""
 
 
 class TransportError(PubrioError):

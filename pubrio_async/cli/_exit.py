@@ -20,7 +20,7 @@ class ExitCode(IntEnum):
 
     - `DONE`: every row is settled (found, empty or rejected).
     - `UNEXPECTED`: something broke that should not have.
-    - `USAGE`: the command or a setting is wrong; nothing was sent.
+    - `USAGE`: the command or a setting is wrong; nothing was charged.
     - `INCOMPLETE`: some rows are failed, pending, unsettled or skipped.
     - `NO_CREDITS`: stopped by the budget or by missing credits.
     - `KEY_REFUSED`: the API refused the key.

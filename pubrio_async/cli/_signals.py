@@ -17,7 +17,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Signals:
     """Catches the two signals while it is entered.
 
-    Before `listen` both raise KeyboardInterrupt, because nothing has been sent yet. The handlers
+    Before `listen` both raise KeyboardInterrupt, because nobody has been sent yet. The handlers
     are plain ones, not those of the event loop: they work on every platform, and the second
     signal works even where the loop is stuck.
     """
