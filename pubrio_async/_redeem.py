@@ -120,7 +120,8 @@ class ClientRedeem(Redeem):
 
         Runs do so by themselves, soon after the loss. This looks once more, later: for the
         requests in the API's request log, and then for the results of the jobs it finds there.
-        They are written into the journal, so the next run with it has them.
+        They are written into the journal, so the next run with it has them. People whose request
+        turns out to have been refused come out as `failed`: the next run sends them.
 
         Args:
             journal: The journal of the runs that lost them.

@@ -186,6 +186,11 @@ class _Resolver:
         self._add(run.report)
         what = "sent again" if resend else "looked for in the request log"
         say(f"{people_in_words(run.report.rows)} {what}: {by_status(run.report)}")
+        if run.report.failed and not resend and self.stopped_by is None:
+            say(
+                f"{people_in_words(run.report.failed)} were refused then, and not charged. This "
+                "command sends nobody again without being told to; the next run does"
+            )
         reasons = self.standing.reasons
         if reasons and reasons.keys() <= self._reasons:
             say(f"- still unsettled: {people_in_words(sum(reasons.values()))}: as told above")

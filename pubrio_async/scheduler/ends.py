@@ -86,15 +86,24 @@ class Ends:
         self._budget.release(len(batch.keys))
         self._board.again(batch)
 
-    async def again_if_alone(self, batch: Batch) -> None:
+    async def again_if_alone(self, batch: Batch, why_not: str | None = None) -> None:
         """A batch of an earlier run was surely not carried out: its people are sent once more.
 
         Except those for whom another request is open, or was answered since: an earlier run may
         have sent them twice.
+
+        Args:
+            batch: The people.
+            why_not: Why this run sends nobody: they are free for the next one. None if it sends.
         """
         await self._take_back(batch)
         self._budget.release(len(batch.keys))
         left = await self._to_its_end(self._intake.keep(batch.keys))
+        if why_not is not None:
+            self._closed(batch)
+            self.tell("failed", batch)
+            self._intake.fail(left, why_not)
+            return
         if len(left) == len(batch.keys):
             self._board.again(batch)
             return

@@ -31,6 +31,7 @@ from pubrio_async.scheduler.witness import Witness
 
 _SPARE_BATCHES = 4
 _LEAST_HIGH_WATER = 1_000
+_BUYS_NOTHING = "never sent: nothing is bought where lost requests are looked for"
 _GRACE_S = 1.5  # for requests under way to be answered, once the run is told to stop
 
 
@@ -78,6 +79,8 @@ class Engine:
             on_batch=self._planned,
             on_trouble=lambda error: self.halt(error, keep_polling=True),
         )
+        if options.reopen:
+            self._intake.skipping = _BUYS_NOTHING
         self._reconciler = Reconciler(verbs, options.contact_types, clock, archive)
         self._ends = Ends(
             journal=journal,
@@ -100,6 +103,7 @@ class Engine:
             job_timeout=options.job_timeout,
             rng=rng,
             is_first=is_first,
+            may_send=not options.reopen,
             witness=witness,
         )
         max_open = options.max_open_jobs or open_jobs_bound(options.order, limiter.window_size())

@@ -23,7 +23,8 @@ class RunOptions(Struct, frozen=True, kw_only=True):
         refused_after: Seconds of nothing but refusals with 429 after which the run ends.
         max_workers: Most requests of the run under way at once.
         max_age: Seconds after which what the journal knows is bought again; None for never.
-        reopen: Whether to look again for answers that earlier runs have given up.
+        reopen: Whether to look again for answers that earlier runs have given up; then nobody is
+            sent, whatever is found.
         resend: Whether people whose answer was lost are sent again.
         max_credits: Bound on what the run may cost; None for none.
         deadline: Seconds after which the run ends; None for as long as it takes.

@@ -41,6 +41,7 @@ _PAYLOAD_TOO_LARGE = 413
 # Refused with 429 so often, and no answer came through in between.
 _MOST_REFUSALS = 10
 _MOST_LOG_REFUSALS = 3
+_NOT_SENT = "It is not sent again here, where nothing is bought; the next run may."
 _PERHAPS_ANOTHER = (
     "The request log shows a request for the same people, which may have been another one:"
 )
@@ -62,6 +63,7 @@ class Steps:
         job_timeout: float,
         rng: random.Random,
         is_first: bool = False,
+        may_send: bool = True,
         witness: Witness | None = None,
     ) -> None:
         self._verbs = verbs
@@ -74,6 +76,7 @@ class Steps:
         self._job_timeout = job_timeout
         self._rng = rng
         self._is_first = is_first
+        self._may_send = may_send
         self._witness = witness
         self._worked = False
         self._log_refusals = 0
@@ -360,6 +363,9 @@ class Steps:
         elif not finding.is_sure:
             reason = f"{lost.reason} {_PERHAPS_ANOTHER} {answer}"
             await self._ends.unsettle(batch, reason)
+        elif lost.is_inherited and not self._may_send:
+            why = f"{answer} The request log shows that it cost nothing. {_NOT_SENT}"
+            await self._ends.again_if_alone(batch, why)
         elif lost.is_inherited:
             # A key, a balance, a server may be other than it was then: sent again, it tells.
             self._tally.figures.retries += 1

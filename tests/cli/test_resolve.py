@@ -55,6 +55,25 @@ def test_what_was_lost_is_found_and_the_output_completed_at_no_cost(
     assert sandbox.regrets().double_charges == 0
 
 
+def test_who_was_refused_is_free_again_and_nothing_is_bought(
+    cli: Cli, api: Api, tmp_path: Path, journal: Path, redeem: Redeem
+) -> None:
+    refused = ids(30)[3]
+    sandbox = api(faults=("stall:/redeem/people/batch$:times=1",))
+    sandbox.add_rejected(refused)
+    assert redeem("--deadline", "1").code == 3
+    charged = sandbox.credits_charged
+    result = cli("resolve", journal, "--progress", "none")
+
+    assert result.code == 0, result.err
+    assert sandbox.credits_charged == charged, "it says that it costs nothing"
+    assert "10 people looked for in the request log: 0 found, 0 empty, 10 failed" in result.err
+    assert "10 people were refused then, and not charged" in result.err
+    assert redeem().code == 0
+    assert statuses(tmp_path)["rejected"] == 1
+    assert sandbox.regrets().double_charges == 0
+
+
 def test_no_person_no_contact_and_no_key_is_told(
     cli: Cli, api: Api, journal: Path, redeem: Redeem
 ) -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable
 
 import pytest
 
-from pubrio_async import MemoryJournal
+from pubrio_async import InsufficientCreditsError, MemoryJournal
 from pubrio_async.models import RedeemJob
 from pubrio_async.scheduler.journal import Batch
 from pubrio_async.testing import VirtualClock, run_virtual
 from tests.scheduler.fake_api import AfterWorkError, Bench, collect, people, statuses
-from tests.scheduler.losses import LOST, looks, submits
+from tests.scheduler.losses import LOST, _logged, looks, submits
 
 
 def test_a_run_that_is_stopped_leaves_the_search_to_the_next_one() -> None:
@@ -106,6 +107,50 @@ def test_resolve_leaves_unsettled_what_it_cannot_find() -> None:
         assert len(submits(bench)) == 1
 
     run_virtual(main())
+
+
+@pytest.mark.parametrize("was_given_up", [False, True])
+def test_resolve_buys_nothing_even_where_the_lost_request_was_refused(was_given_up: bool) -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(20)
+        bench.api.log_delay = 1e9
+        bench.api.on_submit.append(_logged(bench, InsufficientCreditsError, 402, LOST))
+        journal = MemoryJournal(VirtualClock())
+        ends = None if was_given_up else 1.0
+        await collect(bench.run(rows[:10], journal=journal, deadline=ends))
+        await asyncio.sleep(1_000)
+        bench.api.log_delay = 0.0
+        left = await collect(bench.run(None, journal=journal, contact_types=(), reopen=True))
+        assert statuses(left) == {"failed": 10}
+        assert "the next run may" in str(left[0].error)
+        assert len(submits(bench)) == 1
+        # They are free, and whoever is asked to buy them does.
+        assert (await journal.summary()).unsettled == 0
+        assert statuses(await collect(bench.run(rows, journal=journal))) == {"found": 20}
+        assert sorted(map(len, submits(bench))) == [10, 10, 10]
+
+    run_virtual(main())
+
+
+def test_resolve_buys_nobody_whose_row_is_read_after_their_request_was_found_refused() -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(10)
+        journal = MemoryJournal(VirtualClock())
+        await journal.open(("email-work",))
+        run = bench.run(None, journal=journal, contact_types=(), reopen=True)
+        # As if the journal had lost them between the list and the look.
+        journal.unsettled_people = _these(rows)  # type: ignore[method-assign]
+        assert statuses(await collect(run)) == {"skipped": 10}
+        assert not submits(bench)
+
+    run_virtual(main())
+
+
+def _these(keys: list[str]) -> Callable[[], Awaitable[list[str]]]:
+    async def named() -> list[str]:
+        return keys
+
+    return named
 
 
 def test_resending_sends_those_who_are_unsettled_and_nobody_else() -> None:
