@@ -99,8 +99,10 @@ class Source:
             rows.extend(islice(self._sync, limit))
         except Exception as error:  # the input's own; raised after its last rows
             self._failure = error
-            if not rows:
-                raise
+        except asyncio.CancelledError as error:
+            self._failure = _broken_off(error)
+        if self._failure is not None and not rows:
+            raise self._failure
         return rows or None
 
     async def close(self) -> None:
@@ -123,6 +125,20 @@ class Source:
                 while len(self._buffer) >= self._ahead:
                     self._changed.clear()
                     await self._changed.wait()
+        except asyncio.CancelledError as error:
+            this = asyncio.current_task()
+            if this is None or this.cancelling():
+                raise
+            raise _broken_off(error) from error
         finally:
             self._ended = True
             self._changed.set()
+
+
+def _broken_off(error: asyncio.CancelledError) -> RuntimeError:
+    """What is raised for an input that was cancelled by itself: nobody has cancelled the run."""
+    failure = RuntimeError(
+        "the input was cancelled before its end: what it reads from was, perhaps"
+    )
+    failure.__cause__ = error
+    return failure

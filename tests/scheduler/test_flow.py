@@ -98,6 +98,30 @@ def test_a_slow_consumer_slows_submission() -> None:
     run_virtual(main())
 
 
+@pytest.mark.parametrize("is_async", [True, False])
+def test_an_input_that_is_cancelled_by_itself_has_not_come_to_its_end(is_async: bool) -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(40)
+
+        def pulled() -> Iterator[str]:
+            yield from rows[:15]
+            raise asyncio.CancelledError
+
+        async def slowly() -> AsyncIterator[str]:
+            for row in pulled():
+                yield row
+                await asyncio.sleep(0)
+
+        outcomes = []
+        async with bench.run(slowly() if is_async else pulled()) as run:
+            with pytest.raises(RuntimeError, match="cancelled before its end"):
+                async for outcome in run:
+                    outcomes.append(outcome)  # noqa: PERF401 - those before the error
+        assert sorted(outcome.row for outcome in outcomes) == list(range(15))
+
+    run_virtual(main())
+
+
 def test_an_endless_input_is_read_as_it_is_consumed() -> None:
     async def main() -> None:
         bench = Bench("unlimited")
