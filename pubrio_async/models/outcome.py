@@ -16,7 +16,8 @@ OutcomeStatus = Literal["found", "empty", "rejected", "failed", "pending", "unse
 - `rejected`: malformed, or refused by the server on its own; not charged.
 - `failed`: refused or unreachable, surely not charged.
 - `pending`: accepted, not finished when the run ended; perhaps charged, a resumed run fetches it.
-- `unsettled`: may have been charged, the answer was lost.
+- `unsettled`: may have been charged, the answer was lost. If the person was bought before, and was
+  to be bought again, the contacts are those from before.
 - `skipped`: never sent; budget, interrupt or a fatal error came first.
 """
 

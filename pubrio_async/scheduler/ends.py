@@ -224,7 +224,25 @@ class Ends:
         self._budget.settle(len(batch.keys), None)
         self.tell("unsettled", batch)
         unsettled(batch)
-        self._outbox.fail(self._intake.take(batch.keys), "unsettled", reason)
+        ends = dict.fromkeys(batch.keys, Unsettled(reason)) | await self._bought_before(
+            batch, reason
+        )
+        self._outbox.settle(self._intake.take(batch.keys), ends)
+
+    async def _bought_before(self, batch: Batch, reason: str) -> dict[str, Unsettled]:
+        """Of whom in a lost batch something was bought before: the loss hides it from nobody."""
+        if not self._intake.may_be_known:
+            return {}
+        try:
+            known = await self._to_its_end(self._journal.lookup(batch.keys))
+        except JournalError as trouble:
+            self._board.halt(trouble, keep_polling=True)
+            return {}
+        return {
+            key: Unsettled(reason, before=end.before)
+            for key, end in known.items()
+            if isinstance(end, Unsettled) and end.before is not None
+        }
 
     async def reject(self, batch: Batch, error: PubrioError) -> None:
         """The API refuses this person."""

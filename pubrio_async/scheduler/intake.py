@@ -60,6 +60,7 @@ class Intake:
         self._linger = linger
         # All that is in a new journal is of this run, whatever the clock says.
         self._newer_than = None if is_new else newer_than
+        self._is_new = is_new
         self._resend = resend
         self._has_room = has_room
         self._is_idle = is_idle
@@ -90,6 +91,11 @@ class Intake:
     def buys_again(self) -> bool:
         """Whether people are sent of whom the journal has a result that is too old."""
         return self._newer_than is not None
+
+    @property
+    def may_be_known(self) -> bool:
+        """Whether the journal may have a result of people who are sent, or looked for."""
+        return not self._is_new
 
     def expect(self, keys: Iterable[str]) -> None:
         """Marks people whose batch an earlier run left open: rows that name them wait for it."""

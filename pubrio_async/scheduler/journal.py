@@ -57,10 +57,17 @@ class Settled(Struct, frozen=True, gc=False):
 
 
 class Unsettled(Struct, frozen=True, gc=False):
-    """A person whose request may have been charged while its answer was lost."""
+    """A person whose request may have been charged while its answer was lost.
+
+    Attributes:
+        reason: How it was lost.
+        redeem_query_id: Its job, if it was accepted.
+        before: What was bought of the person earlier, and is hidden by the loss, if anything.
+    """
 
     reason: str
     redeem_query_id: str | None = None
+    before: Settled | None = None
 
 
 class NotFreeError(JournalError):

@@ -67,7 +67,9 @@ class MemoryJournal:
             known = self._ends.get(key)
             if known is None or key in self._reopened:
                 continue
-            if isinstance(known.end, Unsettled) or newer_than is None or known.at >= newer_than:
+            if isinstance(known.end, Unsettled):
+                ends[key] = self._with_hidden(key, known.end)
+            elif newer_than is None or known.at >= newer_than:
                 ends[key] = known.end
         return ends
 
@@ -212,6 +214,13 @@ class MemoryJournal:
     def _is_unsettled(self, key: str) -> bool:
         known = self._ends.get(key)
         return known is not None and isinstance(known.end, Unsettled)
+
+    def _with_hidden(self, key: str, lost: Unsettled) -> Unsettled:
+        """A loss with what was bought before it."""
+        hidden = self._older.get(key)
+        if hidden is None or not isinstance(hidden.end, Settled) or hidden.end.status != "found":
+            return lost
+        return structs.replace(lost, before=hidden.end)
 
     def _forget(self, key: str) -> None:
         """Makes a person unknown, but for an older result, or if yet another answer is lost."""

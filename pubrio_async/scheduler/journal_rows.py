@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from pubrio_async._errors import JournalError
 from pubrio_async.models import RedeemJob
@@ -330,6 +331,7 @@ def lookup(
     if not newest:
         return {}
     ends: dict[str, Settled | Unsettled] = {}
+    lost: dict[Key, str] = {}
     last, at, end = None, NEVER, None
     for text, key in zip(keys, packed, strict=True):
         row = newest.get(key)
@@ -340,8 +342,13 @@ def lookup(
             last = row
         if isinstance(end, Unsettled):
             ends[text] = end
+            lost[key] = text
         elif end is not None and at >= since:
             ends[text] = end.of(key, text)
+    for key, row in db.older(lost).items():
+        hidden, text = db.end(row)[1], lost[key]
+        if not isinstance(hidden, Unsettled) and hidden.status(key) == "found":
+            ends[text] = structs.replace(ends[text], before=hidden.of(key, text))
     return ends
 
 

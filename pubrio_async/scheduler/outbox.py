@@ -175,7 +175,19 @@ class Outbox:
 def settled(row: Row, end: Settled | Unsettled) -> Outcome:
     """The outcome of a row that names somebody of whom this is known."""
     if isinstance(end, Unsettled):
-        return failed(row, "unsettled", end.reason, end.redeem_query_id)
+        before = end.before
+        if before is None:
+            return failed(row, "unsettled", end.reason, end.redeem_query_id)
+        return Outcome(
+            row[0],
+            row[1],
+            before.people_search_id,
+            "unsettled",
+            [*before.emails],
+            [*before.phones],
+            end.redeem_query_id,
+            end.reason,
+        )
     return Outcome(
         row[0],
         row[1],

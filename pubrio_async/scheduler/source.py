@@ -97,7 +97,7 @@ class Source:
         rows: list[object] = []
         try:
             rows.extend(islice(self._sync, limit))
-        except Exception as error:  # the input's own; raised after its last rows
+        except Exception as error:  # noqa: BLE001 - the input's own; raised after its last rows
             self._failure = error
         except asyncio.CancelledError as error:
             self._failure = _broken_off(error)

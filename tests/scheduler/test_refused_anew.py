@@ -104,6 +104,34 @@ def test_a_lost_request_is_looked_for_still(journal: Journal) -> None:
     run_virtual(main())
 
 
+@pytest.mark.parametrize("number", [1, 3, 12])
+def test_what_was_bought_is_handed_out_while_a_later_purchase_is_lost(
+    journal: Journal, number: int
+) -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(number)
+        bought = await collect(bench.run(rows, journal=journal))
+        await asyncio.sleep(100.0)
+        bench.api.every_submit = lambda keys: LOST  # none of which ever arrives
+        runs = [
+            bench.run([*rows, *rows], journal=journal, max_age=50.0),
+            bench.run(rows, journal=journal, max_age=50.0),
+            bench.run(rows, journal=journal),
+            bench.run(None, journal=journal, contact_types=(), reopen=True),
+            bench.run(rows, journal=journal),
+            bench.run(None, journal=journal, contact_types=(), resend=True),
+        ]
+        contacts = {outcome.person: outcome.emails for outcome in bought.values()}
+        for run in runs:
+            told = (await collect(run)).values()
+            assert {outcome.status for outcome in told} == {"unsettled"}
+            assert {outcome.person: outcome.emails for outcome in told} == contacts
+            assert all(outcome.error for outcome in told)
+        assert set(bench.api.charged.values()) == {1}
+
+    run_virtual(main())
+
+
 @pytest.mark.parametrize("number", [1, 3])
 def test_who_is_lost_and_never_sent_again_is_unsettled_still(journal: Journal, number: int) -> None:
     """Not skipped: that would say that nothing was charged."""

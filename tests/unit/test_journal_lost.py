@@ -58,7 +58,7 @@ async def test_what_was_bought_before_stands_again_if_the_lost_request_was_refus
         (entry,) = await journal.open_batches()
         assert entry.bought_at == bought_at
         await journal.unsettle(f"b{number}", "lost")
-    lost = dict.fromkeys([ADA, EVE], Unsettled("lost"))
+    lost = {ADA: Unsettled("lost", before=FOUND), EVE: Unsettled("lost")}
     assert await journal.lookup([ADA, BOB, EVE]) == lost | {BOB: EMPTY}
     await journal.reopen_unsettled()
     assert {entry.bought_at for entry in await journal.open_batches()} == {bought_at}
@@ -197,13 +197,16 @@ async def test_a_loss_is_told_with_its_own_reason_and_job(journal: Journal) -> N
     }
 
 
-async def test_contacts_known_before_the_loss_stay_in_the_file(path: Path) -> None:
+async def test_contacts_known_before_the_loss_stay_in_the_file_and_are_told(path: Path) -> None:
     async with opened(path) as journal:
         await journal.intend(batch("b1", ADA))
         await journal.settle("b1", {ADA: FOUND}, 5)
         await journal.intend(batch("b2", ADA))
         await journal.unsettle("b2", "lost")
-        assert await journal.lookup([ADA]) == {ADA: Unsettled("lost")}
+        told = {ADA: Unsettled("lost", before=FOUND)}
+        assert await journal.lookup([ADA]) == told
+    async with opened(path) as journal:
+        assert await journal.lookup([ADA], newer_than=1e12) == told
     with contextlib.closing(sqlite3.connect(path)) as db:
         statement = "SELECT results FROM batches WHERE state = 'settled'"
         (results,) = db.execute(statement).fetchone()

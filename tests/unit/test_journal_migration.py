@@ -127,7 +127,9 @@ async def test_what_a_loss_had_hidden_is_known_again_if_that_was_no_purchase(
     tmp_path: Path,
 ) -> None:
     async with opened(restored(tmp_path / "4", 4)) as journal:
-        assert (await journal.lookup([ADA]))[ADA] == Unsettled("the connection broke")
+        before = Settled("found", ADA, (MAIL,), (PHONE,), "job-1")
+        lost = Unsettled("the connection broke", before=before)
+        assert (await journal.lookup([ADA]))[ADA] == lost
         (_, bob, _) = await journal.open_batches()
         assert (bob.batch, bob.bought_at) == (batch(batch_id(6), BOB), START + 2)
         await journal.reopen_unsettled()
