@@ -97,6 +97,14 @@ class Board(Protocol):
         """A rate limit refused a request; the run ends if it refuses for more than an hour."""
         ...
 
+    def answerless(self) -> bool:
+        """The answer to a paid request was lost; True if all have been for so long that it ends."""
+        ...
+
+    def answered(self) -> None:
+        """A paid request was answered, whatever the answer was."""
+        ...
+
     def unreachable(self) -> bool:
         """The API could not be reached: everyone waits. True if it is hopeless by now."""
         ...

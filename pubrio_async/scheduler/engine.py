@@ -31,6 +31,7 @@ from pubrio_async.scheduler.witness import Witness
 
 _SPARE_BATCHES = 4
 _LEAST_HIGH_WATER = 1_000
+_MANY_LOSSES = 3  # one after the other: something is down
 _BUYS_NOTHING = "never sent: nothing is bought where lost requests are looked for"
 _GRACE_S = 1.5  # for requests under way to be answered, once the run is told to stop
 
@@ -114,12 +115,14 @@ class Engine:
             limiter=limiter,
             reconciler=self._reconciler,
             busy=lambda: self._crew.busy,
-            may_submit=lambda: self._steps.may_submit() and budget.room() != 0,
+            may_submit=self._may_submit,
             input_ended=lambda: self._intake.ended,
         )
         self._crew = Crew(self, limiter, clock, options.max_workers)
         self._outage = Outage(options.unreachable_after, "unreachable")
         self._refusal = Outage(options.refused_after)
+        self._silence = Outage(options.unreachable_after, "answerless")
+        self._losses = 0
         self._reader: asyncio.Task[None] | None = None
         self._input_is_over = False
         self._timers: list[asyncio.TimerHandle] = []
@@ -266,6 +269,23 @@ class Engine:
         if self._refusal.failed(self._clock.now()):
             self.halt(error, keep_polling=False)
 
+    def answerless(self) -> bool:
+        """The answer to a paid request was lost.
+
+        One after the other may be: then one alone goes ahead now and then, as everyone in it may
+        have been paid for, or may never be found.
+
+        Returns:
+            True if it has been so for too long.
+        """
+        self._losses += 1
+        return self._losses >= _MANY_LOSSES and self._silence.failed(self._clock.now())
+
+    def answered(self) -> None:
+        """A paid request was answered."""
+        self._losses = 0
+        self._silence.answered()
+
     def unreachable(self) -> bool:
         """Everyone waits; True if it is hopeless by now."""
         return self._outage.failed(self._clock.now())
@@ -288,7 +308,10 @@ class Engine:
         """When the next job is worth a poll, or the API may be tried again."""
         if self._outage.until > now:
             return self._outage.until
-        return self._agenda.next_time(now)
+        at = self._agenda.next_time(now)
+        if self._agenda.ready and self._silence.until > now:
+            at = self._silence.until if at is None else min(at, self._silence.until)
+        return at
 
     def take_step(self, choice: Choice, ticket: int, now: float) -> Coroutine[Any, Any, None]:
         """The request that was just chosen, with this permit."""
@@ -340,6 +363,13 @@ class Engine:
             self._check_end()
         else:
             self._skip(batch)
+
+    def _may_submit(self) -> bool:
+        if self._losses >= _MANY_LOSSES and (
+            self._steps.under_way or self._clock.now() < self._silence.until
+        ):
+            return False
+        return self._steps.may_submit() and self._budget.room() != 0
 
     def _has_room(self) -> bool:
         if self.outbox.full:

@@ -133,13 +133,19 @@ class Steps:
                 if isinstance(error, ResponseError):
                     self._board.reached()
                 notes.lost(sent, error)
+                is_hopeless = self._board.answerless()
                 self._lost(sent, str(error), sent_at)
+                if is_hopeless:
+                    self._board.halt(error, keep_polling=True)
             else:
+                if isinstance(error, ResponseError):
+                    self._board.answered()
                 await self._submit_failed(batch, error)
             return
         self._count(phase)
         self._worked = True
         self._board.reached()
+        self._board.answered()
         await self._answered(sent, reply)
 
     async def _answered(
@@ -355,6 +361,8 @@ class Steps:
         """What the log shows is taken for the answer that was lost."""
         batch, answer = lost.batch, finding.answer
         notes.found(batch, answer, finding.age_s)
+        if not isinstance(answer, PubrioError) or not may_have_worked(answer):
+            self._board.answered()
         if not isinstance(answer, PubrioError):
             await self._answered(batch, answer, finding.age_s)
         elif not _cost_nothing(batch, answer, finding):

@@ -17,11 +17,18 @@ from pubrio_async import (
     PubrioError,
     RateLimitedError,
     ResponseError,
+    ResponseLostError,
+    ServerError,
 )
 from pubrio_async.scheduler.journal_memory import MemoryJournal
 from pubrio_async.testing import run_virtual
 from tests.scheduler.fake_api import AfterWorkError, Bench, UnsentError, collect, people, statuses
 from tests.scheduler.uncertain import LOST
+
+_DOWN = [
+    ResponseLostError("the connection broke", may_have_charged=True),
+    ServerError("down", status=503, may_have_charged=True),
+]
 
 
 def test_a_refusal_with_429_is_waited_out_and_costs_nothing() -> None:
@@ -129,6 +136,39 @@ def test_an_api_that_stays_unreachable_ends_the_run_in_time() -> None:
         assert isinstance(run.stopped_by, NotSentError)
         assert 120 <= run.report.elapsed_s <= 160
         assert len(bench.api.events) < 300
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("error", _DOWN)
+def test_an_api_that_answers_nothing_is_not_sent_everybody(error: PubrioError) -> None:
+    """Whoever is sent may never be found, and would have to be paid for twice."""
+
+    async def main() -> None:
+        bench, rows = Bench(), people(3_000)
+        bench.api.every_submit = lambda keys: error
+        bench.api.log_delay = 1e9
+        run = bench.run(rows, unreachable_after=60.0)
+        told = statuses(await collect(run))
+        assert run.stopped_by is error
+        assert set(told) == {"unsettled", "skipped"}
+        assert told["unsettled"] <= 100
+        assert bench.now() <= 200
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("error", _DOWN)
+def test_an_api_that_is_down_for_a_while_is_waited_for(error: PubrioError) -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(3_000)
+        bench.api.every_submit = lambda keys: error if 0.3 <= bench.now() < 30 else None
+        bench.api.log_delay = 1e9
+        run = bench.run(rows)
+        told = statuses(await collect(run))
+        assert run.stopped_by is None
+        assert set(told) == {"unsettled", "found"}
+        assert told["unsettled"] <= 500
 
     run_virtual(main())
 
