@@ -6,6 +6,7 @@ cannot be found are sent again, which may pay for them twice: that is said, and 
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from collections.abc import Coroutine
@@ -147,6 +148,14 @@ class _Resolver:
         except PubrioError as error:
             self.stopped_by = error
             return
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or not self._is_interrupted():
+                raise
+            # What was found before is told of, and was perhaps charged.
+            task.uncancel()
+            say("interrupted; nobody was sent again")
+            return
         worst = self.standing.worst_case(Prices.of_subscription(profile.subscription))
         say(
             f"sending {people_in_words(self.standing.unsettled)} again costs up to "
@@ -221,6 +230,9 @@ class _Resolver:
         if report.credit_balance is not None:
             total.credit_balance = report.credit_balance
         total.polls_per_batch = total.polls / total.batches if total.batches else 0.0
+
+    def _is_interrupted(self) -> bool:
+        return self._signals.received
 
     def _seconds_left(self) -> float | None:
         """Until the deadline; None for as long as it takes."""

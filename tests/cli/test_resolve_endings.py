@@ -45,6 +45,34 @@ _QUICK = (
 )
 
 
+_ALL_QUICK = (
+    f"from pubrio_async.scheduler import logbook; logbook._LATER_LOOKS_S = (0.02, 0.02); {_QUICK}"
+)
+
+
+def test_a_signal_between_both_runs_hides_nothing_of_the_first(
+    api: Api, journal: Path, redeem: Redeem
+) -> None:
+    sandbox = api(faults=(LOST, NEVER_CAME, LOG_REFUSED))
+    assert redeem().code == 3
+    sandbox.inject("stall", path="/profile")
+    with subprocess.Popen(
+        [sys.executable, "-c", _ALL_QUICK, "resolve", str(journal), "--resend"],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    ) as process:
+        while not requests(sandbox, "/profile"):
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert b"interrupted; nobody was sent again" in told
+    assert b"nothing was charged" not in told
+    assert b"credits charged, as reported" in told
+    assert read_status(str(journal)).unsettled == 10
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_in_good_order(
     api: Api, journal: Path, redeem: Redeem, number: signal.Signals
