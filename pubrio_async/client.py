@@ -239,6 +239,8 @@ class AsyncPubrio:
     async def aclose(self) -> None:
         """Ends open runs, gives paid calls under way a moment to finish, closes connections."""
         self._closed = True
+        for run in tuple(self._runs):  # none goes on buying while another one ends
+            run.stop("the client was closed", drain_s=0.0)
         # A cancelled scope would cancel every await below again; all of it is bounded.
         with anyio.CancelScope(shield=True):
             async with AsyncExitStack() as stack:  # the rest is closed even if one thing fails to

@@ -147,7 +147,9 @@ class Run:
             reason: Why, for the error text of these outcomes.
             drain_s: The most seconds to spend on the rest of the input.
         """
-        self._running().stop(reason, drain_s)
+        engine = self._running()
+        if self._home is None or not is_over(self._home):  # else it has ended with its loop
+            engine.stop(reason, drain_s)
 
     async def __aenter__(self) -> Self:
         if self._engine is not None:

@@ -280,6 +280,26 @@ def test_closing_the_client_ends_every_run_even_if_journals_do_not_close() -> No
     run_virtual(main())
 
 
+def test_no_run_goes_on_buying_while_the_client_closes_another() -> None:
+    async def main() -> None:
+        memory = PubrioMemory(latency=1.0, limits="unlimited")
+        client = memory.client(rate_limit="unlimited")
+        for _ in range(4):
+            await client.redeem.many(
+                memory.people(50_000), people_contact_types=["phone"]
+            ).__aenter__()
+        await asyncio.sleep(5)
+        closed_at = asyncio.get_running_loop().time()
+        under_way = client.statistics().limiter.in_flight
+        before = len(memory.requests)
+        await client.aclose()
+        assert asyncio.get_running_loop().time() > closed_at
+        assert len(memory.requests) - before <= under_way
+        assert _alone()
+
+    run_virtual(main())
+
+
 def test_closing_the_client_waits_for_a_run_that_is_being_left_elsewhere() -> None:
     async def main() -> None:
         memory = PubrioMemory(latency=1.0)
