@@ -13,8 +13,9 @@ from uuid import UUID
 from msgspec import Struct, field
 
 from pubrio_async._errors import JournalError
-from pubrio_async.distributed.pointing import TOO_OLD, point_back
+from pubrio_async.distributed.pointing import point_back
 from pubrio_async.distributed.store import Connection, Cursor
+from pubrio_async.distributed.telling import told_by_loss, told_by_result
 from pubrio_async.distributed.values import (
     pack_person,
     pack_stored,
@@ -36,37 +37,6 @@ from pubrio_async.scheduler.journal_values import (
     seal,
     split_keys,
 )
-
-# What a later request brought stays, and so does its loss, unless this one has found them; and both
-# where it is one of a later run, or this one is too old, or they would be sent once more. What was
-# bought stays, too, if the person is refused when it is to be bought again.
-_TOLD_BY_RESULT = f"""
-INSERT INTO people AS p (scope_id, key, chunk_id, batch_id)
-SELECT %s, key, %s, %s FROM unnest(%s::bytea[]) AS key ON CONFLICT (scope_id, key) DO UPDATE
-SET batch_id = EXCLUDED.batch_id, older_id = NULL, failure = NULL WHERE NOT EXISTS (
-    SELECT FROM batches b JOIN chunks c ON c.id = b.chunk_id,
-        batches old JOIN chunks d ON d.id = old.chunk_id
-    WHERE b.id = p.batch_id AND old.id = EXCLUDED.batch_id AND b.id > old.id AND (
-        c.run_id <> d.run_id OR NOT p.key = ANY(%s) OR {TOO_OLD}
-    )
-) AND NOT EXISTS (
-    SELECT FROM batches b WHERE b.id = p.batch_id AND b.id <> EXCLUDED.batch_id
-    AND b.state = 'settled' AND b.found > 0 AND p.key = ANY(%s)
-)
-"""  # noqa: S608 - a constant
-
-# Who has a result that is not too old keeps it, and who was sent once more is looked for there:
-# this one may be older, and looked for again in vain.
-_TOLD_BY_LOSS = f"""
-INSERT INTO people AS p (scope_id, key, chunk_id, batch_id)
-SELECT %s, key, %s, %s FROM unnest(%s::bytea[]) AS key ON CONFLICT (scope_id, key) DO UPDATE
-SET batch_id = EXCLUDED.batch_id, failure = NULL, older_id = COALESCE(
-    (SELECT b.id FROM batches b WHERE b.id = p.batch_id AND b.state = 'settled'), p.older_id
-) WHERE NOT EXISTS (
-    SELECT FROM batches old WHERE old.id = p.batch_id
-    AND (old.id > EXCLUDED.batch_id OR old.state = 'settled' AND NOT {TOO_OLD})
-)
-"""  # noqa: S608 - a constant
 
 
 class RefusedError(Exception):
@@ -255,26 +225,11 @@ async def settle(
         ),
     )
     row, lost, asked = await one(found)
-    keys = _packed(people.each)
-    ends = [(key, end.status) for key, end in zip(keys, results.values(), strict=True)]
-    found_here = [key for key, status in ends if status == "found"]
-    refused = [key for key, status in ends if status == "rejected"]
     if lost is not None:
         await _leave_lost(db, chunk, (row, batch_id, asked), lost, people.each)
-    # People the reply names beyond the batch were paid for, too.
-    pointed = await db.execute(
-        # In the order in which all others lock them.
-        _TOLD_BY_RESULT,
-        (chunk.scope_id, chunk.chunk_id, row, sorted(keys), found_here, refused),
-    )
-    if pointed.rowcount < len(keys):
-        # It is what stands again if the lost request turns out to have been refused.
-        await db.execute(
-            "UPDATE people p SET older_id = GREATEST(p.older_id, %(row)s) FROM batches b"
-            " WHERE p.scope_id = %(scope)s AND p.key = ANY(%(keys)s) AND b.id = p.batch_id"
-            " AND b.id <> %(row)s AND b.state <> 'settled'",
-            {"row": row, "scope": chunk.scope_id, "keys": keys},
-        )
+    statuses = [end.status for end in results.values()]
+    ends = dict(zip(_packed(people.each), statuses, strict=True))
+    await told_by_result(db, chunk.scope_id, chunk.chunk_id, row, ends)
     chunk.open.discard(batch_id)
 
 
@@ -318,12 +273,7 @@ async def unsettle(db: Connection, chunk: Chunk, batch_id: str, reason: str) -> 
     )
     row, stored = await one(found)
     keys = _packed(split_keys(unpack_stored(stored)))
-    # What others write of them meanwhile is waited for, and then seen.
-    await db.execute(
-        "SELECT FROM people WHERE scope_id = %s AND key = ANY(%s) ORDER BY key FOR UPDATE",
-        (chunk.scope_id, keys),
-    )
-    await db.execute(_TOLD_BY_LOSS, (chunk.scope_id, chunk.chunk_id, row, keys))
+    await told_by_loss(db, chunk.scope_id, chunk.chunk_id, row, keys)
 
 
 async def save_usage(db: Connection, chunk: Chunk, usage: bytes) -> None:
