@@ -93,7 +93,7 @@ class PostgresJournal:
 
     async def intend(self, batch: Batch) -> None:
         """Writes down that this batch is about to be sent."""
-        await self._carry_out(lambda db, chunk: steps.intend(db, chunk, batch))
+        await self._carry_out(lambda db, chunk: self._intend(db, chunk, batch))
 
     async def accepted(self, batch_id: str, job: RedeemJob) -> None:
         """Writes down the id of the job."""
@@ -130,6 +130,9 @@ class PostgresJournal:
         self._is_open = False
         while self._worker is not None:
             await asyncio.shield(self._worker)
+
+    async def _intend(self, db: Connection, chunk: Chunk, batch: Batch) -> None:
+        await steps.intend(db, chunk, batch)
 
     # -- transaction by transaction --------------------------------------------------------
 

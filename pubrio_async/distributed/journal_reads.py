@@ -9,7 +9,7 @@ import msgspec
 
 from pubrio_async._clock import SystemClock
 from pubrio_async._errors import JournalError
-from pubrio_async.distributed.journal_steps import Chunk, lost_people, one, whose
+from pubrio_async.distributed.journal_steps import IS_KNOWN, Chunk, lost_people, one, whose
 from pubrio_async.distributed.store import Connection
 from pubrio_async.distributed.values import (
     pack_person,
@@ -36,17 +36,15 @@ from pubrio_async.scheduler.journal_values import (
 _ELSEWHERE = "an earlier request with them is looked for, or fetched, in another chunk of the run"
 
 # Nobody is free here whom another chunk has by now, or is at: it would send them, too.
-_KNOWN = """
+_KNOWN = f"""
 SELECT array_agg(p.key), end_.is_known, b.state, b.keys, b.results, b.job, b.seal, b.reason,
     b.redeem_query_id
 FROM people p LEFT JOIN batches b ON b.id = p.batch_id
-CROSS JOIN LATERAL (SELECT COALESCE(b.state = 'unsettled' OR b.state = 'settled'
-    AND (%(since)s::float8 IS NULL OR b.intended_at >= to_timestamp(%(since)s)), false) AS is_known
-) AS end_
+CROSS JOIN LATERAL (SELECT COALESCE({IS_KNOWN}, false) AS is_known) AS end_
 WHERE p.scope_id = %(scope)s AND p.key = ANY(%(keys)s) AND (end_.is_known
     OR p.chunk_id <> %(chunk)s OR (b.state = 'open' AND b.chunk_id <> %(chunk)s))
 GROUP BY b.id, end_.is_known
-"""
+"""  # noqa: S608 - a constant
 
 _OPEN = """
 SELECT b.batch_id, b.kind, b.keys, b.job, b.seal,

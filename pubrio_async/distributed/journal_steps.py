@@ -7,7 +7,7 @@ it commits, nobody knows whether it has. A step that raises `RefusedError` has c
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 from msgspec import Struct, field
@@ -37,6 +37,36 @@ from pubrio_async.scheduler.journal_values import (
     seal,
     split_keys,
 )
+
+IS_KNOWN = """(b.state = 'unsettled' OR b.state = 'settled'
+    AND (%(since)s::float8 IS NULL OR b.intended_at >= to_timestamp(%(since)s)))"""
+"""Whether a batch `b` has told an end that is not too old."""
+
+_WRITE = """
+INSERT INTO batches (batch_id, chunk_id, kind, keys, people, seal)
+SELECT %(batch)s, %(chunk)s, %(kind)s, %(stored)s, %(people)s, %(seal)s
+"""
+
+# A transaction that was thought to be lost may have written it.
+_UNLESS_WRITTEN = """
+ON CONFLICT (batch_id) DO UPDATE SET intended_at = EXCLUDED.intended_at
+WHERE batches.chunk_id = EXCLUDED.chunk_id AND batches.state = 'open'
+"""
+
+_INTEND = f"{_WRITE} WHERE true {_UNLESS_WRITTEN}"
+
+# Since they were looked up, a reply to others may have named them, or somebody have lost them.
+# The keys in their binary form, `b`: to write them as text takes longer than all else here.
+_INTEND_IF_FREE = f"""{_WRITE} WHERE NOT EXISTS (
+    SELECT FROM people p LEFT JOIN LATERAL (
+        SELECT b.state = 'open' AND b.chunk_id <> %(chunk)s OR {IS_KNOWN} AS is_known
+        FROM batches b WHERE b.id = p.batch_id LIMIT 1
+    ) AS told ON true
+    WHERE p.scope_id = %(scope)s AND p.key = ANY(%(keys)b::bytea[])
+    AND (p.chunk_id <> %(chunk)s OR told.is_known)
+) {_UNLESS_WRITTEN}"""  # noqa: S608 - a constant
+
+_HELD = "it holds the batch {} already"
 
 
 class RefusedError(Exception):
@@ -81,26 +111,24 @@ async def fence(db: Connection, chunk: Chunk) -> None:
 async def begin(db: Connection, chunk: Chunk, contact_types: Sequence[str]) -> bool:
     """Reads what the chunk is for; tells whether nothing was ever sent for its people."""
     found = await db.execute(
-        "SELECT s.id, s.contact_types, c.attempts, b.state, b.batch_id FROM chunks c"
-        " JOIN runs r ON r.id = c.run_id JOIN scopes s ON s.id = r.scope_id"
-        " LEFT JOIN batches b ON b.chunk_id = c.id WHERE c.id = %s",
+        "SELECT s.id, s.contact_types, c.keys, b.open, b.count FROM chunks c"
+        " JOIN runs r ON r.id = c.run_id JOIN scopes s ON s.id = r.scope_id CROSS JOIN LATERAL ("
+        "SELECT count(*), array_agg(batch_id) FILTER (WHERE state = 'open') AS open"
+        " FROM batches WHERE chunk_id = c.id) b WHERE c.id = %s",
         (chunk.chunk_id,),
     )
-    rows = await found.fetchall()  # at least one: the fence has found the chunk
-    chunk.scope_id, types, attempts, state, _ = rows[0]
+    chunk.scope_id, types, stored, opened, batches = await one(found)
     if contact_types and set(contact_types) != set(types):
         raise RefusedError(
             f"it was written for {','.join(types)} and not for {','.join(contact_types)}; "
             "ask for the same contact types"
         )
     chunk.contact_types = tuple(types)
-    chunk.open = {batch_id for *_, state, batch_id in rows if state == "open"}
-    # Taken before, it may have had requests that were refused: its people may be known from others.
-    if state is not None or attempts > 1:
+    chunk.open = set(opened or ())
+    if batches:
         return False
-    # A reply to others may have named somebody in it, with contacts, since it was made.
-    found = await db.execute("SELECT keys FROM chunks WHERE id = %s", (chunk.chunk_id,))
-    (stored,) = await one(found)
+    # A reply to others may have named somebody in it, with contacts, since it was made. Or requests
+    # for it were refused, and others are lost.
     found = await db.execute(
         "SELECT FROM people WHERE scope_id = %s AND key = ANY(%s) AND batch_id IS NOT NULL LIMIT 1",
         (chunk.scope_id, _packed(split_keys(unpack_stored(stored)))),
@@ -156,23 +184,59 @@ async def whose(
 
 async def intend(db: Connection, chunk: Chunk, batch: Batch) -> None:
     """Opens a batch."""
+    if not await _open(db, chunk, batch, _INTEND):
+        raise RefusedError(_HELD.format(batch.batch_id))
+
+
+async def intend_if_free(
+    db: Connection, chunk: Chunk, batch: Batch, newer_than: float | None
+) -> bool:
+    """Opens a batch, unless something is known of anybody in it, from after a time.
+
+    Returns:
+        Whether it did.
+    """
+    return await _open(db, chunk, batch, _INTEND_IF_FREE, newer_than)
+
+
+async def forget(db: Connection, chunk: Chunk, batch: Batch) -> None:
+    """Sees to it that there is nothing of a batch that is not opened, after all.
+
+    A transaction that was thought to be lost may have opened it.
+    """
+    await db.execute(
+        "DELETE FROM batches WHERE batch_id = %s AND chunk_id = %s AND state = 'open'",
+        (batch.batch_id, chunk.chunk_id),
+    )
+
+
+async def _open(
+    db: Connection,
+    chunk: Chunk,
+    batch: Batch,
+    statement: LiteralString,
+    newer_than: float | None = None,
+) -> bool:
+    if batch.batch_id in chunk.open:
+        raise RefusedError(_HELD.format(batch.batch_id))
     people = pack_keys(batch.keys)
-    made = None
-    if batch.batch_id not in chunk.open:
-        made = await db.execute(
-            "INSERT INTO batches (batch_id, chunk_id, kind, keys, people, seal)"
-            " VALUES (%s, %s, %s, %s, %s, %s)"
-            # Written by a transaction that was thought to be lost.
-            " ON CONFLICT (batch_id) DO UPDATE SET intended_at = EXCLUDED.intended_at"
-            " WHERE batches.chunk_id = EXCLUDED.chunk_id AND batches.state = 'open'",
-            (
-                *(batch.batch_id, chunk.chunk_id, batch.kind, pack_stored(people.stored)),
-                *(len(batch.keys), seal(people.stored, None)),
-            ),
-        )
-    if made is None or made.rowcount == 0:
-        raise RefusedError(f"it holds the batch {batch.batch_id} already")
-    chunk.open.add(batch.batch_id)
+    made = await db.execute(
+        statement,
+        {
+            "batch": batch.batch_id,
+            "chunk": chunk.chunk_id,
+            "kind": batch.kind,
+            "stored": pack_stored(people.stored),
+            "people": len(batch.keys),
+            "seal": seal(people.stored, None),
+            "scope": chunk.scope_id,
+            "keys": _packed(people.each),
+            "since": newer_than,
+        },
+    )
+    if made.rowcount:
+        chunk.open.add(batch.batch_id)
+    return made.rowcount > 0
 
 
 async def accepted(db: Connection, chunk: Chunk, batch_id: str, job: RedeemJob) -> None:

@@ -23,8 +23,8 @@ from pubrio_async.client import AsyncPubrio
 from pubrio_async.distributed.budget import lease_budget
 from pubrio_async.distributed.chunks import End, LeftOut, Taken, finish, give_back, stop_run, take
 from pubrio_async.distributed.journal import PostgresJournal
-from pubrio_async.distributed.journal_reads import no_longer_lost
-from pubrio_async.distributed.journal_steps import Chunk, intend
+from pubrio_async.distributed.journal_reads import lookup, no_longer_lost
+from pubrio_async.distributed.journal_steps import Chunk, forget, intend, intend_if_free
 from pubrio_async.distributed.limiter import SharedLimiter
 from pubrio_async.distributed.queue import Later
 from pubrio_async.distributed.store import Connection, Store
@@ -46,7 +46,11 @@ _NO_ROOM = "it waits for credits that are set aside for other chunks of the run"
 
 
 class ChunkJournal(PostgresJournal):
-    """The journal of a chunk, which tells by the clock of the database what is too old."""
+    """The journal of a chunk, which tells by the clock of the database what is too old.
+
+    Whether people are still to be sent is looked at once more in the statement that writes the
+    intent: since they were asked for, the reply to another chunk may have named them.
+    """
 
     def __init__(self, store: Store, chunk: Taken) -> None:
         super().__init__(store, chunk.chunk_id, chunk.token)
@@ -59,6 +63,15 @@ class ChunkJournal(PostgresJournal):
         del newer_than  # by the clock of this machine
         return await super().lookup(keys, self._newer_than)
 
+    async def _intend(self, db: Connection, chunk: Chunk, batch: Batch) -> None:
+        if await intend_if_free(db, chunk, batch, self._newer_than):
+            return
+        await forget(db, chunk, batch)
+        ends = await lookup(db, chunk, batch.keys, self._newer_than)
+        if ends:
+            raise NotFreeError(ends)
+        await intend(db, chunk, batch)
+
 
 class ResendJournal(ChunkJournal):
     """The journal of a chunk whose lost people are sent again, as long as nobody else is at them.
@@ -67,16 +80,12 @@ class ResendJournal(ChunkJournal):
     asked for, somebody else may have begun to look for an older request with them.
     """
 
-    async def intend(self, batch: Batch) -> None:
-        """Writes down that this batch is about to be sent."""
-
-        async def step(db: Connection, chunk: Chunk) -> None:
-            ends = await no_longer_lost(db, chunk, batch.keys, self._newer_than)
-            if ends:
-                raise NotFreeError(ends)
-            await intend(db, chunk, batch)
-
-        await self._carry_out(step)
+    async def _intend(self, db: Connection, chunk: Chunk, batch: Batch) -> None:
+        ends = await no_longer_lost(db, chunk, batch.keys, self._newer_than)
+        if ends:
+            await forget(db, chunk, batch)
+            raise NotFreeError(ends)
+        await intend(db, chunk, batch)
 
 
 class Redeemer:

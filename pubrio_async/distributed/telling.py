@@ -22,22 +22,24 @@ old.state = 'settled' AND old.found > 0 AND (old.id > new.id
 # What a later request brought stays, and so does its loss, unless this one has found them; and both
 # where it is one of a later run, or this one is too old, or they would be sent once more. What was
 # bought stays, too, if the person is refused when it is to be bought again.
-# Unless it is `sure`, nobody is told who may have got something meanwhile. Whether the other batch
-# has an end is not to be seen here, if this statement has waited for it.
+# Mostly nothing was known before, and the rest is not looked at. Unless it is `sure`, nobody is
+# told who may have got something meanwhile: whether the other batch has an end is not to be seen
+# here, if this statement has waited for it.
 _RESULT = f"""
 INSERT INTO people AS p (scope_id, key, chunk_id, batch_id)
-SELECT %(scope)s, key, %(chunk)s, %(row)s FROM unnest(%(keys)s::bytea[]) AS key
+SELECT %(scope)s, key, %(chunk)s, %(row)s FROM unnest(%(keys)b::bytea[]) AS key
 ON CONFLICT (scope_id, key) DO UPDATE
-SET batch_id = EXCLUDED.batch_id, older_id = NULL, failure = NULL WHERE NOT EXISTS (
+SET batch_id = EXCLUDED.batch_id, older_id = NULL, failure = NULL
+WHERE p.batch_id IS NULL OR NOT EXISTS (
     SELECT FROM batches b JOIN chunks c ON c.id = b.chunk_id,
         batches old JOIN chunks d ON d.id = old.chunk_id
     WHERE b.id = p.batch_id AND old.id = EXCLUDED.batch_id AND b.id > old.id AND (
-        c.run_id <> d.run_id OR NOT p.key = ANY(%(found)s) OR {TOO_OLD}
+        c.run_id <> d.run_id OR NOT p.key = ANY(%(found)b::bytea[]) OR {TOO_OLD}
     )
 ) AND NOT EXISTS (
     SELECT FROM batches b WHERE b.id = p.batch_id AND b.id <> EXCLUDED.batch_id
-    AND b.state = 'settled' AND b.found > 0 AND p.key = ANY(%(refused)s)
-) AND (%(sure)s OR COALESCE(p.batch_id, 0) <= EXCLUDED.batch_id AND NOT EXISTS (
+    AND b.state = 'settled' AND b.found > 0 AND p.key = ANY(%(refused)b::bytea[])
+) AND (%(sure)s OR p.batch_id <= EXCLUDED.batch_id AND NOT EXISTS (
     SELECT FROM batches old, batches new WHERE old.id IN (p.batch_id, p.older_id)
     AND new.id = EXCLUDED.batch_id AND old.id <> new.id AND (old.state = 'open' OR {_CAME_SINCE})
 ))
@@ -46,7 +48,7 @@ SET batch_id = EXCLUDED.batch_id, older_id = NULL, failure = NULL WHERE NOT EXIS
 _OTHERS = f"""
 SELECT old.id, old.id > new.id, old.keys, old.results, array_agg(p.key)
 FROM people p, batches old, batches new
-WHERE p.scope_id = %(scope)s AND p.key = ANY(%(keys)s) AND new.id = %(row)s
+WHERE p.scope_id = %(scope)s AND p.key = ANY(%(keys)b::bytea[]) AND new.id = %(row)s
 AND old.id IN (p.batch_id, p.older_id) AND old.id <> new.id AND {_CAME_SINCE}
 GROUP BY old.id, new.id ORDER BY old.id
 """  # noqa: S608 - a constant
@@ -54,14 +56,14 @@ GROUP BY old.id, new.id ORDER BY old.id
 # Not those who are told by a loss that came later than this one.
 _KEEP = """
 UPDATE people SET batch_id = %(other)s, older_id = NULL, failure = NULL
-WHERE scope_id = %(scope)s AND key = ANY(%(keys)s) AND batch_id <= %(row)s AND batch_id <> %(other)s
-AND older_id = %(other)s
+WHERE scope_id = %(scope)s AND key = ANY(%(keys)b::bytea[])
+AND batch_id <= %(row)s AND older_id = %(other)s
 """
 
 # It is what stands again if the lost request turns out to have been refused.
 _OLDER = """
 UPDATE people p SET older_id = GREATEST(p.older_id, %(row)s) FROM batches b
-WHERE p.scope_id = %(scope)s AND p.key = ANY(%(keys)s) AND b.id = p.batch_id
+WHERE p.scope_id = %(scope)s AND p.key = ANY(%(keys)b::bytea[]) AND b.id = p.batch_id
 AND b.id <> %(row)s AND b.state <> 'settled'
 """
 
@@ -69,7 +71,7 @@ AND b.id <> %(row)s AND b.state <> 'settled'
 # this one may be older, and looked for again in vain.
 _LOSS = f"""
 INSERT INTO people AS p (scope_id, key, chunk_id, batch_id)
-SELECT %(scope)s, key, %(chunk)s, %(row)s FROM unnest(%(keys)s::bytea[]) AS key
+SELECT %(scope)s, key, %(chunk)s, %(row)s FROM unnest(%(keys)b::bytea[]) AS key
 ON CONFLICT (scope_id, key) DO UPDATE
 SET batch_id = EXCLUDED.batch_id, failure = NULL, older_id = COALESCE(
     (SELECT b.id FROM batches b WHERE b.id = p.batch_id AND b.state = 'settled'), p.older_id

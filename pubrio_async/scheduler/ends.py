@@ -278,7 +278,12 @@ class Ends:
             return True
         if any(isinstance(end, Settled) and end.status == "found" for end in known.values()):
             return True
-        await self._note(self._journal.intend(batch))
+        try:
+            await self._to_its_end(self._journal.intend(batch))
+        except NotFreeError:
+            return True  # meanwhile, by somebody else
+        except JournalError as trouble:
+            self._board.halt(trouble, keep_polling=True)
         return False
 
     async def fail(self, batch: Batch, reason: str) -> None:

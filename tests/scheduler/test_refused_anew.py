@@ -14,7 +14,7 @@ from pubrio_async import (
     MemoryJournal,
     ResponseLostError,
 )
-from pubrio_async.scheduler.journal import Journal
+from pubrio_async.scheduler.journal import Batch, Journal, NotFreeError
 from pubrio_async.scheduler.journal_sqlite import SqliteJournal
 from pubrio_async.testing import VirtualClock, run_virtual
 from tests.scheduler.fake_api import AfterWorkError, Bench, collect, people
@@ -160,5 +160,31 @@ def test_nor_is_who_cannot_be_sent_again(journal: Journal) -> None:
         again = bench.run([*rows, *rows], journal=journal, resend=True)
         ends = [outcome.status for outcome in (await collect(again)).values()]
         assert ends == ["unsettled"] * 6
+
+    run_virtual(main())
+
+
+def test_whom_somebody_else_has_bought_meanwhile_is_refused_without_ado(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal is shared with others: it says so when the refusal is about to be written."""
+    intend, asked = type(journal).intend, 0
+
+    async def intend_if_free(self: Journal, batch: Batch) -> None:
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            raise NotFreeError({})
+        await intend(self, batch)
+
+    async def main() -> None:
+        bench, rows = Bench(), people(1)
+        refuse_all(bench)
+        await collect(bench.run(rows, journal=journal))
+        await asyncio.sleep(100.0)
+        monkeypatch.setattr(type(journal), "intend", intend_if_free)
+        run = bench.run(rows, journal=journal, max_age=50.0)
+        assert {outcome.status for outcome in (await collect(run)).values()} == {"rejected"}
+        assert (asked, run.stopped_by) == (2, None)
 
     run_virtual(main())
