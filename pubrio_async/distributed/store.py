@@ -53,6 +53,9 @@ _MISSED: Final = {
     "tcp_keepalives_count": 3,
     "tcp_user_timeout": 20_000,
 }
+# A database, or a role, may have it off: after a crash it would not know whom it was told are sent,
+# and they would be paid for again.
+_KEPT: Final = {"synchronous_commit": "on"}
 # Not about what was asked: somebody was in the way, or the database is being stopped or moved.
 _PASSING = (
     errors.OperationalError,  # deadlocks and serialization failures among them
@@ -328,7 +331,7 @@ def connection_settings(conninfo: str, name: str = "pubrio-async") -> dict[str, 
     }
     if "PGCONNECT_TIMEOUT" in os.environ:
         settings.pop("connect_timeout", None)
-    missed = " ".join(f"-c {word}={value}" for word, value in _MISSED.items())
+    missed = " ".join(f"-c {word}={value}" for word, value in (_MISSED | _KEPT).items())
     # What comes later counts.
     options = f"{missed} {said.get('options') or ''} {OPTIONS}"
     return settings | {"options": options, "application_name": name}
