@@ -19,6 +19,7 @@ from pubrio_async.distributed.telling import told_by_loss, told_by_result
 from pubrio_async.distributed.values import (
     pack_person,
     pack_stored,
+    pack_text,
     unpack_person,
     unpack_stored,
 )
@@ -248,7 +249,7 @@ async def accepted(db: Connection, chunk: Chunk, batch_id: str, job: RedeemJob) 
     await db.execute(
         "UPDATE batches SET job = %s, redeem_query_id = %s, seal = %s,"
         " accepted_at = clock_timestamp() WHERE batch_id = %s",
-        (packed, job.redeem_query_id, seal(unpack_stored(stored), packed), batch_id),
+        (packed, pack_text(job.redeem_query_id), seal(unpack_stored(stored), packed), batch_id),
     )
 
 
@@ -333,7 +334,7 @@ async def unsettle(db: Connection, chunk: Chunk, batch_id: str, reason: str) -> 
     found = await db.execute(
         "UPDATE batches SET state = 'unsettled', reason = %s, ended_at = clock_timestamp()"
         " WHERE batch_id = %s RETURNING id, keys",
-        (reason, batch_id),
+        (pack_text(reason), batch_id),
     )
     row, stored = await one(found)
     keys = _packed(split_keys(unpack_stored(stored)))

@@ -37,3 +37,8 @@ def pack_person(key: Key) -> bytes:
 def unpack_person(packed: bytes) -> Key:
     """What `pack_person` was given."""
     return packed if len(packed) == _UUID_SIZE else packed.decode()
+
+
+def pack_text(text: str) -> str:
+    """A text of the API: a column of texts has no room for the letter 0, which JSON may hold."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -13,7 +13,7 @@ from pubrio_async import JournalError
 from pubrio_async.distributed.journal import PostgresJournal
 from pubrio_async.distributed.store import Connection, Store
 from pubrio_async.models import RedeemJob
-from pubrio_async.scheduler.journal import Batch, Journal, Settled
+from pubrio_async.scheduler.journal import Batch, Journal, Settled, Unsettled
 from tests.distributed.torn import tear
 from tests.unit.journals import ADA, BOB, EMPTY, EVE, FOUND, JOB, REJECTED, TYPES, batch, figures
 
@@ -246,3 +246,14 @@ async def test_what_was_opened_again_is_open_when_nobody_heard_of_the_commit(
     await journal.accepted("b1", JOB)
     await journal.settle("b1", {ADA: FOUND, BOB: EMPTY}, 5)
     assert await journal.lookup([ADA, BOB]) == {ADA: FOUND, BOB: EMPTY}
+
+
+async def test_a_job_is_kept_whatever_the_api_calls_it(journal: Journal) -> None:
+    """A text in the database cannot hold everything that JSON can."""
+    odd = RedeemJob("job\x001")
+    await journal.intend(batch("b1", ADA))
+    await journal.accepted("b1", odd)
+    (entry,) = await journal.open_batches()
+    assert entry.job == odd
+    await journal.unsettle("b1", f"{odd.redeem_query_id} is not known")
+    assert type((await journal.lookup([ADA]))[ADA]) is Unsettled
