@@ -46,6 +46,19 @@ def in_seconds(duration: T | timedelta) -> T | float:
     return duration.total_seconds() if isinstance(duration, timedelta) else duration
 
 
+def seconds_since(then: float, clock: Clock) -> float:
+    """How long ago a Unix time was.
+
+    Args:
+        then: The time, as the machine's clock had it when it was written down.
+        clock: Where the time comes from.
+
+    Returns:
+        At least 0: the machine's clock may have been set back meanwhile.
+    """
+    return max(0.0, clock.wall() - then)
+
+
 def is_over(home: asyncio.AbstractEventLoop) -> bool:
     """Whether what lives in an event loop has gone with it; False if that is the running one.
 

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from pubrio_async._clock import Clock
+from pubrio_async._clock import Clock, seconds_since
 from pubrio_async._errors import PubrioError, RateLimitedError
 from pubrio_async._limiter import RateLimiter
 from pubrio_async.models import RunStatistics
@@ -151,8 +151,7 @@ class Engine:
                 self.lost(lost_earlier(entry, self._clock))
                 continue
             job = Job.of(entry.batch, entry.job, self._clock.now())
-            # A wall clock may have been set back meanwhile.
-            elapsed = max(0.0, self._clock.wall() - (entry.accepted_at or 0.0))
+            elapsed = seconds_since(entry.accepted_at or 0.0, self._clock)
             self.watch(job, job.accepted_at + max(0.0, first_wait(job.estimate_s) - elapsed))
         self._reader = self._spawn(self._intake.run())
         self._crew.wake()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from pubrio_async._clock import Clock
+from pubrio_async._clock import Clock, seconds_since
 from pubrio_async._errors import (
     LOOK_IT_UP,
     AuthenticationError,
@@ -281,9 +281,8 @@ class Reconciler:
 def lost_earlier(entry: OpenBatch, clock: Clock) -> Lost:
     """A request that an earlier run sent, or was about to, and has no answer to."""
     now = clock.now()
-    # A wall clock may have been set back meanwhile.
     intended_at = entry.intended_at or 0.0
-    sent_at = now - max(0.0, clock.wall() - intended_at)
+    sent_at = now - seconds_since(intended_at, clock)
     apart_s = math.inf if entry.bought_at is None else max(0.0, intended_at - entry.bought_at)
     return Lost(
         entry.batch,

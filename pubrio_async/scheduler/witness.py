@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from pubrio_async._clock import Clock
+from pubrio_async._clock import Clock, seconds_since
 from pubrio_async._observe import BatchEvent, BatchEventKind, Observers
 from pubrio_async.models.redeem import Number
 from pubrio_async.scheduler.board import Job
@@ -47,8 +47,7 @@ class Witness:
         """An earlier run has left this batch open."""
         then = entry.intended_at if entry.intended_at is not None else entry.accepted_at
         now = self._clock.now()
-        # A wall clock may have been set back meanwhile.
-        since = None if then is None else now - max(0.0, self._clock.wall() - then)
+        since = None if then is None else now - seconds_since(then, self._clock)
         seen = _Open(len(entry.batch.keys), since)
         self._open[entry.batch.batch_id] = seen
         self._tell("submitted", entry.batch.batch_id, seen)
