@@ -22,7 +22,7 @@ from pubrio_async._errors import (
     ServerError,
 )
 from pubrio_async._phase import Phase
-from pubrio_async.models import RedeemJob, RedeemPeopleReply
+from pubrio_async.models import RedeemJob, RedeemPeopleReply, RedeemQueryReply
 from pubrio_async.scheduler import notes
 from pubrio_async.scheduler.board import Board, Job, Verbs
 from pubrio_async.scheduler.budget import Budget
@@ -154,9 +154,17 @@ class Steps:
         if isinstance(reply, RedeemJob):
             await self._ends.accepted(batch, reply, age_s)
         else:
-            charged = reply.profile.charged if reply.profile else None
-            self._tally.charge(reply.profile)
-            await self._ends.settle(batch, reply.peoples or (), charged, None)
+            await self._bought(batch, reply, None)
+
+    async def _bought(
+        self,
+        batch: Batch,
+        reply: RedeemPeopleReply | RedeemQueryReply,
+        redeem_query_id: str | None,
+    ) -> None:
+        charged = reply.profile.charged if reply.profile else None
+        self._tally.charge(reply.profile)
+        await self._ends.settle(batch, reply.peoples or (), charged, redeem_query_id)
 
     async def poll(self, job: Job, ticket: int) -> None:
         """Asks once for the state of a job.
@@ -185,9 +193,7 @@ class Steps:
             return
         if self._witness is not None:
             self._witness.polled(job)
-        charged = reply.profile.charged if reply.profile else None
-        self._tally.charge(reply.profile)
-        await self._ends.settle(job.batch, reply.peoples or (), charged, job.redeem_query_id)
+        await self._bought(job.batch, reply, job.redeem_query_id)
 
     def _count(self, phase: Phase, *, poll: bool = False) -> None:
         self._tally.figures.requests += phase.sent
