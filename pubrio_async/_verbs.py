@@ -54,17 +54,17 @@ class RedeemVerbs:
 
     def __init__(self, dispatcher: Dispatcher, contact_types: Sequence[str]) -> None:
         self._dispatcher = dispatcher
-        self._types = contact_types
+        self._contact_types = contact_types
 
     async def submit(
         self, kind: BatchKind, keys: Sequence[str], ticket: int, phase: Phase
     ) -> RedeemJob | RedeemPeopleReply:
         """Redeems people: a job for a batch, the contacts at once for a single person."""
         if kind == "batch":
-            fields: dict[str, Any] = {"peoples": keys, "people_contact_types": self._types}
+            fields: dict[str, Any] = {"peoples": keys, "people_contact_types": self._contact_types}
             return await self._ask(REDEEM_BATCH, fields, ticket, phase)
         name = "linkedin_url" if is_url(keys[0]) else "people_search_id"
-        fields = {name: keys[0], "people_contact_types": self._types}
+        fields = {name: keys[0], "people_contact_types": self._contact_types}
         reply = await self._ask(REDEEM_PEOPLE, fields, ticket, phase)
         if _lacks_people(reply):
             raise _without_people(REDEEM_PEOPLE, paid=True)

@@ -229,7 +229,7 @@ def _entry(db: Tables, batch_id: str) -> OpenRow:
 
 def _end(state: str, batch_id: str, entry: OpenRow, now: float, **known: Any) -> EndRow:
     when = (entry.created_at, entry.accepted_at, now)
-    return EndRow(state, batch_id, entry.kind, *when, entry.query, entry.row, **known)
+    return EndRow(state, batch_id, entry.kind, *when, entry.redeem_query_id, entry.row, **known)
 
 
 def _but_found(db: Tables, entry: OpenRow, results: Mapping[str, Settled]) -> Mapping[str, Settled]:
@@ -286,14 +286,15 @@ def _reopen(db: Tables, lost: int, batch_id: str, still: Sequence[Key]) -> None:
     )
     # It stays what its people are told, should it end without a word of them.
     db.write("UPDATE batches SET state = 'reopened' WHERE id = ?", lost)
-    row, kind, created_at, accepted_at, job, query, reason, keys = db.execute(
+    row, kind, created_at, accepted_at, job, redeem_query_id, reason, keys = db.execute(
         "SELECT request, kind, created_at, accepted_at, job, redeem_query_id, reason, keys"
         " FROM batches WHERE id = ?",
         (lost,),
     ).fetchone()
     people = People(keys, split_keys(keys))
     entry = db.open[batch_id] = OpenRow(
-        *(row, kind, created_at, people, accepted_at, job, query, reason, lost), held=set(still)
+        *(row, kind, created_at, people, accepted_at, job, redeem_query_id, reason, lost),
+        held=set(still),
     )
     db.hold(entry)
 

@@ -58,7 +58,7 @@ class OpenRow(Struct):
         people: Who is in it.
         accepted_at: Unix time.
         job: The job, as it is stored.
-        query: The job's id.
+        redeem_query_id: Its id.
         reason: Why it was unsettled before.
         lost: The ended batch as which it was unsettled before.
         held: Of whom it is the last to ask; None: all of them.
@@ -71,7 +71,7 @@ class OpenRow(Struct):
     people: People
     accepted_at: float | None = None
     job: bytes | None = None
-    query: str | None = None
+    redeem_query_id: str | None = None
     reason: str | None = None
     lost: int | None = None
     held: set[Key] | None = None
@@ -150,9 +150,9 @@ class Tables(Log):
         ):
             row, kind, created_at, keys, accepted_at, job, reason, lost = values
             people = People(keys, split_keys(keys))
-            query = None if job is None else unpack_job(job).redeem_query_id
+            redeem_query_id = None if job is None else unpack_job(job).redeem_query_id
             self.open[batch_id] = OpenRow(
-                *(row, kind, created_at, people, accepted_at, job, query, reason, lost),
+                *(row, kind, created_at, people, accepted_at, job, redeem_query_id, reason, lost),
                 held=None if held is None else set(split_keys(held)),
             )
             self._held.update(self.open[batch_id].asked)
@@ -210,7 +210,7 @@ class Tables(Log):
     def _accepted(self, batch_id: str, job: bytes, now: float) -> None:
         entry = self.open[batch_id]
         entry.job, entry.accepted_at = job, now
-        entry.query = unpack_job(job).redeem_query_id
+        entry.redeem_query_id = unpack_job(job).redeem_query_id
 
     def _closed(self, batch_id: str, people: People, freed: Collection[Key]) -> None:
         # Ends from before stand again, until others are noted.
@@ -248,10 +248,12 @@ class Tables(Log):
             ).fetchone()
             if values is None:
                 raise msgspec.ValidationError("a batch is missing")
-            ended_at, results, keys, reason, query = values
+            ended_at, results, keys, reason, redeem_query_id = values
             known = (
                 ended_at,
-                Unsettled(reason, query) if results is None else unpack_results(keys, results),
+                Unsettled(reason, redeem_query_id)
+                if results is None
+                else unpack_results(keys, results),
             )
             if len(self._decoded) >= _DECODED:
                 del self._decoded[next(iter(self._decoded))]

@@ -52,7 +52,7 @@ class Search:
 
     Args:
         targets: What is searched for.
-        types: The contact types of the run.
+        contact_types: What the run looks for.
         archive: Entries that were looked at before, by their id in the log; None for one that
             cannot be looked at. New ones are added, by other searches, too.
         clock: The log's clock, as far as it is known.
@@ -67,7 +67,7 @@ class Search:
     def __init__(
         self,
         targets: Sequence[Lost],
-        types: Iterable[str],
+        contact_types: Iterable[str],
         archive: MutableMapping[str, LogEntry | None],
         clock: LogClock,
         *,
@@ -80,7 +80,7 @@ class Search:
         self.targets = targets
         self.now = now
         self.found: dict[str, Finding] = {}
-        self._types = frozenset(types)
+        self._contact_types = frozenset(contact_types)
         self._archive = archive
         self._being_read = being_read
         self._taken: Mapping[str, str] = {} if taken is None else taken
@@ -193,7 +193,11 @@ class Search:
 
     def _learn_skew(self, row: LogRow, entry: LogEntry | None) -> None:
         # A refusal may be that of an earlier request for the same people.
-        if entry is None or isinstance(entry.answer, PubrioError) or entry.types != self._types:
+        if (
+            entry is None
+            or isinstance(entry.answer, PubrioError)
+            or entry.types != self._contact_types
+        ):
             return
         sent_at = next((self._sent[key] for key in entry.keys if key in self._sent), None)
         if sent_at is not None and self._clock.learn_skew(row, sent_at):
@@ -307,7 +311,7 @@ class Search:
         self._ranked.clear()
 
     def _match(self, row: LogRow, entry: LogEntry | None) -> None:
-        if entry is None or entry.types != self._types:
+        if entry is None or entry.types != self._contact_types:
             return
         people = frozenset(entry.keys)
         same = [

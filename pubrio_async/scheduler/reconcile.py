@@ -53,7 +53,7 @@ class Reconciler:
 
     Args:
         verbs: What it asks the API with.
-        types: The contact types of the run.
+        contact_types: What the run looks for.
         clock: Where the time comes from.
         archive: What searches of other runs have asked for, too; None for one of its own.
 
@@ -65,12 +65,12 @@ class Reconciler:
     def __init__(
         self,
         verbs: Verbs,
-        types: Sequence[str],
+        contact_types: Sequence[str],
         clock: Clock,
         archive: Archive | None = None,
     ) -> None:
         self._verbs = verbs
-        self._types = types
+        self._contact_types = contact_types
         self._clock = clock
         self._lost: dict[str, Lost] = {}
         self._search: Search | None = None
@@ -188,7 +188,7 @@ class Reconciler:
         self._failures = 0
         return Search(
             targets,
-            self._types,
+            self._contact_types,
             self._archive.entries,
             self._log_clock,
             now=now,
