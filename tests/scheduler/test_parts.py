@@ -78,7 +78,11 @@ def test_what_names_nobody_says_why(text: str) -> None:
         person_key(text)
 
 
-@given(st.text(st.characters(exclude_categories=()), max_size=60))
+ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=60)
+AFTER = ("linkedin.com/in/", "https://uk.linkedin.com/pub/", "HTTP://www.LinkedIn.com/in/ada")
+
+
+@given(ANY_TEXT | st.uuids().map(str) | st.tuples(st.sampled_from(AFTER), ANY_TEXT).map("".join))
 @example("linkedin.com/in/\udcff")
 def test_any_text_is_a_person_or_a_reason(text: str) -> None:
     try:

@@ -353,7 +353,11 @@ def test_a_rate_limit_that_is_no_text() -> None:
 
 
 @settings(deadline=None)
-@given(st.text(max_size=40) | st.from_regex(r"[0-9]{1,3} ?(per|/) ?[a-z]{3,7}s?"))
+@given(
+    st.text(max_size=40)
+    | st.from_regex(r"[0-9]{1,3} ?(per|/) ?[a-z]{3,7}s?")
+    | st.from_regex(r"[0-9]{1,3} ?(per |/)[0-9]{0,2} ?(second|minute|hour|day)s?", fullmatch=True)
+)
 def test_any_text_is_limits_or_a_configuration_error(text: str) -> None:
     try:
         rates = parse_rates(text)

@@ -212,13 +212,20 @@ MAYBE_ENTRIES = st.lists(
     JSON
     | st.fixed_dictionaries({}, optional={"signal_type": JSON, "signal": JSON, "companies": JSON})
 )
-MAYBE_MONITOR = JSON | st.fixed_dictionaries(
-    {"monitor_id": st.text(min_size=1) | JSON},
-    optional={name: JSON for name in MONITOR if name != "monitor_id"},
+OPTIONAL = {name: JSON for name in MONITOR if name != "monitor_id"}
+MAYBE_MONITOR = (
+    JSON
+    | st.fixed_dictionaries({"monitor_id": JSON}, optional=OPTIONAL)
+    | st.fixed_dictionaries({"monitor_id": st.text(min_size=1)}, optional=OPTIONAL)
 )
 MAYBE_DELIVERY = st.fixed_dictionaries(
     {"monitor": MAYBE_MONITOR},
-    optional={"signals": MAYBE_ENTRIES | JSON, "companies": JSON, "triggered_at": JSON, "x": JSON},
+    optional={
+        "signals": MAYBE_ENTRIES | JSON,
+        "companies": st.lists(st.dictionaries(st.text(), JSON)) | JSON,
+        "triggered_at": JSON,
+        "x": JSON,
+    },
 )
 
 
@@ -247,12 +254,12 @@ def test_nothing_of_a_delivery_is_lost(document: dict[str, Any]) -> None:
     monitor = document["monitor"]
     known = isinstance(monitor, dict) and isinstance(monitor.get("monitor_id"), str)
     if delivery is None:
-        signals = document.get("signals")
+        signals = document.get("signals", [])
         assert (
             not known
             or not monitor["monitor_id"]
-            or not isinstance(signals, list)
-            or not all(isinstance(entry, dict) for entry in signals)
+            or not isinstance(signals, list | None)
+            or not all(isinstance(entry, dict) for entry in signals or ())
             or _beyond_msgspec(body)
         )
         return
