@@ -25,12 +25,12 @@ def in_order(bench: Bench) -> list[tuple[str, ...]]:
     return [about for what, about in bench.api.events if what == "submit"]
 
 
-def _error(kind: type[Any], status: int, **rest: Any) -> PubrioError:
+def api_error(kind: type[Any], status: int, **rest: Any) -> PubrioError:
     error: PubrioError = kind(f"the API said {status}", status=status, **rest)
     return error
 
 
-def _noted(bench: Bench, error: PubrioError, arrives: PubrioError) -> Callable[[Any], PubrioError]:
+def noted(bench: Bench, error: PubrioError, arrives: PubrioError) -> Callable[[Any], PubrioError]:
     """The API logs this error for a batch, and this arrives."""
 
     def answer(keys: Any) -> PubrioError:
@@ -40,15 +40,15 @@ def _noted(bench: Bench, error: PubrioError, arrives: PubrioError) -> Callable[[
     return answer
 
 
-def _logged(
+def logged(
     bench: Bench, kind: type[Any], status: int, arrives: PubrioError | None = None
 ) -> Callable[[Any], PubrioError]:
     """The API logs this error for a batch, which arrives too, unless something else is named."""
-    error = _error(kind, status)
-    return _noted(bench, error, arrives or error)
+    error = api_error(kind, status)
+    return noted(bench, error, arrives or error)
 
 
-def _carried_out_and_logged_late(bench: Bench, lag: float) -> Callable[[Any], PubrioError]:
+def carried_out_and_logged_late(bench: Bench, lag: float) -> Callable[[Any], PubrioError]:
     """The API does its work, the answer is lost, and the log shows it so much later."""
 
     def answer(keys: Any) -> PubrioError:

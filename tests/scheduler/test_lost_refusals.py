@@ -25,11 +25,11 @@ from pubrio_async.testing import VirtualClock, run_virtual
 from tests.scheduler.fake_api import Bench, collect, people, statuses
 from tests.scheduler.losses import (
     LOST,
-    _carried_out_and_logged_late,
-    _error,
-    _logged,
-    _noted,
+    api_error,
+    carried_out_and_logged_late,
     in_order,
+    logged,
+    noted,
     submits,
 )
 
@@ -44,7 +44,7 @@ def test_the_lost_refusal_of_a_few_counts_if_nobody_can_have_asked_for_them_befo
     async def main() -> None:
         bench, rows = Bench(), people(number)
         kind = "single" if number == 1 else "batch"
-        refused = _error(InsufficientCreditsError, 402)
+        refused = api_error(InsufficientCreditsError, 402)
 
         def lose(keys: Any) -> PubrioError:
             bench.api.note(kind, keys, refused, status=402)
@@ -70,8 +70,8 @@ def test_the_refusal_of_a_few_that_was_answered_is_not_that_of_a_later_request(
 ) -> None:
     async def main() -> None:
         bench, rows = Bench(), people(9)
-        never_logged = _carried_out_and_logged_late(bench, 1e9)
-        bench.api.on_submit.extend([_logged(bench, RateLimitedError, 429), never_logged])
+        never_logged = carried_out_and_logged_late(bench, 1e9)
+        bench.api.on_submit.extend([logged(bench, RateLimitedError, 429), never_logged])
         outcomes = await collect(bench.run(rows, journal=SqliteJournal(tmp_path / "run.db")))
         assert statuses(outcomes) == {"unsettled": 9}
         assert "may have been another one" in str(outcomes[0].error)
@@ -84,7 +84,7 @@ def test_no_two_requests_have_people_in_the_same_order() -> None:
     async def main() -> None:
         bench, rows = Bench(), people(30)
         bench.api.every_submit = lambda keys: (
-            _error(RateLimitedError, 429) if len(bench.api.submits) < 40 else None
+            api_error(RateLimitedError, 429) if len(bench.api.submits) < 40 else None
         )
         assert statuses(await collect(bench.run(rows))) == {"found": 30}
         sent = in_order(bench)
@@ -98,7 +98,7 @@ def test_no_two_requests_have_people_in_the_same_order() -> None:
 def test_a_lost_refusal_is_taken_for_the_refusal_it_was() -> None:
     async def main() -> None:
         bench, rows = Bench(), people(10)
-        bench.api.on_submit.append(_logged(bench, BadRequestError, 400, LOST))
+        bench.api.on_submit.append(logged(bench, BadRequestError, 400, LOST))
         outcomes = await collect(bench.run(rows))
         # Halved, like any refused batch.
         assert statuses(outcomes) == {"found": 10}
@@ -116,7 +116,7 @@ def test_a_lost_refusal_of_the_key_or_the_balance_ends_the_run(
 ) -> None:
     async def main() -> None:
         bench = Bench()
-        bench.api.on_submit.append(_logged(bench, kind, status, LOST))
+        bench.api.on_submit.append(logged(bench, kind, status, LOST))
         run = bench.run(people(30), max_open_jobs=1)
         outcomes = await collect(run)
         assert isinstance(run.stopped_by, kind)
@@ -131,7 +131,7 @@ def test_a_lost_429_is_found_after_one_that_was_answered(retry_after: float) -> 
         bench, rows = Bench(), people(10)
         refused = RateLimitedError("full", status=429, retry_after=retry_after)
         for arrives in (refused, LOST):
-            bench.api.on_submit.append(_noted(bench, refused, arrives))
+            bench.api.on_submit.append(noted(bench, refused, arrives))
         assert statuses(await collect(bench.run(rows))) == {"found": 10}
         assert len(submits(bench)) == 3
 
@@ -143,7 +143,7 @@ def test_a_search_that_takes_long_is_not_the_last_one_for_that() -> None:
 
     async def main() -> None:
         bench = Bench()
-        bench.api.on_submit.append(_logged(bench, InsufficientCreditsError, 402, LOST))
+        bench.api.on_submit.append(logged(bench, InsufficientCreditsError, 402, LOST))
         look, asked = bench.api._look, itertools.count(1)
 
         async def slowly(about: int | str, ticket: int, phase: Phase) -> None:
@@ -162,7 +162,7 @@ def test_a_search_that_takes_long_is_not_the_last_one_for_that() -> None:
 def test_refusals_that_are_always_lost_come_to_an_end() -> None:
     async def main() -> None:
         bench, rows = Bench(), people(10)
-        bench.api.on_submit.extend([_logged(bench, RateLimitedError, 429, LOST)] * 1_000)
+        bench.api.on_submit.extend([logged(bench, RateLimitedError, 429, LOST)] * 1_000)
         assert statuses(await collect(bench.run(rows))) == {"failed": 10}
         assert len(submits(bench)) <= 20
 
@@ -172,8 +172,8 @@ def test_refusals_that_are_always_lost_come_to_an_end() -> None:
 def test_a_lost_429_is_told_from_those_that_were_answered() -> None:
     async def main() -> None:
         bench, rows = Bench(), people(10)
-        refused = _logged(bench, RateLimitedError, 429)
-        refusal_lost = _logged(bench, RateLimitedError, 429, LOST)
+        refused = logged(bench, RateLimitedError, 429)
+        refusal_lost = logged(bench, RateLimitedError, 429, LOST)
         bench.api.on_submit.extend([refused, refusal_lost])
         outcomes = await collect(bench.run(rows))
         assert statuses(outcomes) == {"found": 10}
@@ -185,7 +185,7 @@ def test_a_lost_429_is_told_from_those_that_were_answered() -> None:
 def test_an_answered_429_says_nothing_of_a_later_loss() -> None:
     async def main() -> None:
         bench, rows = Bench(), people(10)
-        bench.api.on_submit.extend([_logged(bench, RateLimitedError, 429), LOST])
+        bench.api.on_submit.extend([logged(bench, RateLimitedError, 429), LOST])
         outcomes = await collect(bench.run(rows))
         assert statuses(outcomes) == {"unsettled": 10}
         assert submits(bench) == [frozenset(rows)] * 2
@@ -200,7 +200,7 @@ def test_a_refusal_that_has_cost_credits_is_none(cost: float) -> None:
         journal = MemoryJournal(VirtualClock())
         await journal.open(("email-work",))
         await journal.intend(Batch("b1", "batch", tuple(rows)))
-        error = _error(BadRequestError, 400)
+        error = api_error(BadRequestError, 400)
         bench.api.note("batch", rows, error, status=400, credits=cost)
         await asyncio.sleep(600)
         assert statuses(await collect(bench.run(rows, journal=journal))) == {"unsettled": 10}
@@ -212,8 +212,8 @@ def test_a_refusal_that_has_cost_credits_is_none(cost: float) -> None:
 def test_what_is_kept_of_refusals_goes_with_their_batch() -> None:
     async def main() -> None:
         bench = Bench()
-        refused = _logged(bench, RateLimitedError, 429)
-        refusal_lost = _logged(bench, RateLimitedError, 429, LOST)
+        refused = logged(bench, RateLimitedError, 429)
+        refusal_lost = logged(bench, RateLimitedError, 429, LOST)
         bench.api.on_submit.extend([refused, refusal_lost, None, refusal_lost])
         run = bench.run(people(30))
         assert statuses(await collect(run)) == {"found": 30}

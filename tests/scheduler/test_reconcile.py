@@ -17,7 +17,7 @@ from pubrio_async.scheduler.logbook import LogEntry
 from pubrio_async.scheduler.logsearch import Search
 from pubrio_async.testing import VirtualClock, run_virtual
 from tests.scheduler.fake_api import AfterWorkError, Bench, collect, people, statuses, time_of_day
-from tests.scheduler.losses import LOST, URL, _error, looks, submits
+from tests.scheduler.losses import LOST, URL, api_error, looks, submits
 from tests.together import together
 
 
@@ -151,7 +151,7 @@ def test_how_late_an_earlier_run_was_says_nothing_of_this_one(late_s: float) -> 
 def test_a_logged_failure_of_the_server_does_not_settle_a_batch() -> None:
     async def main() -> None:
         bench, rows = Bench(), people(10)
-        failure = _error(ServerError, 500, may_have_charged=True)
+        failure = api_error(ServerError, 500, may_have_charged=True)
 
         def fail(keys: Any) -> PubrioError:
             bench.api.note("batch", keys, failure, status=500, credits=0)
@@ -176,7 +176,7 @@ def test_a_failed_single_request_cost_what_the_log_says(
 ) -> None:
     async def main() -> None:
         bench = Bench()
-        failure = _error(ServerError, 500, may_have_charged=True)
+        failure = api_error(ServerError, 500, may_have_charged=True)
 
         def fail(keys: Any) -> PubrioError:
             bench.api.note("single", keys, failure, status=500, credits=cost)
@@ -204,7 +204,7 @@ def test_an_entry_that_is_not_whole_yet_is_asked_for_again(
 
         def cut() -> None:
             line, entry = bench.api.log[0]
-            garbled = _error(DecodeError, 200, may_have_charged=True)
+            garbled = api_error(DecodeError, 200, may_have_charged=True)
             bench.api.log[0] = line, LogEntry((), frozenset(), garbled)
             loop.call_later(whole_after_s, bench.api.log.__setitem__, 0, (line, entry))
 
@@ -219,7 +219,7 @@ def test_an_entry_that_is_not_whole_yet_is_asked_for_again(
 def test_a_reply_that_cannot_be_read_in_the_log_either_stays_unsettled() -> None:
     async def main() -> None:
         bench, rows = Bench(), people(10)
-        garbled = _error(DecodeError, 200, may_have_charged=True)
+        garbled = api_error(DecodeError, 200, may_have_charged=True)
 
         def garble(keys: Any) -> PubrioError:
             bench.api.note("batch", keys, garbled)

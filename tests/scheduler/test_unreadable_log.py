@@ -33,7 +33,7 @@ from tests.scheduler.fake_api import (
     statuses,
     time_of_day,
 )
-from tests.scheduler.losses import LOST, _error, looks
+from tests.scheduler.losses import LOST, api_error, looks
 
 
 @pytest.mark.parametrize("every", [3, 4])
@@ -66,7 +66,7 @@ def test_a_search_outlives_refusals_that_come_now_and_then(every: int) -> None:
 def test_a_log_that_may_not_be_read_is_asked_once(kind: type[PubrioError], status: int) -> None:
     async def main() -> None:
         bench, rows = Bench(), people(40)
-        bench.api.log_error = _error(kind, status)
+        bench.api.log_error = api_error(kind, status)
         bench.api.on_submit.extend([None, AfterWorkError(LOST), None, AfterWorkError(LOST)])
         journal = MemoryJournal()
         outcomes = await collect(bench.run(rows, journal=journal, max_open_jobs=1))
@@ -104,7 +104,7 @@ def _withhold(bench: Bench, *people_of_ours: str) -> None:
         }
         if isinstance(about, int) or about in shown:
             return None
-        return _error(PermissionDeniedError, 403)
+        return api_error(PermissionDeniedError, 403)
 
     bench.api.every_look = refuse
 
@@ -153,7 +153,7 @@ def test_a_far_page_that_is_refused_does_not_end_the_search(
         for number in range(6_000):
             bench.api.note(None, (), RedeemJob("other"), at=now - 19_999 + number * 3.3)
         bench.api.every_look = lambda about: (
-            _error(kind, status) if isinstance(about, int) and about > 100 else None
+            api_error(kind, status) if isinstance(about, int) and about > 100 else None
         )
         bench.api.on_submit.append(AfterWorkError(LOST))
         outcomes = await collect(bench.run(rows, journal=journal))
@@ -165,7 +165,7 @@ def test_a_far_page_that_is_refused_does_not_end_the_search(
 def test_a_key_that_is_refused_ends_the_run() -> None:
     async def main() -> None:
         bench, rows = Bench(), people(10)
-        bench.api.log_error = _error(AuthenticationError, 401)
+        bench.api.log_error = api_error(AuthenticationError, 401)
         bench.api.on_submit.append(AfterWorkError(LOST))
         journal = MemoryJournal()
         run = bench.run(rows, journal=journal)
@@ -181,7 +181,7 @@ def test_a_key_that_is_refused_ends_the_run() -> None:
 def test_a_log_that_fails_for_a_while_is_asked_again() -> None:
     async def main() -> None:
         bench = Bench()
-        bench.api.log_error = _error(ServerError, 503)
+        bench.api.log_error = api_error(ServerError, 503)
         bench.api.on_submit.append(AfterWorkError(LOST))
         asyncio.get_running_loop().call_later(20, lambda: setattr(bench.api, "log_error", None))
         assert statuses(await collect(bench.run(people(10)))) == {"found": 10}
@@ -193,7 +193,7 @@ def test_a_log_that_fails_for_a_while_is_asked_again() -> None:
 def test_a_log_that_fails_for_good_leaves_the_reason() -> None:
     async def main() -> None:
         bench = Bench()
-        bench.api.log_error = _error(ServerError, 503)
+        bench.api.log_error = api_error(ServerError, 503)
         bench.api.on_submit.append(AfterWorkError(LOST))
         outcomes = await collect(bench.run(people(10)))
         assert statuses(outcomes) == {"unsettled": 10}
@@ -206,7 +206,7 @@ def test_looks_wait_for_the_rate_limit_and_for_the_network() -> None:
     async def main() -> None:
         bench = Bench("3/minute")
         bench.api.on_submit.append(AfterWorkError(LOST))
-        bench.api.log_error = _error(RateLimitedError, 429, retry_after=30.0)
+        bench.api.log_error = api_error(RateLimitedError, 429, retry_after=30.0)
         asyncio.get_running_loop().call_later(70, lambda: setattr(bench.api, "log_error", None))
         run = bench.run(people(10))
         assert statuses(await collect(run)) == {"found": 10}

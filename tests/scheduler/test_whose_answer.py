@@ -22,10 +22,10 @@ from pubrio_async.testing import VirtualClock, run_virtual
 from tests.scheduler.fake_api import AfterWorkError, Bench, collect, people, statuses, time_of_day
 from tests.scheduler.losses import (
     LOST,
-    _carried_out_and_logged_late,
-    _error,
-    _logged,
-    _noted,
+    api_error,
+    carried_out_and_logged_late,
+    logged,
+    noted,
     submits,
 )
 
@@ -51,7 +51,7 @@ def test_a_refusal_of_an_earlier_run_is_asked_for_once_more(
 ) -> None:
     async def main() -> None:
         bench, rows = Bench(), people(10)
-        journal = await _refused_earlier(bench, rows, _error(kind, status))
+        journal = await _refused_earlier(bench, rows, api_error(kind, status))
         # By now it may be another key, or another balance.
         assert statuses(await collect(bench.run(rows, journal=journal))) == {"found": 10}
         assert submits(bench) == [frozenset(rows)]
@@ -65,7 +65,7 @@ def test_a_refusal_is_not_taken_for_the_answer_to_what_the_next_run_has_sent(
 ) -> None:
     async def main() -> None:
         bench, rows = Bench(), people(10)
-        journal = await _refused_earlier(bench, rows, _error(kind, status))
+        journal = await _refused_earlier(bench, rows, api_error(kind, status))
         bench.api.on_submit.append("hang")
         outcomes = await collect(bench.run(rows, journal=journal, deadline=20.0))
         assert statuses(outcomes) == {"unsettled": 10}
@@ -95,8 +95,8 @@ def test_the_answer_to_an_earlier_run_is_not_taken_for_that_to_this_one(
     async def main() -> None:
         bench, rows = Bench(), people(10)
         journal = MemoryJournal(VirtualClock())
-        bench.api.on_submit.append(_logged(bench, kind, status))
-        bench.api.on_submit.append(_carried_out_and_logged_late(bench, lag))
+        bench.api.on_submit.append(logged(bench, kind, status))
+        bench.api.on_submit.append(carried_out_and_logged_late(bench, lag))
         await collect(bench.run(rows, journal=journal, deadline=0.3))
         await asyncio.sleep(gap)
         assert statuses(await collect(bench.run(rows, journal=journal))) == {"found": 10}
@@ -112,7 +112,7 @@ def test_a_log_whose_clock_is_ahead_does_not_make_a_refusal_later(ahead_s: float
         bench, rows = Bench("unlimited"), people(10)
         bench.api.log_zone_s = ahead_s
         refused = RateLimitedError("full", status=429, retry_after=ahead_s)
-        bench.api.on_submit.extend([_noted(bench, refused, refused), AfterWorkError(LOST)])
+        bench.api.on_submit.extend([noted(bench, refused, refused), AfterWorkError(LOST)])
         assert statuses(await collect(bench.run(rows))) == {"found": 10}
         assert len(submits(bench)) == 2
         assert set(bench.api.charged.values()) == {1}
@@ -133,7 +133,7 @@ def test_a_success_that_is_farther_away_than_a_refusal_is_the_answer(
         bench, rows = Bench("unlimited"), people(10)
         journal = MemoryJournal(VirtualClock())
         await journal.open(("email-work",))
-        error = _error(kind, status)
+        error = api_error(kind, status)
 
         def carry_out(keys: Any) -> PubrioError:
             sent_at = time_of_day() + bench.now()
@@ -157,8 +157,8 @@ def test_what_may_have_been_carried_out_comes_before_what_surely_was_not() -> No
 
         def carry_out(keys: Any) -> PubrioError:
             sent_at = time_of_day() + bench.now()
-            refused = _error(RateLimitedError, 429)
-            timeout = _error(ServerError, 504)
+            refused = api_error(RateLimitedError, 429)
+            timeout = api_error(ServerError, 504)
             bench.api.note("batch", keys, refused, at=sent_at - 0.5, status=429)
             bench.api._work("batch", keys)
             bench.api.note("batch", keys, timeout, at=sent_at + 1.5, status=504)
@@ -180,7 +180,7 @@ def test_of_two_requests_for_the_same_people_one_that_was_free_is_not_sent_again
         bench, rows = Bench(), people(10)
         journal = MemoryJournal(VirtualClock())
         bench.api.log_error = PermissionDeniedError("not on this plan", status=403)
-        answers = [_logged(bench, InsufficientCreditsError, 402, LOST), AfterWorkError(LOST)]
+        answers = [logged(bench, InsufficientCreditsError, 402, LOST), AfterWorkError(LOST)]
         bench.api.on_submit.extend(answers if is_refused_first else reversed(answers))
         await collect(bench.run(rows, journal=journal))
         await asyncio.sleep(300)
@@ -206,7 +206,7 @@ def test_a_refusal_of_a_day_later_is_not_taken_for_the_answer() -> None:
         await collect(bench.run(rows, journal=journal))
         await asyncio.sleep(86_400)
         bench.api.log.clear()
-        bench.api.on_submit.append(_logged(bench, InsufficientCreditsError, 402))
+        bench.api.on_submit.append(logged(bench, InsufficientCreditsError, 402))
         await collect(bench.run(None, journal=journal, contact_types=(), resend=True))
         await asyncio.sleep(300)
         bench.api.log_error = None

@@ -78,7 +78,7 @@ def after_request(data: bytes = b"", end: str = "close") -> Script:
     return script
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

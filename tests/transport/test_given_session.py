@@ -8,7 +8,7 @@ import pytest
 from pubrio_async._errors import ConfigurationError
 from pubrio_async._phase import Phase
 from tests.transport.broken_server import BrokenServer, http_reply
-from tests.transport.sending import PAID, Make, _free_port, after_request, answering, fails
+from tests.transport.sending import PAID, Make, after_request, answering, fails, free_port
 
 
 async def test_a_given_session_is_used_and_never_closed(make: Make) -> None:
@@ -60,7 +60,7 @@ async def test_middlewares_of_a_given_session_cannot_send_twice(make: Make) -> N
 
 async def test_with_a_given_session_a_refused_connection_was_not_sent(make: Make) -> None:
     async with aiohttp.ClientSession() as session:
-        _, phase = await fails(make(f"http://127.0.0.1:{_free_port()}", session=session))
+        _, phase = await fails(make(f"http://127.0.0.1:{free_port()}", session=session))
     assert phase.sent == 0
 
 

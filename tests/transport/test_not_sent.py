@@ -10,12 +10,12 @@ import pytest
 
 from pubrio_async._wire import WireRequest
 from tests.transport.broken_server import BrokenServer, Call
-from tests.transport.sending import FREE, GET, PAID, Make, _free_port, fails
+from tests.transport.sending import FREE, GET, PAID, Make, fails, free_port
 
 
 @pytest.mark.parametrize("request_", [PAID, FREE, GET])
 async def test_refused(make: Make, request_: WireRequest) -> None:
-    error, phase = await fails(make(f"http://127.0.0.1:{_free_port()}"), request_)
+    error, phase = await fails(make(f"http://127.0.0.1:{free_port()}"), request_)
     assert phase.sent == 0
     assert "the connection failed" in str(error)
     assert isinstance(error.__cause__, aiohttp.ClientConnectorError)

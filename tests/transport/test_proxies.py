@@ -10,7 +10,7 @@ from pubrio_async._errors import ConfigurationError
 from pubrio_async._transport import AiohttpTransport
 from pubrio_async._transport.proxy import proxy_for
 from tests.transport.broken_server import BrokenServer, http_reply
-from tests.transport.sending import KEY, Make, _free_port, after_request, fails
+from tests.transport.sending import KEY, Make, after_request, fails, free_port
 
 
 async def test_a_proxy_that_refuses(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,7 +26,7 @@ async def test_a_proxy_that_refuses(make: Make, monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_a_proxy_that_is_away(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", f"127.0.0.1:{_free_port()}")
+    monkeypatch.setenv("HTTPS_PROXY", f"127.0.0.1:{free_port()}")
     error, phase = await fails(make("https://api.example.test"))
     assert phase.sent == 0
     assert "the proxy could not be reached" in str(error)

@@ -20,10 +20,10 @@ from tests.transport.sending import (
     KEY,
     PAID,
     Make,
-    _free_port,
     after_request,
     answering,
     fails,
+    free_port,
 )
 
 
@@ -130,6 +130,6 @@ async def test_nothing_of_it_is_logged(make: Make, caplog: pytest.LogCaptureFixt
     caplog.set_level(logging.DEBUG)
     async with BrokenServer(answering(http_reply(b"me@example.com", "401 No"))) as server:
         await make(server.url).send(PAID, timeout=5.0, phase=Phase())
-    await fails(make(f"http://127.0.0.1:{_free_port()}"))
+    await fails(make(f"http://127.0.0.1:{free_port()}"))
     assert KEY not in caplog.text
     assert "me@example.com" not in caplog.text
