@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import errno
 import sys
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
@@ -32,6 +35,17 @@ def ids(count: int, start: int = 0) -> list[str]:
     return [
         str(uuid.UUID(int=0x4000_8000 << 64 | number)) for number in range(start, start + count)
     ]
+
+
+def statuses(path: Path) -> Counter[str]:
+    """How many rows of an output have which."""
+    with path.open(newline="") as file:
+        return Counter(row["status"] for row in csv.DictReader(file))
+
+
+def no_links(*args: object) -> None:
+    """`os.link` on a disk that has none."""
+    raise OSError(errno.EPERM, "Operation not permitted")
 
 
 def write_csv(path: Path, people: list[str]) -> str:

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-from collections import Counter
-from pathlib import Path
-
 from pubrio_async.testing import PubrioSandbox
 
 # Lost before it came to the API: nothing of it is in the log, and nothing was charged.
 NEVER_CAME = "lost_before:/redeem/people/batch$:times=1"
-
-
-def statuses(folder: Path) -> Counter[str]:
-    with (folder / "out.csv").open(newline="") as file:
-        return Counter(row["status"] for row in csv.DictReader(file))
 
 
 def requests(sandbox: PubrioSandbox, path: str = "/redeem/people/batch") -> int:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -22,7 +20,7 @@ from pubrio_async.cli._exit import ExitCode, exit_code, exit_code_of
 from pubrio_async.models import Outcome, RunReport
 from pubrio_async.tables import PartFile, Sink, open_rows
 from pubrio_async.tables._sinks import JsonlSink
-from tests.cli.conftest import LOG_REFUSED, LOST, Api, Cli, ids, write_csv
+from tests.cli.conftest import LOG_REFUSED, LOST, Api, Cli, ids, statuses, write_csv
 from tests.together import together
 
 REFUSED = AuthenticationError("no", status=401)
@@ -68,11 +66,6 @@ def test_exit_codes_of_runs(
 )
 def test_exit_codes_of_errors(error: PubrioError, code: int) -> None:
     assert exit_code_of(error) == code
-
-
-def statuses(path: Path) -> Counter[str]:
-    with path.open(newline="") as file:
-        return Counter(row["status"] for row in csv.DictReader(file))
 
 
 @pytest.fixture

@@ -15,11 +15,7 @@ from pubrio_async.cli._kept import Backup, keep
 from pubrio_async.models import Outcome
 from pubrio_async.scheduler.journal_sqlite import SqliteJournal
 from pubrio_async.tables import PartFile
-from tests.cli.conftest import Api, Cli, ids, write_csv
-
-
-def no_links(*args: object) -> None:
-    raise OSError(errno.EPERM, "Operation not permitted")
+from tests.cli.conftest import Api, Cli, ids, no_links, write_csv
 
 
 @pytest.mark.parametrize("links", [True, False])

@@ -17,8 +17,8 @@ from pubrio_async.cli import _resolve
 from pubrio_async.cli._demo_journal import demo_journal
 from pubrio_async.models import RunReport
 from pubrio_async.scheduler import Batch
-from tests.cli.conftest import LOG_REFUSED, LOST, Api, Cli, Redeem, ids
-from tests.cli.resolving import NEVER_CAME, requests, statuses
+from tests.cli.conftest import LOG_REFUSED, LOST, Api, Cli, Redeem, ids, statuses
+from tests.cli.resolving import NEVER_CAME, requests
 
 pytestmark = pytest.mark.usefixtures("quick_looks", "warm_starts")
 
@@ -28,7 +28,7 @@ def test_what_was_lost_is_found_and_the_output_completed_at_no_cost(
 ) -> None:
     sandbox = api(faults=(LOST, LOG_REFUSED))
     assert redeem().code == 3
-    assert statuses(tmp_path)["unsettled"] == 10
+    assert statuses(tmp_path / "out.csv")["unsettled"] == 10
     report = tmp_path / "report.json"
     result = cli("resolve", journal, "--report", report, "--progress", "none")
 
@@ -50,7 +50,7 @@ def test_what_was_lost_is_found_and_the_output_completed_at_no_cost(
     sent = sandbox.statistics().requests
     assert redeem().code == 0
     assert sandbox.statistics().requests == sent
-    assert statuses(tmp_path).keys() <= {"found", "empty"}
+    assert statuses(tmp_path / "out.csv").keys() <= {"found", "empty"}
     assert requests(sandbox) == 3
     assert sandbox.regrets().double_charges == 0
 
@@ -114,7 +114,7 @@ def test_who_cannot_be_found_stays_unsettled_until_sent_again(
     assert figures["rows"] == figures["found"] + figures["empty"] == 10
     assert figures["batches"] == 1
     assert redeem().code == 0
-    assert statuses(tmp_path).keys() <= {"found", "empty"}
+    assert statuses(tmp_path / "out.csv").keys() <= {"found", "empty"}
     assert requests(sandbox) == 4
     assert sandbox.regrets().double_charges == 0
 

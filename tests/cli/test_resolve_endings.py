@@ -15,14 +15,10 @@ from pubrio_async._errors import JournalError
 from pubrio_async.scheduler.journal_sqlite import SqliteJournal
 from pubrio_async.scheduler.journal_status import read_status
 from pubrio_async.tables import PartFile
-from tests.cli.conftest import LOG_REFUSED, LOST, Api, Cli, Redeem
+from tests.cli.conftest import LOG_REFUSED, LOST, Api, Cli, Redeem, no_links
 from tests.cli.resolving import NEVER_CAME, requests
 
 pytestmark = pytest.mark.usefixtures("quick_looks", "warm_starts")
-
-
-def no_links(*args: object) -> None:
-    raise OSError(1, "Operation not permitted")
 
 
 def test_a_deadline_is_one_for_both_runs(

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import asyncio
-import csv
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
@@ -16,7 +14,7 @@ from typing import IO
 import pytest
 
 from pubrio_async.cli._signals import Signals
-from tests.cli.conftest import Api, Cli, ids, write_csv
+from tests.cli.conftest import Api, Cli, ids, statuses, write_csv
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 # Two seconds are meant; a machine that runs other tests as well needs more.
@@ -114,11 +112,6 @@ def until(condition: Callable[[], bool]) -> None:
 def stream(pipe: IO[bytes] | None) -> IO[bytes]:
     assert pipe is not None
     return pipe
-
-
-def statuses(path: Path) -> Counter[str]:
-    with path.open(newline="") as file:
-        return Counter(row["status"] for row in csv.DictReader(file))
 
 
 @pytest.mark.parametrize("number", SIGNALS)

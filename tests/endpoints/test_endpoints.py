@@ -25,6 +25,7 @@ from pubrio_async._errors import (
 )
 from pubrio_async.models import RedeemPeopleReply, RedeemQueryReply
 from tests.aiomock import BASE_URL, KEY, Api, mocked_api, on_mocked_api
+from tests.endpoints.calls import of_any_type
 from tests.endpoints.cases import CASES, JOB, PERSON, SAMPLES, URL, Case, each, sample
 from tests.together import together
 
@@ -238,7 +239,7 @@ BAD_CALLS: dict[str, tuple[Callable[[AsyncPubrio], Awaitable[Any]], str]] = {
         "linkedin_url",
     ),
     "no id": (
-        lambda p: p.redeem.people(people_search_id=_any(None), people_contact_types=TYPES),
+        lambda p: p.redeem.people(people_search_id=of_any_type(None), people_contact_types=TYPES),
         "people_search_id",
     ),
     "blank job": (lambda p: p.redeem.query(redeem_query_id=""), "redeem_query_id"),
@@ -247,7 +248,7 @@ BAD_CALLS: dict[str, tuple[Callable[[AsyncPubrio], Awaitable[Any]], str]] = {
         "needs peoples",
     ),
     "None for people": (
-        lambda p: p.redeem.batch(peoples=_any(None), people_contact_types=TYPES),
+        lambda p: p.redeem.batch(peoples=of_any_type(None), people_contact_types=TYPES),
         "needs peoples",
     ),
     "a string for people": (
@@ -256,7 +257,7 @@ BAD_CALLS: dict[str, tuple[Callable[[AsyncPubrio], Awaitable[Any]], str]] = {
     ),
     "a generator for people": (
         lambda p: p.redeem.batch(
-            peoples=_any(person for person in [PERSON]), people_contact_types=TYPES
+            peoples=of_any_type(person for person in [PERSON]), people_contact_types=TYPES
         ),
         "generator",
     ),
@@ -269,10 +270,6 @@ BAD_TYPES: dict[str, tuple[Any, str]] = {
     "of the wrong case": (["Phone"], "'Phone'"),
     "not even a word": ([3, ["phone"]], "3"),
 }
-
-
-def _any(value: Any) -> Any:
-    return value
 
 
 @together

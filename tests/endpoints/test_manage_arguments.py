@@ -9,13 +9,9 @@ import pytest
 from pubrio_async import AsyncPubrio, ConfigurationError
 from pubrio_async.models import PeopleEnrichmentConfig, SignalFilter
 from tests.catalogue import sample
-from tests.endpoints.calls import MONITOR, Call, creating
+from tests.endpoints.calls import MONITOR, Call, creating, of_any_type
 from tests.memory_wire import MemoryWire
 from tests.together import together
-
-
-def _any(value: Any) -> Any:
-    return value
 
 
 def enriching(config: Any) -> Call:
@@ -32,7 +28,7 @@ WRONG: dict[str, tuple[Call, str]] = {
         r"signal_filters\[\]\.signal_type: choose from",
     ),
     "a filter for a word of its own": (
-        creating(signal_filters=[SignalFilter(signal_type=_any("rumours"), filters={})]),
+        creating(signal_filters=[SignalFilter(signal_type=of_any_type("rumours"), filters={})]),
         "'rumours'",
     ),
     "the second filter": (
@@ -50,7 +46,7 @@ WRONG: dict[str, tuple[Call, str]] = {
     ),
     "nobody": (enriching({"max_people_to_return": 0}), "from 1 to 25"),
     "an unknown contact": (
-        enriching(PeopleEnrichmentConfig(people_contact_types=_any(["fax"]))),
+        enriching(PeopleEnrichmentConfig(people_contact_types=of_any_type(["fax"]))),
         "'fax'",
     ),
     "contacts as a text": (enriching({"people_contact_types": "phone"}), "list"),
@@ -72,7 +68,7 @@ WRONG: dict[str, tuple[Call, str]] = {
     ),
     "a check of an unknown destination": (
         lambda p: p.monitors.validate_webhook(
-            destination_type=_any("pigeon"), destination_config={"email": "x"}
+            destination_type=of_any_type("pigeon"), destination_config={"email": "x"}
         ),
         "'pigeon'",
     ),
@@ -81,11 +77,11 @@ WRONG: dict[str, tuple[Call, str]] = {
         "needs monitor_log_id",
     ),
     "a destination to list by, as a text": (
-        lambda p: p.monitors.list(destination_type=_any("webhook")),
+        lambda p: p.monitors.list(destination_type=of_any_type("webhook")),
         "list",
     ),
     "an unknown mode to list by": (
-        lambda p: p.monitors.list(detection_mode=_any(["both"])),
+        lambda p: p.monitors.list(detection_mode=of_any_type(["both"])),
         "'both'",
     ),
     "a period without an end": (
@@ -107,7 +103,7 @@ WRONG: dict[str, tuple[Call, str]] = {
     ),
     "a version of nothing": (
         lambda p: p.channels.update_template(
-            channel_template_identifier=MONITOR, channel_template_id=_any(None)
+            channel_template_identifier=MONITOR, channel_template_id=of_any_type(None)
         ),
         "needs channel_template_id",
     ),
@@ -129,7 +125,7 @@ WRONG: dict[str, tuple[Call, str]] = {
     ),
     "nobody to look for": (lambda p: p.redeem.contact_lookup_batch(peoples=[]), "needs peoples"),
     "one person, not in a list": (
-        lambda p: p.redeem.contact_lookup_batch(peoples=_any({"email": "x@example.com"})),
+        lambda p: p.redeem.contact_lookup_batch(peoples=of_any_type({"email": "x@example.com"})),
         "list",
     ),
 }

@@ -15,13 +15,9 @@ from pubrio_async._routes import Rules, check
 from pubrio_async._routes.rules import with_range_lists
 from pubrio_async.models import CompanyFilters, FilterCondition
 from tests.catalogue import sample
-from tests.endpoints.calls import Call
+from tests.endpoints.calls import Call, of_any_type
 from tests.memory_wire import MemoryWire
 from tests.together import together
-
-
-def _any(value: Any) -> Any:
-    return value
 
 
 async def _refused(call: Call, pubrio: AsyncPubrio, wire: MemoryWire, *words: str) -> None:
@@ -36,7 +32,7 @@ async def _refused(call: Call, pubrio: AsyncPubrio, wire: MemoryWire, *words: st
 async def test_only_what_is_set_is_sent(wire: MemoryWire, pubrio: AsyncPubrio) -> None:
     await pubrio.people.search()
     await pubrio.companies.search(locations=[], is_enable_similarity_search=False, page=1)
-    await pubrio.advertisements.search(enrichment_mode=_any(None))
+    await pubrio.advertisements.search(enrichment_mode=of_any_type(None))
     await pubrio.lookalikes.search(domain_id=0)
     assert wire.bodies == [
         {},
@@ -101,14 +97,14 @@ async def test_employees_that_are_no_ranges(
 
 async def test_employees_that_are_no_list(wire: MemoryWire, pubrio: AsyncPubrio) -> None:
     for given, word in (("1-10", "text"), ({1: 10}, "dict"), (5, "int")):
-        call: Call = lambda p, e=given: p.companies.search(employees=_any(e))  # noqa: E731
+        call: Call = lambda p, e=given: p.companies.search(employees=of_any_type(e))  # noqa: E731
         await _refused(call, pubrio, wire, "companies.search: employees takes a list", word)
 
 
 async def test_filters_that_are_no_object_are_left_to_the_api(
     wire: MemoryWire, pubrio: AsyncPubrio
 ) -> None:
-    await pubrio.people.search(company_filters=_any(["US"]))
+    await pubrio.people.search(company_filters=of_any_type(["US"]))
     assert wire.bodies == [{"company_filters": ["US"]}]
 
 
@@ -194,7 +190,7 @@ BAD_CONDITIONS: dict[str, tuple[Any, str]] = {
     "blank key": ([{"key": " ", "operator": "and"}], "needs {}filter_conditions[].key"),
     "no operator": ([{"key": "places"}], "needs {}filter_conditions[].operator"),
     "unknown operator": (
-        [FilterCondition(key="places", operator=_any("xor"))],
+        [FilterCondition(key="places", operator=of_any_type("xor"))],
         "{}filter_conditions[].operator cannot be 'xor'",
     ),
     "the second is bad": (
@@ -224,13 +220,16 @@ async def test_conditions_are_checked(
 
 BAD_CALLS: dict[str, tuple[Call, str]] = {
     "a text for a list": (lambda p: p.companies.search(technologies="Kubernetes"), "technologies"),
-    "bytes for a list": (lambda p: p.jobs.search(titles=_any(b"cto")), "titles takes a list"),
+    "bytes for a list": (
+        lambda p: p.jobs.search(titles=of_any_type(b"cto")),
+        "titles takes a list",
+    ),
     "a number for a list": (
-        lambda p: p.companies.search(categories=_any(5)),
+        lambda p: p.companies.search(categories=of_any_type(5)),
         "categories takes a list, not a int",
     ),
     "a generator for a list": (
-        lambda p: p.news.search(domains=_any(d for d in ["x.com"])),
+        lambda p: p.news.search(domains=of_any_type(d for d in ["x.com"])),
         "domains takes a list, not a generator",
     ),
     "a text in the filters of a company": (
@@ -238,7 +237,7 @@ BAD_CALLS: dict[str, tuple[Call, str]] = {
         "company_filters.technologies takes a list",
     ),
     "page 0": (lambda p: p.people.search(page=0), "page takes a number at least 1"),
-    "no page number": (lambda p: p.people.search(page=_any("2")), "page takes a number"),
+    "no page number": (lambda p: p.people.search(page=of_any_type("2")), "page takes a number"),
     "too large a page": (lambda p: p.news.search(per_page=26), "per_page takes a number from 1"),
     "too similar": (
         lambda p: p.companies.search(similarity_score=1.1),

@@ -11,6 +11,7 @@ from pubrio_async.sandbox import Sandbox, SandboxConfig, SandboxReply, SandboxRe
 
 KEY = "0123456789abcdef"
 ALL_TYPES = ("email-work", "email-personal", "phone")
+EVERYBODY = {"work_share": 1.0, "personal_share": 1.0, "phone_share": 1.0}
 PEOPLE = "/redeem/people"
 BATCH = "/redeem/people/batch"
 QUERY = "/redeem/people/batch/query"

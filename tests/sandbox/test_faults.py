@@ -10,10 +10,9 @@ import pytest
 
 from pubrio_async._errors import ConfigurationError
 from pubrio_async.sandbox import Fault, FaultKind, parse_fault
-from tests.sandbox.desk import BATCH, PEOPLE, QUERY, Desk, person, persons
+from tests.sandbox.desk import BATCH, EVERYBODY, PEOPLE, QUERY, Desk, person, persons
 from tests.together import together
 
-EVERYBODY = {"work_share": 1.0, "personal_share": 1.0, "phone_share": 1.0}
 BODY = {"people_search_id": person(1), "people_contact_types": ["phone"]}
 
 

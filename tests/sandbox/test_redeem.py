@@ -13,6 +13,7 @@ from pubrio_async.models import RedeemPeopleReply, RedeemQueryReply
 from tests.sandbox.desk import (
     ALL_TYPES,
     BATCH,
+    EVERYBODY,
     PEOPLE,
     QUERY,
     Desk,
@@ -24,7 +25,6 @@ from tests.sandbox.desk import (
 from tests.together import together
 
 PRICE = {"email-work": 5, "email-personal": 5, "phone": 10}
-EVERYBODY = {"work_share": 1.0, "personal_share": 1.0, "phone_share": 1.0}
 SUBSETS = st.sets(st.sampled_from(ALL_TYPES), min_size=1)
 
 

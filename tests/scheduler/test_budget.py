@@ -9,7 +9,7 @@ import pytest
 from pubrio_async import BudgetExhaustedError
 from pubrio_async.testing import run_virtual
 from tests.scheduler.fake_api import PRICE, Bench, collect, people, statuses
-from tests.scheduler.uncertain import LOST
+from tests.scheduler.uncertain import UNCERTAIN
 
 
 @pytest.mark.parametrize("max_credits", [0, 4, 5, 33, 50, 137, 10_000])
@@ -55,7 +55,7 @@ def test_what_is_not_charged_is_spent_on_others() -> None:
 def test_a_lost_reply_keeps_its_worst_case_reserved() -> None:
     async def main() -> None:
         bench = Bench()
-        bench.api.on_submit.append(LOST[0])
+        bench.api.on_submit.append(UNCERTAIN[0])
         run = bench.run(people(100), max_credits=20 * PRICE)
         assert statuses(await collect(run)) == {"unsettled": 10, "found": 10, "skipped": 80}
 

@@ -23,7 +23,7 @@ from pubrio_async import (
 from pubrio_async.scheduler.journal_memory import MemoryJournal
 from pubrio_async.testing import run_virtual
 from tests.scheduler.fake_api import AfterWorkError, Bench, UnsentError, collect, people, statuses
-from tests.scheduler.uncertain import LOST
+from tests.scheduler.uncertain import UNCERTAIN
 
 _DOWN = [
     ResponseLostError("the connection broke", may_have_charged=True),
@@ -68,7 +68,7 @@ def test_a_limit_that_refuses_for_more_than_an_hour_ends_the_run() -> None:
     run_virtual(main())
 
 
-@pytest.mark.parametrize("error", LOST, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("error", UNCERTAIN, ids=lambda error: type(error).__name__)
 def test_a_submit_that_may_have_been_carried_out_is_never_sent_again(error: PubrioError) -> None:
     async def main() -> None:
         bench = Bench()
@@ -103,7 +103,7 @@ def test_a_flaw_of_this_package_ends_the_run_in_order(
     async def main() -> None:
         bench, journal = Bench(), MemoryJournal()
         if verb == "log_page":
-            bench.api.on_submit.append(AfterWorkError(LOST[0]))
+            bench.api.on_submit.append(AfterWorkError(UNCERTAIN[0]))
 
         async def flawed(*_: object) -> None:
             raise ZeroDivisionError

@@ -19,7 +19,6 @@ from pubrio_async import (
     Outcome,
     PubrioError,
     RateLimitedError,
-    ResponseLostError,
     Run,
     ServerError,
 )
@@ -31,9 +30,9 @@ from pubrio_async.scheduler.journal_memory import MemoryJournal
 from pubrio_async.scheduler.persons import NotAPersonError, person_key
 from pubrio_async.testing import VirtualClock, run_virtual
 from tests.scheduler.fake_api import PRICE, AfterWorkError, Bench, UnsentError, collect, people
+from tests.scheduler.losses import LOST
 
 LATER = 300.0
-LOST = ResponseLostError("lost", may_have_charged=True)
 
 
 class NewJournal(MemoryJournal):

@@ -33,8 +33,7 @@ from pubrio_async.scheduler.journal_sqlite import SqliteJournal
 from pubrio_async.scheduler.logbook import Archive, LogEntry, LogRow
 from pubrio_async.testing import VirtualClock, run_virtual
 from tests.scheduler.fake_api import AfterWorkError, Bench, collect, people
-
-LOST = ResponseLostError("The reply was lost.", may_have_charged=True)
+from tests.scheduler.losses import LOST
 
 
 class World:

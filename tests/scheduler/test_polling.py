@@ -9,7 +9,7 @@ import pytest
 from pubrio_async import BadRequestError, NotFoundError, PubrioError, ResponseError, ServerError
 from pubrio_async.testing import VirtualClock, run_virtual
 from tests.scheduler.fake_api import Bench, collect, people, statuses
-from tests.scheduler.uncertain import LOST
+from tests.scheduler.uncertain import UNCERTAIN
 
 
 @pytest.mark.parametrize("order", ["results", "makespan"])
@@ -108,7 +108,7 @@ def test_timers_that_ring_early_and_a_clock_that_moves_on_miss_nothing(step: flo
     run_virtual(main())
 
 
-@pytest.mark.parametrize("error", LOST[:3], ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("error", UNCERTAIN[:3], ids=lambda error: type(error).__name__)
 def test_a_poll_is_repeated_whatever_happens_to_it(error: PubrioError) -> None:
     async def main() -> None:
         bench = Bench()

@@ -12,14 +12,12 @@ from pubrio_async import (
     BadRequestError,
     JournalError,
     MemoryJournal,
-    ResponseLostError,
 )
 from pubrio_async.scheduler.journal import Batch, Journal, NotFreeError
 from pubrio_async.scheduler.journal_sqlite import SqliteJournal
 from pubrio_async.testing import VirtualClock, run_virtual
 from tests.scheduler.fake_api import AfterWorkError, Bench, collect, people
-
-LOST = ResponseLostError("The reply was lost.", may_have_charged=True)
+from tests.scheduler.losses import LOST
 
 
 @pytest.fixture(params=["memory", "file"])

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pubrio_async import ConfigurationError
 from pubrio_async.testing import run_virtual
 from tests.scheduler.fake_api import PRICE, Bench, collect, people, statuses
-from tests.scheduler.uncertain import LOST
+from tests.scheduler.uncertain import UNCERTAIN
 
 ROW = st.one_of(
     st.integers(0, 30).map(lambda n: str(uuid.UUID(int=n, version=4))),
@@ -174,7 +174,7 @@ def test_the_outcomes_of_a_batch_come_in_the_order_of_its_rows(status: str) -> N
         bench = Bench()
         rows = [person for person in people(20) for _ in range(2)]
         if status == "unsettled":
-            bench.api.every_submit = lambda keys: LOST[0]
+            bench.api.every_submit = lambda keys: UNCERTAIN[0]
         elif status == "pending":
             bench.api.duration = lambda size: 1e6
         async with bench.run(rows, batch_size=20, deadline=200.0) as run:

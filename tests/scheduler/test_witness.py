@@ -31,10 +31,10 @@ from pubrio_async.scheduler.journal_memory import MemoryJournal
 from pubrio_async.testing import VirtualTimeLoop
 from tests.ledger import Ledger
 from tests.scheduler.fake_api import AfterWorkError, Bench, UnsentError, collect, people
+from tests.scheduler.losses import LOST
 
 pytestmark = pytest.mark.virtual_time
 
-LOST = ResponseLostError("lost", may_have_charged=True)
 REFUSED = BadRequestError("refused", status=400)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pubrio_async import DecodeError, ResponseError, ResponseLostError, ServerError
 
-LOST = [
+UNCERTAIN = [
     ResponseLostError("the connection broke", may_have_charged=True),
     ServerError("failed", status=503, may_have_charged=True),
     DecodeError("garbage", status=200, may_have_charged=True),

@@ -6,7 +6,6 @@ import csv
 import io
 import re
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,26 +19,10 @@ from pubrio_async.tables import OUTCOME_COLUMNS, RowSource, open_rows, open_sink
 from pubrio_async.tables._csv import Dialect
 from pubrio_async.tables._csv_writer import CsvWriter
 from pubrio_async.tables._record import own_columns, recorder
+from tests.tables.inputs import cells, people, write
 
 PERSON = "e37ccf38-ea8f-422e-9874-cb23b15e8fe4"
 URL = "https://www.linkedin.com/in/king-lai-605382b7"
-
-
-def write(path: Path, content: str | bytes) -> Path:
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return path
-
-
-def people(source: RowSource) -> list[str]:
-    found = source.people()
-    assert isinstance(found, Iterator)
-    return list(found)
-
-
-def cells(source: RowSource) -> list[list[object]]:
-    found = source.cells()
-    assert found is not None
-    return [list(row) for row in found]
 
 
 def redeem(source: RowSource, output: Path, *, harmless_input: bool = False) -> bytes:

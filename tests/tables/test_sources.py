@@ -2,32 +2,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pubrio_async import ConfigurationError
-from pubrio_async.tables import RowSource, open_rows
 from pubrio_async.tables import _text as text_module
-
-
-def people(source: RowSource) -> list[str]:
-    found = source.people()
-    assert isinstance(found, Iterator)
-    return list(found)
-
-
-def cells(source: RowSource) -> list[list[object]]:
-    found = source.cells()
-    assert found is not None
-    return [list(row) for row in found]
-
-
-def write(path: Path, content: str | bytes) -> str:
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return str(path)
-
+from pubrio_async.tables import open_rows
+from tests.tables.inputs import cells, people, write
 
 # -- which column ----------------------------------------------------------------------------
 

@@ -12,19 +12,17 @@ from pathlib import Path
 import pytest
 
 from pubrio_async import JournalError
-from pubrio_async.models import Contact, ContactStatus, ContactType, RedeemJob
+from pubrio_async.models import RedeemJob
 from pubrio_async.scheduler import journal_schema as schema
 from pubrio_async.scheduler.journal import JournalSummary, OpenBatch, Settled, Unsettled
 from pubrio_async.scheduler.journal_sqlite import SqliteJournal
-from tests.unit.journals import ADA, BOB, EVE, TYPES, batch, opened
+from tests.unit.journals import ADA, BOB, EVE, MAIL, PHONE, TYPES, batch, opened
 
 # What is started in a process of its own is not about its start.
 pytestmark = pytest.mark.usefixtures("warm_starts")
 
 DATA = Path(__file__).parents[1] / "data"
 START = 1_750_000_000.0
-MAIL = Contact("ada@example.com", ContactType.EMAIL_WORK, ContactStatus.VERIFIED)
-PHONE = Contact("+1 555 0100", ContactType.PHONE)
 
 
 def person(number: int) -> str:
