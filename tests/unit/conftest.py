@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,19 @@ from tests.unit.journals import TYPES, Moving
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where a journal may be; there is nothing yet."""
-    return tmp_path / "run.journal"
+    """Where a journal may be, alone in its folder; there is nothing yet."""
+    (tmp_path / "here").mkdir()
+    return tmp_path / "here" / "run.journal"
+
+
+@pytest.fixture
+def no_copy_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whatever is copied to be read is in a folder of its own, and gone in the end."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    yield
+    assert list(folder.iterdir()) == []
 
 
 @pytest.fixture

@@ -67,6 +67,15 @@ async def opened(
         await journal.close()
 
 
+def seen(path: Path) -> dict[str, tuple[int, int, int, bytes]]:
+    """Everything about the files of a journal, which are alone in their folder."""
+    return {
+        file.name: (state.st_ino, state.st_mtime_ns, state.st_mode, file.read_bytes())
+        for file in sorted(path.parent.iterdir())
+        for state in [file.stat()]
+    }
+
+
 def figures(**numbers: int) -> JournalSummary:
     return JournalSummary(contact_types=TYPES, **numbers)
 
