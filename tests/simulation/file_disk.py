@@ -27,8 +27,9 @@ from pubrio_async.scheduler import journal_file, journal_log, journal_sqlite
 from pubrio_async.scheduler.journal import Journal, JournalSummary, OpenBatch
 from pubrio_async.scheduler.journal_file import JournalFile
 from pubrio_async.scheduler.journal_sqlite import SqliteJournal
-from tests.simulation.disks import Deed, Model, Op, SteppedJournal, at_once
+from tests.simulation.disks import SteppedJournal
 from tests.simulation.loop import CountingLoop, Fate, WallClock, check, never
+from tests.simulation.model import Deed, Model, Op, at_once
 from tests.simulation.plan import LifePlan
 from tests.simulation.torn import LOG, Files, torn_closing, torn_group, torn_opening
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pubrio_async import InsufficientCreditsError, JournalError
 from pubrio_async.scheduler.journal import Settled
-from tests.simulation.disks import at_once
 from tests.simulation.loop import check
+from tests.simulation.model import at_once
 from tests.simulation.wire import expected
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from pubrio_async import AsyncPubrio, JournalError, Outcome, PubrioError, Run
 from pubrio_async.sandbox import SandboxTransport
 from pubrio_async.scheduler.journal import Settled, Unsettled
 from tests.ledger import Ledger
-from tests.simulation.disks import at_once
 from tests.simulation.loop import Fate, check
+from tests.simulation.model import at_once
 from tests.simulation.plan import LifePlan
 from tests.simulation.wire import Wire, expected
 

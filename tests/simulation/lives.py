@@ -15,11 +15,12 @@ from pubrio_async._config import parse_rates
 from pubrio_async.sandbox import Sandbox
 from pubrio_async.scheduler import engine
 from pubrio_async.scheduler.persons import NotAPersonError, person_key
-from tests.simulation.disks import Disk, MemoryDisk, Model
+from tests.simulation.disks import Disk, MemoryDisk
 from tests.simulation.file_disk import FileDisk
 from tests.simulation.invariants import Figures, check_last, check_life
 from tests.simulation.life import Life
 from tests.simulation.loop import BrokenPromiseError, CountingLoop, WallClock, check
+from tests.simulation.model import Model
 from tests.simulation.plan import Plan, draw
 from tests.simulation.wire import Memory
 

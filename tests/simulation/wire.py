@@ -11,8 +11,8 @@ from pubrio_async._phase import Phase
 from pubrio_async._wire import WireReply, WireRequest
 from pubrio_async.sandbox import Sandbox, SandboxTransport
 from pubrio_async.scheduler.persons import person_key
-from tests.simulation.disks import Model, Unwritten, short
 from tests.simulation.loop import Fate, never
+from tests.simulation.model import Model, Unwritten, short
 
 _REFUSED = frozenset({400, 401, 402, 403, 404, 405, 413, 422, 429})
 _HALVED = frozenset({400, 413})
