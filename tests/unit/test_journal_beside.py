@@ -21,14 +21,7 @@ from pubrio_async.scheduler import journal_status
 from pubrio_async.scheduler.journal_file import JournalFile
 from pubrio_async.scheduler.journal_sqlite import SqliteJournal
 from pubrio_async.scheduler.journal_status import JournalStatus, read_status
-from tests.unit.journals import (
-    ADA,
-    TYPES,
-    Moving,
-    batch,
-    opened,
-    seen,
-)
+from tests.unit.journals import ADA, TYPES, Moving, batch, opened, seen
 
 # What is started in a process of its own is not about its start.
 pytestmark = pytest.mark.usefixtures("no_copy_is_left", "warm_starts")

@@ -1,3 +1,5 @@
+"""The limiter of one process: the rules of every limiter, and what it does beyond them."""
+
 from __future__ import annotations
 
 import asyncio
