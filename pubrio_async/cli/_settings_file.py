@@ -7,7 +7,6 @@ sent to are read from it.
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -72,27 +71,24 @@ class SettingsFile(Struct, frozen=True):
     values: Mapping[str, Any] = {}
 
 
-def read_settings_file(start: str | os.PathLike[str] | None = None) -> SettingsFile:
-    """Reads the nearest pyproject.toml with a table of ours, from a directory upwards.
+def read_settings_file() -> SettingsFile:
+    """Reads the nearest pyproject.toml with a table of ours, from the working directory upwards.
 
     Files that have no such table are passed over.
-
-    Args:
-        start: The directory; by default the one the process is in.
 
     Raises:
         ConfigurationError: It cannot be read, is not TOML, or holds what it must not.
     """
-    for path in _candidates(start):
+    for path in _candidates():
         table = _table(path)
         if table is not None:
             return SettingsFile(path, _checked(path, table).values())
     return SettingsFile()
 
 
-def _candidates(start: str | os.PathLike[str] | None) -> Iterator[str]:
+def _candidates() -> Iterator[str]:
     try:
-        here = Path.cwd() if start is None else Path(start).absolute()
+        here = Path.cwd()
     except OSError:
         return  # the directory was removed meanwhile
     for folder in (here, *here.parents):

@@ -60,9 +60,9 @@ def upper(codes: Sequence[str] | None) -> list[str] | None:
 class Filter(Generic[T]):
     """Tests that something has to pass, all of them. An empty list tests nothing."""
 
-    def __init__(self, filters: Conditioned, *, conditions: Conditioned | None = None) -> None:
-        """Makes one without a test; `conditions` may come from another place than the filters."""
-        self._every = (conditions or filters).every()
+    def __init__(self, filters: Conditioned) -> None:
+        """Makes one without a test."""
+        self._every = filters.every()
         self._tests: list[Callable[[T], bool]] = []
 
     @property

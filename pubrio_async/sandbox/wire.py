@@ -96,11 +96,9 @@ def json_headers(**more: str) -> Mapping[str, str]:
     return {"content-type": "application/json", **named}
 
 
-def bad_request(
-    message: str, details: dict[str, Any] | None = None, code: int = 40001
-) -> RefusedError:
+def bad_request(message: str, details: dict[str, Any] | None = None) -> RefusedError:
     """A 400 in the documented form."""
-    body = {"code": code, "message": message, "details": details or {}}
+    body = {"code": 40001, "message": message, "details": details or {}}
     return RefusedError(400, msgspec.json.encode(body))
 
 
