@@ -71,10 +71,11 @@ class Ends:
         """The journal holds an intent for this batch, from an earlier run."""
         self._intended.add(batch.batch_id)
 
-    async def withdraw(self, batch: Batch) -> None:
-        """Gives up a batch that was surely not carried out."""
+    async def split(self, batch: Batch) -> None:
+        """Gives up a batch that was surely not carried out: its people go on in others."""
         await self._take_back(batch)
         self._closed(batch)
+        self.tell("split", batch)
 
     async def again(self, batch: Batch) -> None:
         """A batch that was surely not carried out is to be sent once more.
@@ -288,7 +289,8 @@ class Ends:
 
     async def fail(self, batch: Batch, reason: str) -> None:
         """The batch was surely not carried out, and is not tried again in this run."""
-        await self.withdraw(batch)
+        await self._take_back(batch)
+        self._closed(batch)
         self.halving.ended(batch)
         self._budget.release(len(batch.keys))
         self.tell("failed", batch)

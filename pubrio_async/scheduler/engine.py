@@ -349,8 +349,7 @@ class Engine:
     async def _submit_part(self, batch: Batch, size: int, ticket: int) -> None:
         """Sends as much of a batch as the budget, or the API's bound on its size, allows."""
         self._agenda.ready.appendleft(new_batch(batch.keys[size:]))
-        await self._ends.withdraw(batch)
-        self._ends.tell("split", batch)
+        await self._ends.split(batch)
         await self._steps.submit(new_batch(batch.keys[:size]), ticket)
 
     # -- input and end -----------------------------------------------------------------------

@@ -257,8 +257,7 @@ class Steps:
         """One bad row costs one row: the batch is halved until the person at fault stands alone."""
         if len(batch.keys) > 1:
             self._budget.release(len(batch.keys))
-            await self._ends.withdraw(batch)
-            self._ends.tell("split", batch)
+            await self._ends.split(batch)
             self._tally.figures.retries += 1
             first, second = self._ends.halving.halve(batch)
             self._board.again(second)
