@@ -132,11 +132,11 @@ class Intake:
 
     def fail(self, keys: Iterable[str], why: str) -> None:
         """These people's batch was surely not carried out, and is not sent again by this run."""
-        self._give_up(self._but_lost(self.take(keys), why), "failed", why, None)
+        self._give_up(self._but_lost(keys, why), "failed", why, None)
 
     def leave_out(self, keys: Iterable[str], why: str) -> None:
         """These people are never sent."""
-        self._outbox.fail(self._but_lost(self.take(keys), why), "skipped", why)
+        self._outbox.fail(self._but_lost(keys, why), "skipped", why)
 
     def lost_before(self, key: str, why: str) -> Unsettled | None:
         """What is known of a person who was to be sent again, about whom nothing new was learnt.
@@ -146,8 +146,9 @@ class Intake:
         lost = self._lost.get(key)
         return lost and structs.replace(lost, reason=f"{lost.reason} Sending again: {why}")
 
-    def _but_lost(self, rows: dict[str, list[Row]], why: str) -> dict[str, list[Row]]:
+    def _but_lost(self, keys: Iterable[str], why: str) -> dict[str, list[Row]]:
         """Reports the people whose earlier answer is lost; returns the rows of all others."""
+        rows = self.take(keys)
         lost = {key: end for key in rows if (end := self.lost_before(key, why))}
         self._remembered.update(lost)
         self._outbox.settle({key: rows.pop(key) for key in lost}, lost)
