@@ -186,15 +186,8 @@ class RequestLog:
         found = [entry for entry in self.visible(now) if wanted.accepts(entry)]
         if not wanted.is_ascending_order:
             found.reverse()
-        filters = {name: value for name, value in fields.items() if name != "profile_id"}
-        body = {
-            "metadata": {"filters": filters},
-            "data": {
-                "pagination": pagination(len(found), wanted),
-                "query_logs": [self._row(entry) for entry in page_of(found, wanted)],
-            },
-        }
-        return Answer(encode(body))
+        rows = [self._row(entry) for entry in page_of(found, wanted)]
+        return echoing(fields, {"pagination": pagination(len(found), wanted), "query_logs": rows})
 
     def lookup(self, fields: Fields, now: float) -> Answer:
         """Answers `api_keys.log`."""
@@ -245,3 +238,9 @@ class RequestLog:
             "log_type_name": kind.name,
             "authentication_type_name": "API Key",
         }
+
+
+def echoing(fields: Fields, data: dict[str, Any]) -> Answer:
+    """An answer of `api_keys`, which tells what was asked for beside what there is."""
+    filters = {name: value for name, value in fields.items() if name != "profile_id"}
+    return Answer(encode({"metadata": {"filters": filters}, "data": data}))

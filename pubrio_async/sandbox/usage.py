@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from pubrio_async.sandbox.log import Entry, LogType, RequestLog, log_type
+from pubrio_async.sandbox.log import Entry, LogType, RequestLog, echoing, log_type
 from pubrio_async.sandbox.paging import plain_time
-from pubrio_async.sandbox.people import encode
 from pubrio_async.sandbox.wire import Answer, Fields, bad_request
 
 K = TypeVar("K")
@@ -58,7 +57,7 @@ class UsageDesk:
             for kind, found in _grouped(entries, _type)
         ]
         data = {"series": series, "by_log_type": by_type, "totals": _sums(entries)}
-        return _told(fields, data)
+        return echoing(fields, data)
 
     def breakdown(self, fields: Fields, now: float) -> Answer:
         """Answers `api_keys.usage_breakdown`: by endpoint only those that have a price."""
@@ -86,7 +85,7 @@ class UsageDesk:
             if kind.slug is not None
         ]
         totals = _sums(entries)
-        return _told(fields, {"by_key": by_key, "by_endpoint": by_endpoint, "totals": totals})
+        return echoing(fields, {"by_key": by_key, "by_endpoint": by_endpoint, "totals": totals})
 
     def _entries(self, wanted: UsageBody, now: float) -> list[Entry]:
         keys, slugs = wanted.keys, wanted.log_type_slugs
@@ -132,8 +131,3 @@ def _shares(part: Sequence[Entry], whole: Sequence[Entry], *, digits: int) -> di
         f"percent_of_{name}": round(100 * few[name] / many[name], digits) if many[name] else 0.0
         for name in ("requests", "credits")
     }
-
-
-def _told(fields: Fields, data: dict[str, Any]) -> Answer:
-    filters = {name: value for name, value in fields.items() if name != "profile_id"}
-    return Answer(encode({"metadata": {"filters": filters}, "data": data}))
