@@ -28,9 +28,11 @@ async def api() -> AsyncIterator[str]:
         yield server.url
 
 
-async def messages(url: str) -> list[dict[str, Any]]:
+async def messages(url: str, opened: asyncio.Event | None = None) -> list[dict[str, Any]]:
     """All a page is told until its end."""
     async with aiohttp.ClientSession() as session, session.get(url + "events") as reply:
+        if opened is not None:
+            opened.set()
         lines = [line async for line in reply.content]
     return [msgspec.json.decode(line[6:]) for line in lines if line.startswith(b'data: {"')]
 
@@ -94,10 +96,11 @@ async def test_it_shows_the_end_of_the_run_while_the_program_goes_on(api: str) -
 async def test_a_program_that_fails_fails_as_before_and_the_page_says_so() -> None:
     async def program() -> None:
         async with Dashboard(interval=0.1) as dashboard:
-            pages.append(asyncio.create_task(messages(dashboard.url)))
-            await asyncio.sleep(0.1)
+            pages.append(asyncio.create_task(messages(dashboard.url, opened)))
+            await opened.wait()
             raise KeyError("jane@example.com")
 
+    opened = asyncio.Event()
     pages: list[asyncio.Task[list[dict[str, Any]]]] = []
     with pytest.raises(KeyError, match="jane"):
         await program()
