@@ -253,7 +253,7 @@ def test_an_unreadable_journal_has_nobody_sent_twice_nor_counted_twice(bits: int
         run = bench.run(input_(), journal=journal)
         outcomes = await collect(run)
         statuses = Counter(outcome.status for outcome in outcomes.values())
-        assert statuses == {"found": 20, "skipped": 80} or bits == 19
+        assert statuses == {"found": 20, "skipped": 80}
         assert isinstance(run.stopped_by, JournalError)
         assert set(bench.api.charged) == set(rows[: len(bench.api.charged)])
         assert set(bench.api.charged.values()) == {1}
