@@ -245,6 +245,7 @@ def test_a_wrong_body_from_stdin(
     result = cli("call", "user.get", "--sandbox", "--json", "-")
     assert result.code == 2, result.err
     assert "--json" in result.err
+    assert answered["sent"] == []
 
 
 def test_a_body_that_cannot_be_read(
@@ -258,6 +259,7 @@ def test_a_body_that_cannot_be_read(
     result = cli("call", "user.get", "--sandbox", "--json", "-")
     assert result.code == 2, result.err
     assert "Input/output error" in result.err
+    assert answered["sent"] == []
 
 
 def test_without_a_key(cli: Cli) -> None:

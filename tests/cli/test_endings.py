@@ -161,9 +161,7 @@ def test_a_deadline_leaves_rows_pending(cli: Cli, api: Api, out: Path, command: 
     assert "--deadline 0.2" in result.err
 
 
-def test_without_a_journal_a_repetition_costs(
-    cli: Cli, api: Api, out: Path, command: list[str]
-) -> None:
+def test_without_a_journal_a_repetition_costs(cli: Cli, api: Api, command: list[str]) -> None:
     api(faults=("unfinished_forever:/redeem/people/batch$:times=1",))
     result = cli(*command, "--deadline", "0.2", "--no-journal")
 

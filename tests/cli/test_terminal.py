@@ -129,7 +129,7 @@ def test_hostile_names_of_files_are_not_obeyed(tmp_path: Path) -> None:
     assert json.loads("".join(terminal.lines()))["input"] == HOSTILE
 
 
-def test_words_that_are_not_understood_are_not_obeyed(cli: Cli, tmp_path: Path) -> None:
+def test_words_that_are_not_understood_are_not_obeyed(cli: Cli) -> None:
     for words in (
         ["redeem", "a.csv", HOSTILE],
         ["redeem", "a.csv", f"--{HOSTILE}"],

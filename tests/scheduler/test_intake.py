@@ -122,7 +122,7 @@ async def counted(bench: Bench, run: Run) -> Counter[str]:
     return Counter(outcome.status for outcome in outcomes.values())
 
 
-def test_named_twice_in_one_slice_is_one_person_and_nobody_is_looked_up(bits: int) -> None:
+def test_named_twice_in_one_slice_is_one_person_and_nobody_is_looked_up() -> None:
     async def main() -> None:
         bench, journal, rows = Bench(), NewJournal(), people(10)
         url = "https://www.linkedin.com/in/ada"

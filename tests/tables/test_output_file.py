@@ -176,9 +176,7 @@ def test_what_another_process_has_begun_is_not_thrown_away(
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
 @pytest.mark.parametrize("output", ["out.csv", "out.jsonl"])
-def test_a_full_disk_is_an_error_and_nothing_more(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str
-) -> None:
+def test_a_full_disk_is_an_error_and_nothing_more(tmp_path: Path, output: str) -> None:
     sink, path = table(tmp_path, 2_000, output)
     full = os.open("/dev/full", os.O_WRONLY)
     part = sink._part.file  # type: ignore[attr-defined]

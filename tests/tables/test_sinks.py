@@ -269,7 +269,7 @@ def test_a_terminal_gets_nothing_that_it_would_obey(
     assert all(0x20 <= byte < 0x7F for byte in shown)
 
 
-def test_a_reader_that_goes_away_is_an_error_once(tmp_path: Path) -> None:
+def test_a_reader_that_goes_away_is_an_error_once() -> None:
     script = """
 import sys
 from pubrio_async.models import Outcome
