@@ -1,4 +1,4 @@
-"""What the tests of `resolve` share: how a request is lost, and what became of people."""
+"""What the tests of `resolve` share: a request that is lost, and how many there were."""
 
 from __future__ import annotations
 
