@@ -7,7 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from pubrio_async._errors import PubrioError, RateLimitedError
+from pubrio_async._errors import PubrioError
 from pubrio_async._phase import Phase
 from pubrio_async.models import RedeemJob, RedeemPeopleReply, RedeemQueryReply
 from pubrio_async.scheduler.journal import Batch, BatchKind
@@ -87,26 +87,6 @@ class Board(Protocol):
 
     def halt(self, error: PubrioError, *, keep_polling: bool) -> None:
         """Nothing more is submitted; open jobs are still polled, or not."""
-        ...
-
-    def reached(self) -> None:
-        """The API answered."""
-        ...
-
-    def refused(self, error: RateLimitedError) -> None:
-        """A rate limit refused a request; the run ends if it refuses for more than an hour."""
-        ...
-
-    def answerless(self) -> bool:
-        """The answer to a paid request was lost; True if all have been for so long that it ends."""
-        ...
-
-    def answered(self) -> None:
-        """A paid request was answered, whatever the answer was."""
-        ...
-
-    def unreachable(self) -> bool:
-        """The API could not be reached: everyone waits. True if it is hopeless by now."""
         ...
 
     def scarce(self) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from pubrio_async._clock import Clock, seconds_since
-from pubrio_async._errors import PubrioError, RateLimitedError
+from pubrio_async._errors import PubrioError
 from pubrio_async._limiter import RateLimiter
 from pubrio_async.models import RunStatistics
 from pubrio_async.scheduler.agenda import Agenda
@@ -21,7 +21,7 @@ from pubrio_async.scheduler.journal import Batch, Journal
 from pubrio_async.scheduler.logbook import Archive, Lost
 from pubrio_async.scheduler.notes import halted
 from pubrio_async.scheduler.options import RunOptions
-from pubrio_async.scheduler.outage import Outage
+from pubrio_async.scheduler.outage import Outages
 from pubrio_async.scheduler.outbox import Outbox, Tally
 from pubrio_async.scheduler.policy import Choice, first_wait, open_jobs_bound
 from pubrio_async.scheduler.reconcile import Reconciler, lost_earlier, why_left
@@ -31,7 +31,6 @@ from pubrio_async.scheduler.witness import Witness
 
 _SPARE_BATCHES = 4
 _LEAST_HIGH_WATER = 1_000
-_MANY_LOSSES = 3  # one after the other: something is down
 _BUYS_NOTHING = "never sent: nothing is bought where lost requests are looked for"
 _GRACE_S = 1.5  # for requests under way to be answered, once the run is told to stop
 
@@ -82,6 +81,7 @@ class Engine:
         )
         if options.reopen:
             self._intake.skipping = _BUYS_NOTHING
+        self._outages = Outages(options.unreachable_after, options.refused_after, clock)
         self._reconciler = Reconciler(verbs, options.contact_types, clock, archive)
         self._ends = Ends(
             journal=journal,
@@ -100,6 +100,7 @@ class Engine:
             tally=self.tally,
             board=self,
             reconciler=self._reconciler,
+            outages=self._outages,
             clock=clock,
             job_timeout=options.job_timeout,
             rng=rng,
@@ -119,14 +120,9 @@ class Engine:
             input_ended=lambda: self._intake.ended,
         )
         self._crew = Crew(self, limiter, clock, options.max_workers)
-        self._outage = Outage(options.unreachable_after, "unreachable")
-        self._refusal = Outage(options.refused_after)
-        self._silence = Outage(options.unreachable_after, "answerless")
-        self._losses = 0
         self._reader: asyncio.Task[None] | None = None
         self._input_is_over = False
         self._timers: list[asyncio.TimerHandle] = []
-        self._answered = False
         self._submitting = True
         self._polling = True
         self._why = ""
@@ -203,7 +199,7 @@ class Engine:
             batches_ready=len(self._agenda.ready),
             requests_in_flight=self._crew.busy,
             requests_left=limits.available,
-            paused_s=max(limits.paused_s, self._outage.until - self._clock.now(), 0.0),
+            paused_s=max(limits.paused_s, self._outages.until - self._clock.now(), 0.0),
             credits_reserved=self._budget.reserved,
             stopped_by=self._why or None,
             report=report,
@@ -255,40 +251,6 @@ class Engine:
             self.stopped_by = error
         self._shut(str(error), keep_polling=keep_polling)
 
-    def reached(self) -> None:
-        """The API answered."""
-        self._answered = True
-        self._outage.answered()
-        self._refusal.answered()
-
-    def refused(self, error: RateLimitedError) -> None:
-        """A rate limit refused a request: an hour's quota turns within the hour, a day's not."""
-        self._answered = True
-        self._outage.answered()
-        if self._refusal.failed(self._clock.now()):
-            self.halt(error, keep_polling=False)
-
-    def answerless(self) -> bool:
-        """The answer to a paid request was lost.
-
-        One after the other may be: then one alone goes ahead now and then, as everyone in it may
-        have been paid for, or may never be found.
-
-        Returns:
-            True if it has been so for too long.
-        """
-        self._losses += 1
-        return self._losses >= _MANY_LOSSES and self._silence.failed(self._clock.now())
-
-    def answered(self) -> None:
-        """A paid request was answered."""
-        self._losses = 0
-        self._silence.answered()
-
-    def unreachable(self) -> bool:
-        """Everyone waits; True if it is hopeless by now."""
-        return self._outage.failed(self._clock.now())
-
     def scarce(self) -> bool:
         """True while the limit leaves fewer requests than jobs are open."""
         return self._agenda.is_scarce
@@ -297,20 +259,21 @@ class Engine:
 
     def choose(self, now: float, held: int) -> Choice:
         """What to do next; `held` is how many permits the asker has in hand."""
-        if self.outbox.full or now < self._outage.until:
+        if self.outbox.full or now < self._outages.until:
             return "nothing"
-        if self._crew.busy and not self._answered:
+        if self._crew.busy and not self._outages.any_answer:
             return "nothing"  # one request is enough to learn that none would get through
         return self._agenda.choose(now, held)
 
     def next_look(self, now: float) -> float | None:
         """When the next job is worth a poll, or the API may be tried again."""
-        if self._outage.until > now:
-            return self._outage.until
+        if self._outages.until > now:
+            return self._outages.until
         at = self._agenda.next_time(now)
-        if self._agenda.ready and self._silence.until > now:
-            at = self._silence.until if at is None else min(at, self._silence.until)
-        return at
+        submit = self._outages.submit_at(self._steps.under_way) if self._agenda.ready else None
+        if submit is None or submit <= now:
+            return at
+        return submit if at is None else min(at, submit)
 
     def take_step(self, choice: Choice, ticket: int, now: float) -> Coroutine[Any, Any, None]:
         """The request that was just chosen, with this permit."""
@@ -363,9 +326,8 @@ class Engine:
             self._skip(batch)
 
     def _may_submit(self) -> bool:
-        if self._losses >= _MANY_LOSSES and (
-            self._steps.under_way or self._clock.now() < self._silence.until
-        ):
+        at = self._outages.submit_at(self._steps.under_way)
+        if at is None or at > self._clock.now():
             return False
         return self._steps.may_submit() and self._budget.room() != 0
 

@@ -171,6 +171,13 @@ def may_have_worked(error: PubrioError) -> bool:
     )
 
 
+def cost_nothing(batch: Batch, error: PubrioError, finding: Finding) -> bool:
+    """Whether the log proves that a failure was free: only where contacts are paid at once."""
+    if not may_have_worked(error):
+        return not finding.credits
+    return isinstance(error, ServerError) and batch.kind == "single" and finding.credits == 0
+
+
 class Archive:
     """Entries of the log that were read: what one search has asked for, no other asks for again.
 

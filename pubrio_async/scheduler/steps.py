@@ -19,7 +19,6 @@ from pubrio_async._errors import (
     RateLimitedError,
     ResponseError,
     ResponseLostError,
-    ServerError,
 )
 from pubrio_async._phase import Phase
 from pubrio_async.models import RedeemJob, RedeemPeopleReply, RedeemQueryReply
@@ -28,7 +27,14 @@ from pubrio_async.scheduler.board import Board, Job, Verbs
 from pubrio_async.scheduler.budget import Budget
 from pubrio_async.scheduler.ends import Ends
 from pubrio_async.scheduler.journal import Batch
-from pubrio_async.scheduler.logbook import Finding, Lost, in_new_order, may_have_worked
+from pubrio_async.scheduler.logbook import (
+    Finding,
+    Lost,
+    cost_nothing,
+    in_new_order,
+    may_have_worked,
+)
+from pubrio_async.scheduler.outage import Outages
 from pubrio_async.scheduler.outbox import Tally
 from pubrio_async.scheduler.policy import estimated_seconds, next_wait
 from pubrio_async.scheduler.reconcile import Reconciler
@@ -59,6 +65,7 @@ class Steps:
         tally: Tally,
         board: Board,
         reconciler: Reconciler,
+        outages: Outages,
         clock: Clock,
         job_timeout: float,
         rng: random.Random,
@@ -72,6 +79,7 @@ class Steps:
         self._tally = tally
         self._board = board
         self._reconciler = reconciler
+        self._outages = outages
         self._clock = clock
         self._job_timeout = job_timeout
         self._rng = rng
@@ -131,21 +139,21 @@ class Steps:
             self._count(phase)
             if may_have_worked(error):
                 if isinstance(error, ResponseError):
-                    self._board.reached()
+                    self._outages.reached()
                 notes.lost(sent, error)
-                is_hopeless = self._board.answerless()
+                is_hopeless = self._outages.lost()
                 self._lost(sent, str(error), sent_at)
                 if is_hopeless:
                     self._board.halt(error, keep_polling=True)
             else:
                 if isinstance(error, ResponseError):
-                    self._board.answered()
+                    self._outages.answered()
                 await self._submit_failed(batch, error)
             return
         self._count(phase)
         self._worked = True
-        self._board.reached()
-        self._board.answered()
+        self._outages.reached()
+        self._outages.answered()
         await self._answered(sent, reply)
 
     async def _answered(
@@ -186,7 +194,7 @@ class Steps:
             return
         self._count(phase, poll=True)
         self._worked = True
-        self._board.reached()
+        self._outages.reached()
         job.failures = 0
         if not reply.is_completed:
             self._missed(job, reply.query)
@@ -220,13 +228,13 @@ class Steps:
             figures.rate_limited += 1
             figures.retries += 1
             self._ends.refusals[batch.batch_id] += 1
-            self._board.refused(error)  # before anything else is sent
+            self._refused_by_limit(error)  # before anything else is sent
             await self._ends.again(batch)
             return
         if isinstance(error, ResponseError):
-            self._board.reached()
+            self._outages.reached()
         if isinstance(error, NotSentError):
-            if self._board.unreachable():
+            if self._outages.unreachable():
                 self._board.halt(error, keep_polling=False)
                 await self._ends.fail(batch, str(error))
             else:
@@ -243,6 +251,11 @@ class Steps:
             ):
                 self._board.halt(error, keep_polling=False)
             await self._ends.fail(batch, str(error))
+
+    def _refused_by_limit(self, error: RateLimitedError) -> None:
+        # An hour's quota turns within the hour, a day's not.
+        if self._outages.refused():
+            self._board.halt(error, keep_polling=False)
 
     def _is_about_people(self, error: PubrioError, batch: Batch) -> TypeGuard[ResponseError]:
         """Whether the refusal speaks of someone in the batch, or of its size."""
@@ -276,12 +289,12 @@ class Steps:
         if isinstance(error, RateLimitedError):
             figures.rate_limited += 1
             self._board.watch(job, now)
-            self._board.refused(error)
+            self._refused_by_limit(error)
             return
         if isinstance(error, ResponseError):
-            self._board.reached()
+            self._outages.reached()
         if isinstance(error, NotSentError):
-            hopeless = self._board.unreachable()
+            hopeless = self._outages.unreachable()
             self._board.watch(job, now)
             if hopeless:
                 self._board.halt(error, keep_polling=False)
@@ -335,7 +348,7 @@ class Steps:
             told = await reconciler.ask(ticket, phase)
         except NotSentError as error:
             self._tally.figures.retries += 1
-            if self._board.unreachable():
+            if self._outages.unreachable():
                 self._board.halt(error, keep_polling=False)
             return
         except AuthenticationError as error:
@@ -345,7 +358,7 @@ class Steps:
             self._count(phase)
         self._tally.figures.rate_limited += reconciler.refused - refused
         if phase.reply is not None:
-            self._board.reached()
+            self._outages.reached()
         for lost, finding in told:
             if finding is None:
                 await self._ends.unsettle(lost.batch, reconciler.why_unsettled(lost))
@@ -366,11 +379,12 @@ class Steps:
         """What the log shows is taken for the answer that was lost."""
         batch, answer = lost.batch, finding.answer
         notes.found(batch, answer, finding.age_s)
-        if not isinstance(answer, PubrioError) or not may_have_worked(answer):
-            self._board.answered()
+        worked = not isinstance(answer, PubrioError) or not may_have_worked(answer)
+        if worked and not lost.is_inherited:
+            self._outages.answered()
         if not isinstance(answer, PubrioError):
             await self._answered(batch, answer, finding.age_s)
-        elif not _cost_nothing(batch, answer, finding):
+        elif not cost_nothing(batch, answer, finding):
             reason = f"{lost.reason} The request log shows: {answer}"
             await self._ends.unsettle(batch, reason)
         elif not finding.is_sure:
@@ -387,10 +401,3 @@ class Steps:
             await self._ends.fail(batch, f"{answer} The request log shows that it cost nothing.")
         else:
             await self._submit_failed(batch, answer)
-
-
-def _cost_nothing(batch: Batch, error: PubrioError, finding: Finding) -> bool:
-    """Whether the log proves that a failure was free: only where contacts are paid at once."""
-    if not may_have_worked(error):
-        return not finding.credits
-    return isinstance(error, ServerError) and batch.kind == "single" and finding.credits == 0

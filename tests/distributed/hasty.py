@@ -19,7 +19,7 @@ from pubrio_async import _config
 from pubrio_async._clock import SystemClock
 from pubrio_async.distributed import queue, redeeming, store, worker
 from pubrio_async.distributed.limiter import SharedLimiter
-from pubrio_async.scheduler import engine, logbook, policy, reconcile
+from pubrio_async.scheduler import logbook, outage, policy, reconcile
 from pubrio_async.scheduler.outage import Outage
 
 STALLED_S = 1.0
@@ -49,7 +49,7 @@ def _hurry(wrong_by: float) -> None:
         (logbook, "_LATER_LOOKS_S", (0.2, 0.4)),
         (reconcile, "_PAUSE_S", 0.1),
         (policy, "_WAIT_WITHOUT_ESTIMATE_S", 0.1),
-        (engine, "Outage", lambda _, *rest: Outage(0.5, *rest)),
+        (outage, "Outage", lambda _, *rest: Outage(0.5, *rest)),
         (redeeming, "_AGAIN_S", 1),
         (queue, "_LOOK_FOR_JOBS_S", 0.2),
         (worker, "_LOOK_FOR_END_S", 0.2),

@@ -28,7 +28,7 @@ from pubrio_async.distributed import (
 from pubrio_async.distributed.journal import PostgresJournal
 from pubrio_async.distributed.store import Connection
 from pubrio_async.sandbox import SandboxTransport
-from pubrio_async.scheduler import Run, ends, engine, logbook
+from pubrio_async.scheduler import Run, ends, engine, logbook, outage
 from pubrio_async.scheduler.journal import Batch, Settled
 from pubrio_async.scheduler.journal_values import Key
 from pubrio_async.scheduler.outage import Outage
@@ -185,7 +185,7 @@ async def test_an_api_that_is_not_there_costs_nobody_their_place(
     store: Store, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await put(store, tmp_path, ids(20))
-    monkeypatch.setattr(engine, "Outage", lambda _, *rest: Outage(0.1, *rest))
+    monkeypatch.setattr(outage, "Outage", lambda _, *rest: Outage(0.1, *rest))
     away = Worker(url, api_key="key", base_url=ORIGIN, rate_limit="unlimited")  # nobody listens
     async with working(away):
         await until(lambda: ask(store, "SELECT 1 FROM chunks WHERE reason IS NOT NULL"))

@@ -13,7 +13,7 @@ from pubrio_async.models import RedeemJob
 from pubrio_async.scheduler.journal import Batch
 from pubrio_async.testing import VirtualClock, run_virtual
 from tests.scheduler.fake_api import AfterWorkError, Bench, collect, people, statuses
-from tests.scheduler.losses import LOST, _logged, looks, submits
+from tests.scheduler.losses import LOST, logged, looks, submits
 
 
 def test_a_run_that_is_stopped_leaves_the_search_to_the_next_one() -> None:
@@ -114,7 +114,7 @@ def test_resolve_buys_nothing_even_where_the_lost_request_was_refused(was_given_
     async def main() -> None:
         bench, rows = Bench(), people(20)
         bench.api.log_delay = 1e9
-        bench.api.on_submit.append(_logged(bench, InsufficientCreditsError, 402, LOST))
+        bench.api.on_submit.append(logged(bench, InsufficientCreditsError, 402, LOST))
         journal = MemoryJournal(VirtualClock())
         ends = None if was_given_up else 1.0
         await collect(bench.run(rows[:10], journal=journal, deadline=ends))

@@ -184,7 +184,7 @@ def go_on_without_credits() -> Changes:
 
     async def wrong(self: Steps, batch: Batch, error: PubrioError) -> None:
         if isinstance(error, InsufficientCreditsError):
-            self._board.reached()
+            self._outages.reached()
             await self._ends.fail(batch, str(error))
         else:
             await right(self, batch, error)
