@@ -70,7 +70,7 @@ def test_who_was_refused_is_free_again_and_nothing_is_bought(
     assert "10 people looked for in the request log: 0 found, 0 empty, 10 failed" in result.err
     assert "10 people were refused then, and not charged" in result.err
     assert redeem().code == 0
-    assert statuses(tmp_path)["rejected"] == 1
+    assert statuses(tmp_path / "out.csv")["rejected"] == 1
     assert sandbox.regrets().double_charges == 0
 
 
