@@ -168,7 +168,8 @@ class Intake:
         """Who of a batch that was not carried out may be sent again.
 
         An earlier run may have sent some of them twice. People in another open batch are left to
-        that batch; those whose end is known by now, from another batch, are given that end.
+        that batch; those whose end is known by now, from another batch, are given that end. Those
+        whom no row names are free: this run buys them if one does.
         """
         alone = [key for key in keys if key not in self._more]
         self._more.subtract(filter(self._more.__contains__, keys))
@@ -185,8 +186,10 @@ class Intake:
                 self.tell({key: known[key]})
             elif key in self._given_up:
                 self._outbox.fail(self.take([key]), *self._given_up[key])
-            else:
+            elif self._waiting.get(key):
                 left.append(key)
+            else:
+                self.take([key])
         return tuple(left)
 
     def tell(self, ends: Mapping[str, Settled | Unsettled]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
@@ -128,6 +128,34 @@ def test_resolve_buys_nothing_even_where_the_lost_request_was_refused(was_given_
         assert (await journal.summary()).unsettled == 0
         assert statuses(await collect(bench.run(rows, journal=journal))) == {"found": 20}
         assert sorted(map(len, submits(bench))) == [10, 10, 10]
+
+    run_virtual(main())
+
+
+def test_a_run_buys_nobody_of_an_earlier_one_whom_its_own_input_does_not_name() -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(40)
+        bench.api.log_delay = 1e9
+        bench.api.on_submit.append(logged(bench, InsufficientCreditsError, 402, LOST))
+        journal = MemoryJournal(VirtualClock())
+        await collect(bench.run(rows[:10], journal=journal, deadline=1.0))
+        bench.api.log_delay = 0.0
+
+        async def other() -> AsyncIterator[str]:
+            for row in (*rows[30:], *rows[:2]):
+                yield row
+            await asyncio.sleep(1_000)  # by now it is known that they were refused
+            for row in rows[2:5]:
+                yield row
+
+        outcomes = await collect(bench.run(other(), journal=journal))
+        assert statuses(outcomes) == {"found": 15}
+        assert bench.api.charged.keys() == {*rows[30:], *rows[:5]}
+        assert set(bench.api.charged.values()) == {1}
+        # The others are free for whoever asks for them.
+        assert (await journal.summary()).unsettled == 0
+        assert statuses(await collect(bench.run(rows[:10], journal=journal))) == {"found": 10}
+        assert set(bench.api.charged.values()) == {1}
 
     run_virtual(main())
 
