@@ -26,6 +26,8 @@ def rows(text: str, heading: str) -> list[dict[str, str]]:
 
 
 TOLD = rows(README, "Measured")
+BULLETS = " ".join(README.partition("## Measured")[2].partition("## ")[0].split())
+SUMMARY = rows(PERFORMANCE, "Summary")
 MEASURED = {
     (row["batches"], row["world"], row["way"]): row
     for row in rows(PERFORMANCE, "How well a fixed window is used, in virtual time")
@@ -43,3 +45,74 @@ def test_the_readme_tells_what_was_measured(told: dict[str, str]) -> None:
         "refused": "refusals",
     }.items():
         assert told[here] == measured[there].partition(" (")[0], f"{here}: correct the README"
+
+
+def goals(benchmark: str, pattern: str) -> list[str]:
+    """What was measured for the goals of a benchmark whose text matches."""
+    return [
+        row["measured"]
+        for row in SUMMARY
+        if row["benchmark"].startswith(f"[{benchmark}]") and re.search(pattern, row["what"])
+    ]
+
+
+def line(heading: str, **cells_: str) -> dict[str, str]:
+    """The one line of a table with these cells."""
+    (found,) = (row for row in rows(PERFORMANCE, heading) if cells_.items() <= row.items())
+    return found
+
+
+def number(cell: str) -> float:
+    """The first number in a cell: the median, where quartiles follow."""
+    return float(cell.split(maxsplit=1)[0].replace(",", ""))
+
+
+def measured_figures() -> dict[str, list[float]]:
+    """For the words of the README, with a place for each figure: what was measured."""
+    command, script = "pubrio-async redeem", "÷ aiohttp script"
+    million = line("From a CSV to a CSV", rows="1,000,000", what=command)
+    costs = {
+        size: number(line("From a CSV to a CSV", rows=size, what=command)[script])
+        for size in ("10,000", "100,000")
+    }
+    same = "The same job under the same limit"
+    ours, theirs = line(same, client="pubrio-async"), line(same, client="httpx + gather")
+    calls = [number(cell) for cell in goals("http", "÷ tuned aiohttp")]
+    journal = [100 * (number(cell) - 1) for cell in goals("endtoend", "with the journal ÷")]
+    bare = [100 * (number(cell) - 1) for cell in goals("journal", "in a file ÷ in memory")]
+    return {
+        "without a limit: # rows a second, # MB at most": [
+            number(million["rows/s"]),
+            max(
+                number(row["peak MB"])
+                for row in rows(PERFORMANCE, "From a CSV to a CSV")
+                if row["what"] == command
+            ),
+        ],
+        "time: # s and no request refused. httpx and `gather` take # s, and are refused #": [
+            number(ours["seconds"]),
+            number(theirs["seconds"]),
+            number(theirs["refused (429)"]),
+        ],
+        "A call costs # to # times the CPU": [min(calls), max(calls)],
+        "A row of a long file costs # times the CPU": [costs["100,000"]],
+        "the start of the command weighs more, # times": [costs["10,000"]],
+        "The journal costs the command # to # % of CPU": [min(journal), max(journal)],
+        "spends half as much on a batch, # to # %": [min(bare), max(bare)],
+        "workers on one key take # times": [
+            max(map(number, goals("distributed", "time ÷ bound, . workers")))
+        ],
+        "`import pubrio_async` takes # times": [number(goals("imports", "import ÷")[0])],
+    }
+
+
+@pytest.mark.parametrize("words", measured_figures())
+def test_the_readme_rounds_what_was_measured(words: str) -> None:
+    pattern = r"([\d,]*\.?\d+)".join(map(re.escape, words.split("#")))
+    told = re.search(pattern, BULLETS)
+    assert told is not None, f"the README does not say: {words}"
+    for figure, measured in zip(told.groups(), measured_figures()[words], strict=True):
+        digits = figure.replace(",", "")
+        ends = len(digits) - len(digits.rstrip("0")) if "." not in digits else 0
+        unit = 10.0 ** (-len(digits.partition(".")[2]) if "." in digits else ends)
+        assert abs(float(digits) - measured) <= unit / 2 + 1e-9, f"{words}: correct the README"
