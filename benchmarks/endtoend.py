@@ -157,7 +157,7 @@ def _run(options: Options, one: Callable[[str, int, int], Measured]) -> Report:
             at_most=1.15,
             why=(
                 "a batch of a run that is only just under way shares its writes with few others; "
-                "what the journal costs a bare client, whose batches cost half of these, is under "
+                "what the journal costs a client that reads and writes no tables is under "
                 "*What the journal costs*"
             ),
         )

@@ -98,7 +98,7 @@ def measured_figures() -> dict[str, list[float]]:
         "A row of a long file costs # times the CPU": [costs["100,000"]],
         "the start of the command weighs more, # times": [costs["10,000"]],
         "The journal costs the command # to # % of CPU": [min(journal), max(journal)],
-        "spends half as much on a batch, # to # %": [min(bare), max(bare)],
+        "reads and writes no tables, # to # %": [min(bare), max(bare)],
         "workers on one key take # times": [
             max(map(number, goals("distributed", "time ÷ bound, . workers")))
         ],
