@@ -141,13 +141,10 @@ class Steps:
                 if isinstance(error, ResponseError):
                     self._outages.reached()
                 notes.lost(sent, error)
-                is_hopeless = self._outages.lost()
                 self._lost(sent, str(error), sent_at)
-                if is_hopeless:
+                if self._outages.lost():
                     self._board.halt(error, keep_polling=True)
             else:
-                if isinstance(error, ResponseError):
-                    self._outages.answered()
                 await self._submit_failed(batch, error)
             return
         self._count(phase)
@@ -223,6 +220,8 @@ class Steps:
         self._board.watch(job, now + wait)
 
     async def _submit_failed(self, batch: Batch, error: PubrioError) -> None:
+        if isinstance(error, ResponseError):
+            self._outages.answered()
         figures = self._tally.figures
         if isinstance(error, RateLimitedError):
             figures.rate_limited += 1
