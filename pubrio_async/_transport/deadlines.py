@@ -14,6 +14,8 @@ from typing import Any
 # A process that was stopped, or a loop that was kept busy, finds replies in its sockets that came
 # in time. They get these turns of the loop to be read; a reply takes two.
 _TURNS = 4
+# So late, a timer shows that the process stood still. What it was about to send, it sends only now.
+_STILL_S = 1.0
 
 
 class Deadlines:
@@ -49,12 +51,20 @@ class Deadlines:
     def _set_timer(self, loop: asyncio.AbstractEventLoop, at: float) -> None:
         self._stop_timer()
         self._timer_at = at
-        self._timer = loop.call_at(at, self._ring, loop, at, _TURNS)
+        self._timer = loop.call_at(at, self._rang, loop, at)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _rang(self, loop: asyncio.AbstractEventLoop, at: float) -> None:
+        now = loop.time()
+        if loop is self._loop and now - at >= _STILL_S:
+            for seconds, line in self._lines.items():
+                for deadline in line:
+                    deadline.begin_anew(now + seconds)
+        self._ring(loop, at, _TURNS)
 
     def _ring(self, loop: asyncio.AbstractEventLoop, at: float, turns: int) -> None:
         if turns:
@@ -93,11 +103,12 @@ class Deadline:
         seconds: How long it may take.
     """
 
-    __slots__ = ("_among", "_cancelling", "_ended", "_line", "_task", "at", "seconds")
+    __slots__ = ("_among", "_cancelling", "_ended", "_is_anew", "_line", "_task", "at", "seconds")
 
     def __init__(self, among: Deadlines, seconds: float) -> None:
         self._among = among
         self._ended = False
+        self._is_anew = False
         self.seconds = seconds
         self.at = 0.0
 
@@ -124,6 +135,11 @@ class Deadline:
             and kind is asyncio.CancelledError
         ):
             raise TimeoutError from error
+
+    def begin_anew(self, at: float) -> None:
+        """The process stood still; once, so that a loop that is always late ends what hangs."""
+        if not self._is_anew:
+            self._is_anew, self.at = True, at
 
     def end(self) -> None:
         """Its time is over."""

@@ -9,6 +9,7 @@ import pytest
 
 from pubrio_async._transport.deadlines import Deadline, Deadlines
 from pubrio_async.testing import run_virtual
+from pubrio_async.testing.virtual_time import VirtualTimeLoop
 
 
 def now() -> float:
@@ -75,6 +76,57 @@ def test_what_is_there_when_the_time_is_over_is_not_thrown_away(late: float, end
         return was_ended, now()
 
     assert run_virtual(main()) == (ended, 5.0)
+
+
+def stand_still(seconds: float) -> None:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop)
+    loop._now += seconds
+
+
+@pytest.mark.parametrize(("needed", "ended"), [(4.0, False), (6.0, True)])
+def test_a_process_that_stood_still_has_its_time_anew(needed: float, ended: bool) -> None:
+    """What it had been about to send was not on its way meanwhile."""
+
+    async def main() -> None:
+        loop, deadlines = asyncio.get_running_loop(), Deadlines()
+
+        async def request() -> bool:
+            try:
+                with Deadline(deadlines, 5.0):
+                    await asyncio.sleep(1.0)
+                    stand_still(60.0)
+                    await asyncio.sleep(0.0)
+                    await asyncio.sleep(needed)
+            except TimeoutError:
+                return True
+            return False
+
+        longer = asyncio.create_task(work(deadlines, 7.0, 1_000.0))
+        await asyncio.sleep(0)
+        assert await request() == ended
+        assert loop.time() == 61.0 + min(needed, 5.0)
+        assert await longer == (True, 61.0 + 7.0)
+
+    run_virtual(main())
+
+
+def test_a_loop_that_is_always_late_ends_what_hangs() -> None:
+    async def main() -> None:
+        deadlines = Deadlines()
+
+        async def block() -> None:
+            while True:
+                await asyncio.sleep(0.5)
+                stand_still(9.5)
+
+        blocking = asyncio.create_task(block())
+        ended, took = await work(deadlines, 5.0, 1_000.0)
+        blocking.cancel()
+        assert ended
+        assert took <= 40.0
+
+    run_virtual(main())
 
 
 def test_one_timer_serves_a_thousand_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
