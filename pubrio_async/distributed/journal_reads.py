@@ -9,10 +9,12 @@ import msgspec
 
 from pubrio_async._clock import SystemClock
 from pubrio_async._errors import JournalError
+from pubrio_async.distributed.earlier import with_bought
 from pubrio_async.distributed.journal_steps import IS_KNOWN, Chunk, lost_people, one, whose
 from pubrio_async.distributed.store import Connection
 from pubrio_async.distributed.values import (
     pack_person,
+    unpack_checked,
     unpack_person,
     unpack_stored,
 )
@@ -26,7 +28,6 @@ from pubrio_async.scheduler.journal import (
 from pubrio_async.scheduler.journal_values import (
     Key,
     pack_key,
-    seal,
     split_keys,
     unpack_job,
     unpack_key,
@@ -83,18 +84,20 @@ async def lookup(
     rows = await found.fetchall()
     under_way = await _under_way(db, chunk) if rows else set[bytes]()
     ends: dict[str, Settled | Unsettled] = {}
+    lost: dict[str, tuple[bytes, Unsettled]] = {}
     for packed, has_end, state, stored, results, job, mark, reason, query_id in rows:
         people = [key for key in packed if key not in under_way]
         if not has_end:
-            ends |= {wanted[key]: Unsettled(_ELSEWHERE, query_id) for key in people}
+            lost |= {wanted[key]: (key, Unsettled(_ELSEWHERE, query_id)) for key in people}
             continue
-        keys = _checked(stored, results or job, mark)
+        keys = unpack_checked(stored, results or job, mark)
         if state == "unsettled":
-            ends |= {wanted[key]: Unsettled(reason, query_id) for key in people}
+            lost |= {wanted[key]: (key, Unsettled(reason, query_id)) for key in people}
             continue
         known = unpack_results(keys, results)
         for key in people:
             ends[wanted[key]] = known.of(unpack_person(key), wanted[key])
+    ends |= await with_bought(db, chunk.scope_id, lost)
     return {text: ends[text] for text in texts if text in ends}
 
 
@@ -115,7 +118,7 @@ async def open_batches(db: Connection, chunk: Chunk) -> list[OpenBatch]:
         reason,
         at,
     ) in await found.fetchall():
-        keys = _checked(stored, job, mark)
+        keys = unpack_checked(stored, job, mark)
         bought_s = None
         if job is None:
             packed = [pack_person(key) for key in split_keys(keys)]
@@ -231,16 +234,6 @@ async def _under_way(db: Connection, chunk: Chunk) -> set[bytes]:
         for (stored,) in await found.fetchall()
         for key in split_keys(unpack_stored(stored))
     }
-
-
-def _checked(stored: bytes, content: bytes | None, mark: int) -> Key:
-    keys = unpack_stored(stored)
-    if seal(keys, content) != mark:
-        raise JournalError(
-            "the database holds a batch that is not what was written: it is damaged; restore it "
-            "from a copy, knowing that people in it would otherwise be paid for again"
-        )
-    return keys
 
 
 def _texts(keys: Key) -> tuple[str, ...]:

@@ -10,15 +10,20 @@ import msgspec
 from msgspec import Struct
 
 from pubrio_async._errors import ConfigurationError, JournalError
+from pubrio_async.distributed.earlier import with_bought
 from pubrio_async.distributed.store import Connection, Store
-from pubrio_async.distributed.values import pack_person, unpack_person, unpack_stored
+from pubrio_async.distributed.values import (
+    pack_person,
+    unpack_checked,
+    unpack_person,
+    unpack_stored,
+)
 from pubrio_async.models import Outcome, OutcomeStatus
 from pubrio_async.models.outcome import RunReport
 from pubrio_async.scheduler.journal import Settled, Unsettled
 from pubrio_async.scheduler.journal_values import (
     Key,
     pack_keys,
-    seal,
     split_keys,
     unpack_results,
 )
@@ -230,34 +235,31 @@ async def _known(db: Connection, scope_id: int, given: Sequence[str]) -> _Known:
     packed = {text: unpack_person(key) for key, text in texts.items()}
     return _Known(
         people=people,
-        ends=await _ends(db, people, packed),
+        ends=await _ends(db, scope_id, people, packed),
         open=await _open(db, people, packed),
     )
 
 
 async def _ends(
-    db: Connection, people: Mapping[str, _Person], packed: Mapping[str, Key]
+    db: Connection, scope_id: int, people: Mapping[str, _Person], packed: Mapping[str, Key]
 ) -> dict[str, Settled | Unsettled]:
     of_batch: dict[int, list[str]] = {}
     for text, person in people.items():
         if person.batch_id is not None:
             of_batch.setdefault(person.batch_id, []).append(text)
     ends: dict[str, Settled | Unsettled] = {}
+    lost: dict[str, tuple[bytes, Unsettled]] = {}
     found = await db.execute(_ENDS, (list(of_batch),))
     for batch_id, state, stored, results, job, mark, reason, query_id in await found.fetchall():
         texts = of_batch[batch_id]
-        keys = unpack_stored(stored)
-        if seal(keys, results or job) != mark:
-            raise JournalError(
-                "the database holds a batch that is not what was written: it is damaged; restore "
-                "it from a copy"
-            )
+        keys = unpack_checked(stored, results or job, mark)
         if state == "settled":
             known = unpack_results(keys, results)
             ends |= {text: known.of(packed[text], text) for text in texts}
         elif state == "unsettled":
-            ends |= dict.fromkeys(texts, Unsettled(reason, query_id))
-    return ends
+            end = Unsettled(reason, query_id)
+            lost |= {text: (pack_person(packed[text]), end) for text in texts}
+    return ends | await with_bought(db, scope_id, lost)
 
 
 async def _open(

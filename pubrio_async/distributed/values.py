@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from pubrio_async.scheduler.journal_values import Key
+from pubrio_async._errors import JournalError
+from pubrio_async.scheduler.journal_values import Key, seal
 
 _UUIDS = b"\x00"
 _TEXTS = b"\x01"
@@ -27,6 +28,26 @@ def unpack_stored(packed: bytes) -> Key:
     if packed[:1] == _TEXTS:
         return packed[1:].decode()
     raise msgspec.ValidationError("the people of a batch are unreadable")
+
+
+def unpack_checked(packed: bytes, content: bytes | None, mark: int) -> Key:
+    """The people of a batch, whose seal is checked.
+
+    Args:
+        packed: What `pack_stored` has given.
+        content: Its results, or its job.
+        mark: The seal of both.
+
+    Raises:
+        JournalError: It is another one.
+    """
+    keys = unpack_stored(packed)
+    if seal(keys, content) != mark:
+        raise JournalError(
+            "the database holds a batch that is not what was written: it is damaged; restore it "
+            "from a copy, knowing that people in it would otherwise be paid for again"
+        )
+    return keys
 
 
 def pack_person(key: Key) -> bytes:

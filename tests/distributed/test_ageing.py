@@ -23,7 +23,7 @@ async def test_a_loss_replaces_the_old_result_that_was_to_be_replaced(
     await journal.settle("b1", {ADA: FOUND, BOB: EMPTY}, 5)
     await days_pass(store)
     await lose(journal, "b2", ADA)
-    lost = {ADA: Unsettled("lost with b2")}
+    lost = {ADA: Unsettled("lost with b2", before=FOUND)}
     assert await journal.lookup([ADA, BOB], await yesterday(store)) == lost
     assert await journal.lookup([ADA, BOB]) == lost | {BOB: EMPTY}
     assert await journal.unsettled_people() == [ADA]
@@ -79,7 +79,10 @@ async def test_what_was_bought_before_is_known_again_once_the_requests_since_wer
     await lose(again, "b5", ADA, BOB)
     await again.reopen_unsettled()
     await again.withdraw("b5")
-    assert await again.lookup([ADA, BOB]) == {ADA: Unsettled("lost with b4"), BOB: EMPTY}
+    assert await again.lookup([ADA, BOB]) == {
+        ADA: Unsettled("lost with b4", before=FOUND),
+        BOB: EMPTY,
+    }
     await again.reopen_unsettled()
     await again.withdraw("b4")
     assert await again.lookup([ADA, BOB]) == {ADA: FOUND, BOB: EMPTY}
@@ -160,7 +163,7 @@ async def test_a_result_that_is_too_old_hides_no_later_loss(store: Store, make: 
     await lose(second, "b1", ADA)
     await find(first, "b0", ada=FOUND, bob=EMPTY)
     since = await yesterday(store)
-    assert await second.lookup([ADA], since) == {ADA: Unsettled("lost with b1")}
+    assert await second.lookup([ADA], since) == {ADA: Unsettled("lost with b1", before=FOUND)}
     await second.reopen_unsettled()
     await second.withdraw("b1")
     assert await second.lookup([ADA], since) == {}
@@ -194,7 +197,7 @@ async def test_a_result_that_is_found_while_it_is_bought_again_hides_no_loss(
         await second.reopen_unsettled()
         await second.withdraw("b2")
     told = await second.lookup([ADA], await yesterday(store))
-    assert told == {ADA: Unsettled("lost with b1")}
+    assert told == {ADA: Unsettled("lost with b1", before=FOUND)}
 
 
 async def test_what_is_found_in_a_chunk_of_lost_people_is_not_too_old_for_it(

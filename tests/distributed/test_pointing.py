@@ -54,7 +54,7 @@ async def test_what_an_older_run_brings_is_known_once_the_newer_request_was_refu
     await lose(second, "b2", ADA)
     await first.reopen_unsettled()
     await first.settle("b0", {ADA: FOUND, BOB: EMPTY}, 5)
-    assert await second.lookup([ADA]) == {ADA: Unsettled("lost with b2")}
+    assert await second.lookup([ADA]) == {ADA: Unsettled("lost with b2", before=FOUND)}
     await second.reopen_unsettled()
     await second.withdraw("b2")  # it is young enough: the other loss matters no more
     assert await second.lookup([ADA]) == {ADA: FOUND}
@@ -243,7 +243,7 @@ async def test_the_answer_to_an_older_run_does_not_hide_the_loss_of_a_newer_one(
     await first.accepted("b0", JOB)
     await first.settle("b0", {ADA: FOUND, BOB: EMPTY}, 5)
     assert await second.unsettled_people() == [ADA]
-    assert await second.lookup([ADA]) == {ADA: Unsettled("lost with b2")}
+    assert await second.lookup([ADA]) == {ADA: Unsettled("lost with b2", before=FOUND)}
 
 
 async def test_in_a_run_that_buys_nothing_again_a_result_outlives_any_loss(

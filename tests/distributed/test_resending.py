@@ -18,6 +18,7 @@ from pubrio_async import (
 from pubrio_async.distributed import (
     Store,
     adopting,
+    resolve,
     status,
 )
 from pubrio_async.distributed.journal import PostgresJournal
@@ -40,6 +41,7 @@ from tests.distributed.losses import (
     BATCH,
     JOBS,
     WORKERS,
+    client_of,
     lose,
     settle,
     unreadable,
@@ -252,6 +254,42 @@ async def test_who_is_lost_when_bought_again_is_unsettled_and_not_sent_a_third_t
     _, told = await settle(api, store)
     assert told.total() == 10
     assert set(told) <= {"found", "empty"}
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+async def test_what_was_bought_is_handed_out_while_a_later_purchase_is_lost(
+    store: Store, url: str, tmp_path: Path, *, arrives: bool
+) -> None:
+    api = Api(url)
+    await put(store, tmp_path, ids(40), "first")
+    await api.worker().run(until_done=True)
+    bought = {row.person: row.emails for row in await outcomes(store, "first")}
+    assert any(bought.values())
+    await days_pass(store)
+    await put(store, tmp_path, ids(50), "old", max_age=86_400.0)
+    unreadable(api)
+    # All but the first and the last, who was never bought before.
+    kind = "lost_after" if arrives else "lost_before"
+    api.sandbox.add_fault(Fault(kind=kind, path=BATCH, after=1, times=3))
+    await api.worker().run(until_done=True)
+    assert Counter(row.status for row in await outcomes(store, "old"))["unsettled"] == 30
+    for resend in (False, True):  # looked for and sent again in vain, they keep it
+        api.sandbox.add_fault(Fault(kind="lost_before", path=BATCH))
+        async with client_of(api) as client, resolve(store, client, resend=resend) as run:
+            told = {outcome.person: outcome async for outcome in run}
+        assert {outcome.status for outcome in told.values()} == {"unsettled"}
+        rows = {row.person: row for row in await outcomes(store, "old")}
+        lost = {person: row for person, row in rows.items() if row.status == "unsettled"}
+        assert lost.keys() == told.keys()
+        for person, row in lost.items():
+            before = bought.get(person, [])
+            assert (row.emails, told[person].emails) == (before, before)
+            assert row.error
+            assert (row.people_search_id is not None) == bool(before)
+        assert len(lost) == 30
+    api.sandbox.clear_faults()
+    _, ends = await settle(api, store, resend=not arrives)
+    assert set(ends) <= {"found", "empty"}
 
 
 async def test_killed_once_all_it_had_was_refused_nobody_is_sent_by_those_who_go_on(

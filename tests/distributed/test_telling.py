@@ -76,7 +76,7 @@ async def test_whom_a_lost_request_did_not_find_keeps_what_an_older_one_has_brou
     await other.intend(batch("b0", BOB))
     await lose(journal, "b1", ADA, EVE)
     await other.settle("b0", {BOB: EMPTY, ADA: FOUND}, 5)
-    assert await journal.lookup([ADA]) == {ADA: Unsettled("lost with b1")}
+    assert await journal.lookup([ADA]) == {ADA: Unsettled("lost with b1", before=FOUND)}
     await journal.reopen_unsettled()
     await journal.accepted("b1", JOB)
     await journal.settle("b1", {ADA: EMPTY, EVE: EMPTY}, 0)
