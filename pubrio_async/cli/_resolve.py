@@ -198,7 +198,7 @@ class _Resolver:
         if run.report.failed and not resend and self.stopped_by is None:
             say(
                 f"{people_in_words(run.report.failed)} were refused then, and not charged. This "
-                "command sends nobody again without being told to; the next run does"
+                f"command sends nobody again without being told to; {self._place.who_sends}"
             )
         reasons = self.standing.reasons
         if reasons and reasons.keys() <= self._reasons:

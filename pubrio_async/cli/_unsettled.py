@@ -57,10 +57,12 @@ class Place(Protocol):
     Attributes:
         name: What it is called; never with a password.
         fetches_pending: Whether what is pending is fetched although nobody is unsettled.
+        who_sends: What sends people again who were refused.
     """
 
     name: str
     fetches_pending: bool
+    who_sends: str
 
     async def open(self, stack: AsyncExitStack) -> None:
         """Makes it ready; the stack closes it."""
@@ -120,6 +122,7 @@ class InJournal:
     Attributes:
         name: Its path.
         fetches_pending: Its redeem command does that.
+        who_sends: Its redeem command, too.
 
     Raises:
         JournalError: There is no journal, or it cannot be read.
@@ -130,6 +133,7 @@ class InJournal:
         self._options = options
         self.name: str = options.journal
         self.fetches_pending: bool = False
+        self.who_sends: str = "the next run does"
         # Before the journal is in use here, and without a key: there may be nothing to do.
         held = read_status(options.journal)
         if held.unsettled and held.origin == DEMO_ORIGIN:

@@ -29,6 +29,7 @@ class InDatabase:
     Attributes:
         name: Where it is, without user and password.
         fetches_pending: Workers may be none.
+        who_sends: Who has put them into the queue.
 
     Raises:
         JournalError: It has no address.
@@ -40,6 +41,9 @@ class InDatabase:
         self._store = Store(options.journal)
         self.name: str = self._store.place
         self.fetches_pending: bool = True
+        self.who_sends: str = (
+            "the same enqueue command does, or a worker that is not done with them"
+        )
         # Without a key: there may be nothing to do.
         self._origin = load_settings(DEMO_KEY).base_url
 

@@ -7,7 +7,7 @@ no other takes a chunk from it while it lives, and once it was killed others go 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -91,10 +91,13 @@ class Adopted(Struct, frozen=True):
     Attributes:
         chunk: The chunk.
         job_id: Its job.
+        was_done: Whether workers were done with it: then they get it back only to fetch, or look
+            for, what is open.
     """
 
     chunk: Taken
     job_id: int
+    was_done: bool
 
 
 class Adopter:
@@ -165,7 +168,7 @@ class Adopter:
             if mine is None:
                 return None
             # A worker that has a job for it has just done it, and is about to say so.
-            return await self._adopt(db, mine, token, leave_to_others=False)
+            return await self._adopt(db, mine, token, was_done=True)
 
         return await self._store.transact(work)
 
@@ -192,12 +195,17 @@ class Adopter:
             ):
                 return None
             # One may have got its job since: then it waits for the chunk, and is to have it.
-            return await self._adopt(db, chunk_id, token, leave_to_others=True)
+            return await self._adopt(db, chunk_id, token, was_done=False)
 
         return await self._store.transact(work)
 
-    async def let_go(self, adopted: Adopted) -> bool:
+    async def let_go(self, adopted: Adopted, failures: Mapping[str, str] | None = None) -> bool:
         """The chunk is done, or goes to whoever takes it next, who sends and fetches what is left.
+
+        Args:
+            adopted: The chunk.
+            failures: Who turned out to be refused, and why. If workers were done with the chunk,
+                they are free for the next `enqueue`, and nobody is sent because of this.
 
         Returns:
             Whether it was ours until then.
@@ -207,9 +215,14 @@ class Adopter:
         """
         chunk = adopted.chunk
         try:
-            is_done = await left_to_send(self._store, chunk.chunk_id, chunk.token) == 0
-            # Any of them may have been freed in this very moment.
-            everybody = LeftOut(unsettled=[*chunk.people])
+            is_done = (
+                adopted.was_done
+                or await left_to_send(self._store, chunk.chunk_id, chunk.token) == 0
+            )
+            failed = dict(failures or {})
+            # Any of the others may have been freed in this very moment.
+            others = [person for person in chunk.people if person not in failed]
+            everybody = LeftOut(failed, others)
             is_done = is_done and await finish(self._store, chunk, everybody, "done")
         except JournalError:
             if await give_back(self._store, chunk, _LEFT):
@@ -298,15 +311,15 @@ class Adopter:
         return int(chunk_id)
 
     async def _adopt(
-        self, db: Connection, chunk_id: int, token: UUID, *, leave_to_others: bool
+        self, db: Connection, chunk_id: int, token: UUID, *, was_done: bool
     ) -> Adopted | None:
         row = await look_at(db, chunk_id)
         if row is None:
             return None
-        job_id = await self._claim_job(db, chunk_id, leave_to_others=leave_to_others)
+        job_id = await self._claim_job(db, chunk_id, leave_to_others=not was_done)
         if job_id is None:
             return None
-        return Adopted(await seize(db, chunk_id, row, token), job_id)
+        return Adopted(await seize(db, chunk_id, row, token), job_id, was_done)
 
     async def _claim_job(
         self, db: Connection, chunk_id: int, *, leave_to_others: bool

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from functools import partial
@@ -224,7 +224,7 @@ class FleetRun:
                 continue  # a worker was quicker, or somebody else who does this
             trouble: PubrioError | None = None
             journal_of = ResendJournal if self._resend else ChunkJournal
-            is_left = True
+            is_left, refused = True, dict[str, str]()
             try:
                 async with self._client.redeem.resolve(
                     journal_of(self._store, adopted.chunk),
@@ -235,12 +235,14 @@ class FleetRun:
                 ) as inner:
                     self._inner = inner
                     async for outcome in inner:
+                        if outcome.status == "failed":
+                            refused[outcome.person] = f"failed: {outcome.error}"
                         yield structs.replace(outcome, row=self.report.rows + outcome.row)
                 is_left, trouble = self._why is not None, inner.stopped_by
             except PubrioError as error:  # before anything was sent, such as asking for prices
                 is_left, trouble = False, error
             finally:
-                is_ours = await self._let_go(adopted, in_a_hurry=is_left)
+                is_ours = await self._let_go(adopted, refused, in_a_hurry=is_left)
             await self._took(adopted.chunk, trouble if is_ours else None)
 
     def _chunks(self) -> Iterator[Callable[[], Awaitable[Adopted | None]]]:
@@ -291,12 +293,14 @@ class FleetRun:
             self._prices = Prices.of_subscription(profile.subscription)
         return self._prices.worst_case(chunk.contact_types)
 
-    async def _let_go(self, adopted: Adopted, *, in_a_hurry: bool) -> bool:
+    async def _let_go(
+        self, adopted: Adopted, refused: Mapping[str, str], *, in_a_hurry: bool
+    ) -> bool:
         """Gives a chunk out of hand; tells whether it was ours until then."""
         is_ours = True  # perhaps, if it cannot be told: then workers take it up in their time
         with anyio.CancelScope(shield=True), suppress(JournalError, TimeoutError):
             async with asyncio.timeout(_GOODBYE_S if in_a_hurry else None):
-                is_ours = await self._adopter.let_go(adopted)
+                is_ours = await self._adopter.let_go(adopted, refused)
         return is_ours
 
     async def _took(self, chunk: Taken, error: PubrioError | None) -> None:

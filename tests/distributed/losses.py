@@ -8,6 +8,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+from msgspec import structs
+
 from pubrio_async import (
     AsyncPubrio,
 )
@@ -18,6 +21,8 @@ from pubrio_async.distributed import (
     resolve,
 )
 from pubrio_async.sandbox import Fault, SandboxTransport
+from pubrio_async.sandbox.faults import FaultKind
+from pubrio_async.sandbox.wire import SandboxReply, SandboxRequest
 from tests.distributed.fleet import (
     ORIGIN,
     Api,
@@ -44,6 +49,21 @@ WORKERS = "SELECT 1 FROM procrastinate_workers"
 def unreadable(api: Api, times: int | None = None) -> None:
     """The request log cannot be read: what is lost ends unsettled."""
     api.sandbox.add_fault(Fault(kind="400", path=LOGS, times=times))
+
+
+def refuse_unheard(api: Api, monkeypatch: pytest.MonkeyPatch, kind: FaultKind = "402") -> None:
+    """The next batch is refused, and nobody hears of it but the request log."""
+    handle, to_refuse = api.sandbox.handle, 1
+
+    def refuse(request: SandboxRequest, now: float) -> SandboxReply:
+        nonlocal to_refuse
+        if not to_refuse or not request.path.endswith("/redeem/people/batch"):
+            return handle(request, now)
+        to_refuse -= 1
+        api.sandbox.add_fault(Fault(kind=kind, path=BATCH, times=1))
+        return structs.replace(handle(request, now), cut="before_headers")
+
+    monkeypatch.setattr(api.sandbox, "handle", refuse)
 
 
 async def lose(

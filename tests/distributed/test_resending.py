@@ -43,6 +43,7 @@ from tests.distributed.losses import (
     WORKERS,
     client_of,
     lose,
+    refuse_unheard,
     settle,
     unreadable,
 )
@@ -298,17 +299,7 @@ async def test_killed_once_all_it_had_was_refused_nobody_is_sent_by_those_who_go
     """The chunk holds no request any more, but people whose first one is lost in another chunk."""
     api = Api(url)
     await lose(api, store, tmp_path, 40)
-    handle, to_refuse = api.sandbox.handle, 1
-
-    def refuse_unheard(request: SandboxRequest, now: float) -> SandboxReply:
-        nonlocal to_refuse
-        if not to_refuse or not request.path.endswith("/redeem/people/batch"):
-            return handle(request, now)
-        to_refuse -= 1
-        api.sandbox.add_fault(Fault(kind="402", path=BATCH, times=1))
-        return structs.replace(handle(request, now), cut="before_headers")
-
-    monkeypatch.setattr(api.sandbox, "handle", refuse_unheard)
+    refuse_unheard(api, monkeypatch)
     unreadable(api)
     assert (await settle(api, store, resend=True))[1]["unsettled"] == 10
     api.sandbox.clear_faults()

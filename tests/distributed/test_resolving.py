@@ -27,6 +27,7 @@ from pubrio_async.distributed.adopting import Adopter
 from pubrio_async.distributed.rescue import Rescue
 from pubrio_async.distributed.values import pack_stored, unpack_stored
 from pubrio_async.sandbox import Fault
+from pubrio_async.sandbox.faults import FaultKind
 from pubrio_async.sandbox.wire import SandboxReply, SandboxRequest
 from pubrio_async.scheduler.journal_values import join_keys, split_keys
 from tests.distributed.fleet import (
@@ -47,6 +48,7 @@ from tests.distributed.losses import (
     WORKERS,
     client_of,
     lose,
+    refuse_unheard,
     settle,
     unreadable,
 )
@@ -78,6 +80,50 @@ async def test_what_the_log_shows_is_fetched_and_the_export_is_complete(
     requests = api.sandbox.statistics().requests
     assert (await settle(api, store))[1] == Counter()
     assert api.sandbox.statistics().requests == requests
+
+
+@pytest.mark.parametrize("kind", ["402", "400"])
+async def test_nothing_is_bought_where_the_lost_request_turns_out_to_have_been_refused(
+    store: Store, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: FaultKind
+) -> None:
+    """Neither by it nor by workers, to whom it would hand them: it is said to cost nothing."""
+    api = Api(url)
+    await put(store, tmp_path, ids(40))
+    refuse_unheard(api, monkeypatch, kind)
+    unreadable(api)
+    await api.worker().run(until_done=True)
+    api.sandbox.clear_faults()
+    submitted, charges = api.sandbox.statistics().jobs_submitted, [*api.sandbox.charges()]
+    assert (await settle(api, store))[1] == {"failed": 10}
+    await api.worker().run(until_done=True)
+    assert api.sandbox.statistics().jobs_submitted == submitted
+    assert [*api.sandbox.charges()] == charges
+    rows = [row for row in await outcomes(store) if row.status not in {"found", "empty"}]
+    assert {row.status for row in rows} == {"failed"}
+    assert "it cost nothing" in str(rows[0].error)
+    # They are free, and whoever is asked to buy them does.
+    assert (await put(store, tmp_path, ids(40))).again == len(rows) == 10
+    await api.worker().run(until_done=True)
+    assert {row.status for row in await outcomes(store)} == {"found", "empty"}
+    assert set(api.charged().values()) == {1}
+
+
+async def test_who_was_refused_and_not_handed_over_is_not_bought_either(
+    store: Store, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when whoever asks leaves before having heard of all."""
+    api = Api(url)
+    await put(store, tmp_path, ids(40))
+    refuse_unheard(api, monkeypatch)
+    unreadable(api)
+    await api.worker().run(until_done=True)
+    api.sandbox.clear_faults()
+    charges = [*api.sandbox.charges()]
+    async with client_of(api) as client, resolve(store, client) as run:
+        assert (await anext(run)).status == "failed"
+    await api.worker().run(until_done=True)
+    assert [*api.sandbox.charges()] == charges
+    assert (await put(store, tmp_path, ids(40))).again == 10
 
 
 @pytest.mark.parametrize("wrong_by", [-3_600.0, 3_600.0])
