@@ -45,6 +45,7 @@ from pubrio_async.scheduler.journal import Journal
 from pubrio_async.scheduler.journal_spill import SpillingJournal
 from pubrio_async.scheduler.logbook import Archive
 from pubrio_async.scheduler.options import RunOptions
+from pubrio_async.scheduler.outage import Losses
 from pubrio_async.scheduler.run import Run
 from pubrio_async.scheduler.source import People
 
@@ -164,6 +165,7 @@ class AsyncPubrio:
             self._dispatcher.hold(_NOT_ENTERED)
         self._runs: set[Run] = set()
         self._archive = Archive()
+        self._losses: Losses | None = None  # each run has its own
         self._closed = False
         self.redeem = ClientRedeem(self._dispatcher, self._open_run)
         self.people = PeopleEndpoints(self._dispatcher)
@@ -277,6 +279,7 @@ class AsyncPubrio:
             open_runs=self._runs,
             observers=self._observers,
             archive=self._archive,
+            losses=self._losses,
         )
 
     async def _prices(self) -> Prices:

@@ -21,7 +21,7 @@ from pubrio_async.scheduler.journal import Batch, Journal
 from pubrio_async.scheduler.logbook import Archive, Lost
 from pubrio_async.scheduler.notes import halted
 from pubrio_async.scheduler.options import RunOptions
-from pubrio_async.scheduler.outage import Outages
+from pubrio_async.scheduler.outage import Losses, Outages
 from pubrio_async.scheduler.outbox import Outbox, Tally
 from pubrio_async.scheduler.policy import Choice, first_wait, open_jobs_bound
 from pubrio_async.scheduler.reconcile import Reconciler, lost_earlier, why_left
@@ -53,6 +53,7 @@ class Engine:
         rng: random.Random,
         witness: Witness | None = None,
         archive: Archive | None = None,
+        losses: Losses | None = None,
     ) -> None:
         self._limiter = limiter
         self._journal = journal
@@ -81,7 +82,7 @@ class Engine:
         )
         if options.reopen:
             self._intake.skipping = _BUYS_NOTHING
-        self._outages = Outages(options.unreachable_after, options.refused_after, clock)
+        self._outages = Outages(options.unreachable_after, options.refused_after, clock, losses)
         self._reconciler = Reconciler(verbs, options.contact_types, clock, archive)
         self._ends = Ends(
             journal=journal,
@@ -149,6 +150,7 @@ class Engine:
             job = Job.of(entry.batch, entry.job, self._clock.now())
             elapsed = seconds_since(entry.accepted_at or 0.0, self._clock)
             self.watch(job, job.accepted_at + max(0.0, first_wait(job.estimate_s) - elapsed))
+        self._outages.losses.join(self)
         self._reader = self._spawn(self._intake.run())
         self._crew.wake()
 
@@ -251,6 +253,10 @@ class Engine:
             self.stopped_by = error
         self._shut(str(error), keep_polling=keep_polling)
 
+    def wake(self) -> None:
+        """Another run has learnt that something may be submitted, or when."""
+        self._crew.wake()
+
     def scarce(self) -> bool:
         """True while the limit leaves fewer requests than jobs are open."""
         return self._agenda.is_scarce
@@ -270,7 +276,7 @@ class Engine:
         if self._outages.until > now:
             return self._outages.until
         at = self._agenda.next_time(now)
-        submit = self._outages.submit_at(self._steps.under_way) if self._agenda.ready else None
+        submit = self._outages.losses.submit_at if self._agenda.ready else None
         if submit is None or submit <= now:
             return at
         return submit if at is None else min(at, submit)
@@ -326,7 +332,7 @@ class Engine:
             self._skip(batch)
 
     def _may_submit(self) -> bool:
-        at = self._outages.submit_at(self._steps.under_way)
+        at = self._outages.losses.submit_at
         if at is None or at > self._clock.now():
             return False
         return self._steps.may_submit() and self._budget.room() != 0
@@ -391,4 +397,5 @@ class Engine:
             self.tally.figures.unique = self._intake.unique
             self.tally.end()
             self.outbox.close()
+            self._outages.losses.leave(self)
             self.done.set()

@@ -41,6 +41,7 @@ from pubrio_async.scheduler.journal_spill import SpillingJournal
 from pubrio_async.scheduler.journal_sqlite import SqliteJournal
 from pubrio_async.scheduler.logbook import Archive
 from pubrio_async.scheduler.options import RunOptions
+from pubrio_async.scheduler.outage import Losses
 from pubrio_async.scheduler.source import People, Source
 from pubrio_async.scheduler.usage import UsageKeeper
 from pubrio_async.scheduler.witness import Witness
@@ -91,6 +92,7 @@ class Run:
         rng: random.Random | None = None,
         observers: Observers | None = None,
         archive: Archive | None = None,
+        losses: Losses | None = None,
     ) -> None:
         self._people = people
         self._verbs = verbs
@@ -103,6 +105,7 @@ class Run:
         self._rng = rng or random.Random()
         self._observers = observers
         self._archive = archive
+        self._losses = losses
         self._engine: Engine | None = None
         self._home: asyncio.AbstractEventLoop | None = None
         self._usage: UsageKeeper | None = None
@@ -274,6 +277,7 @@ class Run:
             rng=self._rng,
             witness=None if self._observers is None else Witness(self._observers, self._clock),
             archive=self._archive,
+            losses=self._losses,
         )
 
     async def _close_journal(self) -> None:

@@ -100,10 +100,12 @@ class Steps:
             ticket: The limiter's permit; used up, or given back, in any case.
         """
         self._under_way += 1
+        self._outages.losses.sets_out()
         try:
             await self._submit(batch, ticket)
         finally:
             self._under_way -= 1
+            self._outages.losses.is_back()
 
     @property
     def under_way(self) -> int:
@@ -142,15 +144,15 @@ class Steps:
                     self._outages.reached()
                 notes.lost(sent, error)
                 self._lost(sent, str(error), sent_at)
-                if self._outages.lost():
-                    self._board.halt(error, keep_polling=True)
+                if self._outages.losses.lost():
+                    self._outages.losses.halt(error)
             else:
                 await self._submit_failed(batch, error)
             return
         self._count(phase)
         self._worked = True
         self._outages.reached()
-        self._outages.answered()
+        self._outages.losses.answered()
         await self._answered(sent, reply)
 
     async def _answered(
@@ -221,7 +223,7 @@ class Steps:
 
     async def _submit_failed(self, batch: Batch, error: PubrioError) -> None:
         if isinstance(error, ResponseError):
-            self._outages.answered()
+            self._outages.losses.answered()
         figures = self._tally.figures
         if isinstance(error, RateLimitedError):
             figures.rate_limited += 1
@@ -380,7 +382,7 @@ class Steps:
         notes.found(batch, answer, finding.age_s)
         worked = not isinstance(answer, PubrioError) or not may_have_worked(answer)
         if worked and not lost.is_inherited:
-            self._outages.answered()
+            self._outages.losses.answered()
         if not isinstance(answer, PubrioError):
             await self._answered(batch, answer, finding.age_s)
         elif not cost_nothing(batch, answer, finding):

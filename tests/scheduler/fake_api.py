@@ -28,6 +28,7 @@ from pubrio_async.scheduler.journal import BatchKind, Journal
 from pubrio_async.scheduler.journal_memory import MemoryJournal
 from pubrio_async.scheduler.logbook import Answer, Archive, LogEntry, LogPage, LogRow
 from pubrio_async.scheduler.options import RunOptions
+from pubrio_async.scheduler.outage import Losses
 from pubrio_async.testing import VirtualClock
 
 PRICE = 5
@@ -247,6 +248,7 @@ class Bench:
         self.open_runs: set[Run] = set()
         self.observers: Observers | None = None
         self.archive: Archive | None = None
+        self.losses: Losses | None = None
 
     def run(
         self,
@@ -272,6 +274,7 @@ class Bench:
             rng=self.rng,
             observers=self.observers,
             archive=self.archive,
+            losses=self.losses,
         )
 
     def now(self) -> float:

@@ -20,7 +20,9 @@ from pubrio_async import (
     ResponseLostError,
     ServerError,
 )
+from pubrio_async.scheduler import Run
 from pubrio_async.scheduler.journal_memory import MemoryJournal
+from pubrio_async.scheduler.outage import Losses
 from pubrio_async.testing import run_virtual
 from tests.scheduler.fake_api import AfterWorkError, Bench, UnsentError, collect, people, statuses
 from tests.scheduler.uncertain import UNCERTAIN
@@ -169,6 +171,59 @@ def test_an_api_that_is_down_for_a_while_is_waited_for(error: PubrioError) -> No
         assert run.stopped_by is None
         assert set(told) == {"unsettled", "found"}
         assert told["unsettled"] <= 500
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("error", _DOWN)
+def test_runs_that_share_what_they_know_of_losses_send_one_request_at_a_time(
+    error: PubrioError,
+) -> None:
+    """However many there are, and end together; one that comes later learns it with one request."""
+
+    async def outcomes(run: Run) -> Counter[str]:
+        async with run:
+            return Counter([outcome.status async for outcome in run])
+
+    async def main() -> None:
+        bench, rows = Bench(), people(3_000)
+        bench.losses = Losses(60.0, bench.clock, 3_600.0)
+        bench.api.every_submit = lambda keys: error
+        bench.api.log_delay = 1e9
+        runs = [bench.run(rows[at : at + 300]) for at in range(0, 2_700, 300)]
+        told = sum(await asyncio.gather(*map(outcomes, runs)), Counter[str]())
+        assert {run.stopped_by for run in runs} == {error}
+        assert told.keys() == {"unsettled", "skipped"}
+        # Eleven before it was known, and after 1, 3, 7, 15, 31 and 63 s one alone.
+        assert told["unsettled"] == (11 + 6) * 10
+        for _ in range(3):
+            later = await outcomes(bench.run(rows[2_700:]))
+            assert later == {"unsettled": 10, "skipped": 290}
+        assert bench.now() >= 240
+        bench.api.every_submit = lambda keys: None
+        assert await outcomes(bench.run(rows[2_700:])) == {"found": 300}
+        assert not bench.losses.is_hopeless
+
+    run_virtual(main())
+
+
+def test_once_one_is_answered_all_that_share_what_they_know_go_on_at_once() -> None:
+    async def main() -> None:
+        bench, rows = Bench(), people(600)
+        bench.losses = Losses(600.0, bench.clock, 3_600.0)
+        bench.api.every_submit = lambda keys: _DOWN[0] if bench.now() < 40 else None
+        bench.api.log_delay = 1e9
+        runs = [bench.run(rows[:300]), bench.run(rows[300:])]
+
+        async def last(run: Run) -> float:
+            async with run:
+                async for _ in run:
+                    pass
+            return bench.now()
+
+        ended = await asyncio.gather(*map(last, runs))
+        assert max(ended) - min(ended) <= 30
+        assert max(ended) <= 200
 
     run_virtual(main())
 
