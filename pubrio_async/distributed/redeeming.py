@@ -26,6 +26,7 @@ from pubrio_async.distributed.journal import PostgresJournal
 from pubrio_async.distributed.journal_reads import lookup, no_longer_lost
 from pubrio_async.distributed.journal_steps import Chunk, forget, intend, intend_if_free
 from pubrio_async.distributed.limiter import SharedLimiter
+from pubrio_async.distributed.probing import Probe
 from pubrio_async.distributed.queue import Later
 from pubrio_async.distributed.store import Connection, Store
 from pubrio_async.endpoints import ContactTypeName
@@ -96,6 +97,7 @@ class Redeemer:
         client: Who sends.
         prices: Tells what the plan charges; asked where a run has a budget.
         on_refusal: Called when the API refuses the key.
+        probe: Tells whether a chunk may be begun.
         limiter: The limits it shares with others; told when there is nothing to do.
 
     Attributes:
@@ -109,13 +111,16 @@ class Redeemer:
         store: Store,
         client: AsyncPubrio,
         prices: Callable[[], Awaitable[Prices]],
+        *,
         on_refusal: Callable[[], object],
+        probe: Probe,
         limiter: SharedLimiter | None = None,
     ) -> None:
         self._store = store
         self._client = client
         self._prices = prices
         self._on_refusal = on_refusal
+        self._probe = probe
         self._limiter = limiter
         self._runs: set[Run] = set()
         self._is_stopping = False
@@ -127,6 +132,7 @@ class Redeemer:
     def stop(self) -> None:
         """Ends what is under way: chunks go back to the queue, for others."""
         self._is_stopping = True
+        self._probe.stop()
         for run in tuple(self._runs):
             run.stop(_WHY_STOPPED)
 
@@ -136,8 +142,11 @@ class Redeemer:
         Raises:
             Later: It is to be done another time.
         """
+        may_begin = await self._probe.may_begin()
         if self._is_stopping:
             raise Later(0)
+        if not may_begin:
+            raise Later(_AGAIN_S)
         try:
             chunk = await take(self._store, chunk_id)
         except JournalError as error:

@@ -12,6 +12,7 @@ from logging import WARNING
 
 from msgspec import Struct
 
+from pubrio_async._clock import SystemClock
 from pubrio_async._config import Rate, Settings, load_settings
 from pubrio_async._errors import ConfigurationError, JournalError
 from pubrio_async._log import JOURNAL, note
@@ -20,12 +21,14 @@ from pubrio_async._transport import Transport
 from pubrio_async.client import AsyncPubrio
 from pubrio_async.distributed.chunks import unfinished
 from pubrio_async.distributed.limiter import SharedLimiter
+from pubrio_async.distributed.probing import Probe
 from pubrio_async.distributed.queue import Queue, queue_of
 from pubrio_async.distributed.redeeming import Redeemer
 from pubrio_async.distributed.rescue import Rescue
 from pubrio_async.distributed.store import Store
 from pubrio_async.models import RunReport
 from pubrio_async.scheduler.budget import Prices
+from pubrio_async.scheduler.outage import Losses
 from pubrio_async.scheduler.policy import open_jobs_bound
 
 HEARTBEAT_S = 5.0
@@ -44,6 +47,9 @@ _LEAST_CHUNKS = 4
 # Each takes some 8 MB while it is under way.
 _MOST_CHUNKS = 32
 _PRICES_HOLD_S = 600.0
+# Without any answer to a paid request chunks go back, and one is sent more and more seldom.
+_ANSWERLESS_S = 120.0
+_LONGEST_SILENCE_S = 3_600.0
 
 
 class WorkerReport(Struct, frozen=True, kw_only=True):
@@ -138,8 +144,16 @@ class Worker:
             limiter=self._limiter,
             transport=transport,
         )
+        clock = SystemClock()
+        losses = Losses(_ANSWERLESS_S, clock, _LONGEST_SILENCE_S)
+        self._client.share(losses)
         self._redeemer = Redeemer(
-            self._store, self._client, self._client.prices, self.stop, self._limiter
+            self._store,
+            self._client,
+            self._client.prices,
+            on_refusal=self.stop,
+            probe=Probe(losses, self._client.profile.get, clock),
+            limiter=self._limiter,
         )
         self._queue = Queue(
             conninfo,
@@ -197,6 +211,7 @@ class Worker:
             try:
                 await self._queue.work(self._concurrency)
             finally:
+                self._redeemer.stop()
                 minder.cancel()
                 await asyncio.gather(minder, return_exceptions=True)
         if self._redeemer.refused_by is not None:
@@ -261,13 +276,17 @@ def _in_words(rates: Sequence[Rate]) -> str:
 
 
 class _Client(AsyncPubrio):
-    """A client that asks for prices once for many runs."""
+    """A client that asks for prices once for many runs, which learn from each other's losses."""
 
     _known: tuple[float, Prices] | None = None
 
     @cached_property
     def _one_asks(self) -> asyncio.Lock:
         return asyncio.Lock()
+
+    def share(self, losses: Losses) -> None:
+        """What is known of lost answers, for all its runs."""
+        self._losses = losses
 
     async def prices(self) -> Prices:
         """What the plan charges, as of some minutes ago at most."""
