@@ -95,7 +95,7 @@ async def _has_asked(api: Api, times: int) -> bool:
 
 
 async def _has_given_back(worker: Worker) -> bool:
-    return worker.report.given_back >= 4
+    return worker.report.given_back > 0
 
 
 async def _all_done(store: Store) -> bool:
