@@ -40,6 +40,11 @@ _DAMAGED = (
     "it is damaged; put a copy back, or move it away, knowing that the people in it would then be "
     "paid for again"
 )
+_LOG_ALONE = (
+    "it is not there, and the file that belongs to it is, of the same name with -wal after it: a "
+    "run that was killed left both. Put the journal back beside it; or move that one away, too, "
+    "knowing that the people in them would then be paid for again"
+)
 _IN_USE = (
     "it is in use, by another process or by another run of this one; wait until that has ended, "
     "or use another journal"
@@ -118,6 +123,7 @@ class JournalFile:
         Raises:
             JournalError: It cannot be used; the message says why and what to do.
         """
+        self._check_log()
         self._make(may_create=bool(contact_types))
         _in_use[self] = self._seen_inode()
         try:
@@ -239,6 +245,20 @@ class JournalFile:
             self._broken = _unreadable(error)
 
     # -- opening -------------------------------------------------------------------------
+
+    def _check_log(self) -> None:
+        """Refuses a log without its file: SQLite would throw it away."""
+        try:
+            # It is where the file itself is, not where a link to it is. Whoever makes a journal
+            # writes its file first.
+            size = os.stat(os.path.realpath(self._location) + "-wal").st_size
+            is_alone = size > 0 and os.stat(self._location).st_size == 0
+        except FileNotFoundError as error:
+            is_alone = error.filename == self._location
+        except (OSError, ValueError):
+            return  # which is told by whoever opens it
+        if is_alone:
+            raise self.error(_LOG_ALONE)
 
     def _make(self, *, may_create: bool) -> None:
         try:

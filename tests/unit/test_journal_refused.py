@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import sqlite3
 import tempfile
 import uuid
@@ -93,6 +94,33 @@ async def test_without_contact_types_a_journal_is_opened_as_it_is(path: Path) ->
         await journal.intend(batch("b1", ADA))
     async with opened(path, ()) as journal:
         assert await journal.summary() == figures(unsettled=1, open_jobs=1)
+
+
+async def left_by_a_kill(path: Path) -> tuple[Path, Path]:
+    """The two files that a killed run leaves, in which somebody has been bought."""
+    async with opened(path.with_name("running")) as journal:
+        await journal.intend(batch("b1", ADA))
+        await journal.settle("b1", {ADA: found(ADA)}, 5)
+        for end in ("", "-wal"):
+            shutil.copy(path.with_name(f"running{end}"), path.with_name(path.name + end))
+    return path, path.with_name(f"{path.name}-wal")
+
+
+async def test_a_log_is_not_thrown_away_because_its_file_was_moved(path: Path) -> None:
+    file, log = await left_by_a_kill(path)
+    link = path.with_name("link")
+    link.symlink_to(file)
+    elsewhere = file.rename(path.with_name("elsewhere"))
+    what = log.read_bytes()
+    for types in (TYPES, ()):
+        assert "the file that belongs to it is" in await refused(path, types)
+        assert "the file that belongs to it is" in await refused(link, types)
+    path.touch()
+    assert "the file that belongs to it is" in await refused(path)
+    assert log.read_bytes() == what
+    elsewhere.rename(path)
+    async with opened(path) as journal:
+        assert await journal.lookup([ADA]) == {ADA: found(ADA)}
 
 
 async def test_a_folder_is_refused(tmp_path: Path) -> None:
