@@ -118,6 +118,9 @@ async def outcomes_table(
             table = await outcomes_table(run, frame)
         result = polars.DataFrame(table)
 
+    If it ends by an error, such as one of the input or a cancellation, it gives nothing: what was
+    bought is in the journal, if the run has one. Without one, add them to an `OutcomeTable`.
+
     Args:
         outcomes: The run. Redeeming spends credits; this does not.
         source: The table whose people were redeemed; its columns come first. See `OutcomeTable`.
