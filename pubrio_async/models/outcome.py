@@ -16,9 +16,11 @@ OutcomeStatus = Literal["found", "empty", "rejected", "failed", "pending", "unse
 - `rejected`: malformed, or refused by the server on its own; not charged.
 - `failed`: refused or unreachable, surely not charged.
 - `pending`: accepted, not finished when the run ended; perhaps charged, a resumed run fetches it.
-- `unsettled`: may have been charged, the answer was lost. If the person was bought before, and was
-  to be bought again, the contacts are those from before.
+- `unsettled`: may have been charged, the answer was lost.
 - `skipped`: never sent; budget, interrupt or a fatal error came first.
+
+A person who was to be bought again (`max_age`), and was not, has the contacts from before, whatever
+the status.
 """
 
 

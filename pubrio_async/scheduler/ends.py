@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
+from msgspec import structs
+
 from pubrio_async._clock import Clock
 from pubrio_async._errors import JournalError, PubrioError
 from pubrio_async._observe import BatchEventKind
@@ -258,6 +260,8 @@ class Ends:
             # That may have been charged, or was: a refusal takes it from nobody.
             await self._take_back(batch)
             is_noted = False
+            before = self._intake.bought_before(batch.keys).get(key, end)
+            end = structs.replace(before, status="rejected", redeem_query_id=None, error=str(error))
         else:
             is_noted = await self._note(self._journal.settle(batch.batch_id, {key: end}, 0))
         if not is_noted:

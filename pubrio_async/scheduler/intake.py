@@ -72,7 +72,8 @@ class Intake:
         self._more: Counter[str] = Counter()
         self._remembered: dict[str, Settled | Unsettled] = {}
         self._on_trouble = on_trouble
-        self._given_up: dict[str, tuple[OutcomeStatus, str, str | None]] = {}
+        self._given_up: dict[str, tuple[OutcomeStatus, str, str | None, Settled | None]] = {}
+        self._before: dict[str, Settled] = {}  # of those who are bought again
         self._lost: dict[str, Unsettled] = {}  # of those who are sent again
         self.batch_size: int = batch_size
         self.rows_read: int = 0
@@ -110,6 +111,9 @@ class Intake:
         pop = self._waiting.pop
         rows = {key: pop(key, []) for key in keys}
         self.rows_waiting -= sum(map(len, rows.values()))
+        if self._before:
+            for key in rows:
+                self._before.pop(key, None)
         if self.skipping is not None:
             self._register.counted(rows)  # some were not sent
         if self._more:
@@ -128,15 +132,23 @@ class Intake:
         They are remembered, because the journal tells nothing of people whose batch is open, and
         a row that names them later must not have them sent again.
         """
-        self._give_up(self.take(keys), status, error, redeem_query_id)
+        before = self.bought_before(keys)
+        self._give_up(self.take(keys), status, error, redeem_query_id, before)
 
     def fail(self, keys: Iterable[str], why: str) -> None:
         """These people's batch was surely not carried out, and is not sent again by this run."""
-        self._give_up(self._but_lost(keys, why), "failed", why, None)
+        before = self.bought_before(keys)
+        self._give_up(self._but_lost(keys, why), "failed", why, None, before)
 
     def leave_out(self, keys: Iterable[str], why: str) -> None:
         """These people are never sent."""
-        self._outbox.fail(self._but_lost(keys, why), "skipped", why)
+        before = self.bought_before(keys)
+        self._outbox.fail(self._but_lost(keys, why), "skipped", why, None, before)
+
+    def bought_before(self, keys: Iterable[str]) -> dict[str, Settled]:
+        """What the journal has of people who are bought again: theirs, whatever becomes of that."""
+        before = self._before
+        return {key: before[key] for key in keys if key in before} if before else {}
 
     def lost_before(self, key: str, why: str) -> Unsettled | None:
         """What is known of a person who was to be sent again, about whom nothing new was learnt.
@@ -160,9 +172,10 @@ class Intake:
         status: OutcomeStatus,
         error: str,
         redeem_query_id: str | None,
+        before: Mapping[str, Settled],
     ) -> None:
-        self._given_up.update(dict.fromkeys(rows, (status, error, redeem_query_id)))
-        self._outbox.fail(rows, status, error, redeem_query_id)
+        self._given_up |= {key: (status, error, redeem_query_id, before.get(key)) for key in rows}
+        self._outbox.fail(rows, status, error, redeem_query_id, before)
 
     async def keep(self, keys: Sequence[str]) -> tuple[str, ...]:
         """Who of a batch that was not carried out may be sent again.
@@ -185,7 +198,9 @@ class Intake:
             if key in known:
                 self.tell({key: known[key]})
             elif key in self._given_up:
-                self._outbox.fail(self.take([key]), *self._given_up[key])
+                status, error, redeem_query_id, end = self._given_up[key]
+                before = {} if end is None else {key: end}
+                self._outbox.fail(self.take([key]), status, error, redeem_query_id, before)
             elif self._waiting.get(key):
                 left.append(key)
             else:
@@ -321,7 +336,8 @@ class Intake:
                 told.append(failed(row, *given_up[key]))
             elif self.skipping is not None:
                 lost = self.lost_before(key, self.skipping)
-                told.append(settled(row, lost) if lost else failed(row, "skipped", self.skipping))
+                why = self.skipping, None, self._before.get(key)
+                told.append(settled(row, lost) if lost else failed(row, "skipped", *why))
                 skipped.append(key)
             else:
                 waiting[key] = [row]
@@ -331,6 +347,9 @@ class Intake:
                     self._on_batch(new_batch((key,)))
                 else:
                     self._chunk.append(key)
+        if self._before:
+            for key in filterfalse(waiting.__contains__, keys):
+                self._before.pop(key, None)
         self._register.plan(planned)
         self._register.skip(skipped)
         self._outbox.put(told)
@@ -349,12 +368,20 @@ class Intake:
                     self._lost[key] = end
                 else:
                     known[key] = end
+            if self._newer_than is not None:
+                await self._look_back([key for key in ask if key not in found])
             # Those that were open may have been settled while the journal was asked; and others
             # while it was asked for these.
             ask = [key for key in waiting_for if key not in self._waiting]
             for key in ask:
                 del waiting_for[key]
         return known
+
+    async def _look_back(self, keys: Sequence[str]) -> None:
+        """Keeps what is too old, as long as these people wait for what is bought anew."""
+        for key, end in (await self._journal.lookup(keys)).items():
+            if isinstance(end, Settled) and end.status == "found":
+                self._before[key] = end
 
 
 def new_batch(keys: tuple[str, ...]) -> Batch:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain
 from operator import attrgetter
 
 from pubrio_async._clock import Clock
@@ -126,11 +125,24 @@ class Outbox:
         rows: Mapping[str, Iterable[Row]],
         status: OutcomeStatus,
         error: str,
-        redeem_query_id: str | None = None,
+        redeem_query_id: str | None,
+        before: Mapping[str, Settled],
     ) -> None:
-        """Hands over an end without contacts for every row, in their order."""
-        told = (status, error, redeem_query_id)
-        self.put([failed(row, *told) for row in sorted(chain.from_iterable(rows.values()))])
+        """Hands over an end without a result for every row, in their order.
+
+        Args:
+            rows: The rows, by person.
+            status: What became of them.
+            error: Why.
+            redeem_query_id: Their job, if they have one.
+            before: What was bought of some of these people earlier.
+        """
+        told = [
+            failed(row, status, error, redeem_query_id, before.get(key))
+            for key, named in rows.items()
+            for row in named
+        ]
+        self.put(sorted(told, key=_number))
 
     def discard(self) -> None:
         """The consumer has left: rows are still counted, and dropped."""
@@ -175,19 +187,7 @@ class Outbox:
 def settled(row: Row, end: Settled | Unsettled) -> Outcome:
     """The outcome of a row that names somebody of whom this is known."""
     if isinstance(end, Unsettled):
-        before = end.before
-        if before is None:
-            return failed(row, "unsettled", end.reason, end.redeem_query_id)
-        return Outcome(
-            row[0],
-            row[1],
-            before.people_search_id,
-            "unsettled",
-            [*before.emails],
-            [*before.phones],
-            end.redeem_query_id,
-            end.reason,
-        )
+        return failed(row, "unsettled", end.reason, end.redeem_query_id, end.before)
     return Outcome(
         row[0],
         row[1],
@@ -201,10 +201,25 @@ def settled(row: Row, end: Settled | Unsettled) -> Outcome:
 
 
 def failed(
-    row: Row, status: OutcomeStatus, error: str, redeem_query_id: str | None = None
+    row: Row,
+    status: OutcomeStatus,
+    error: str,
+    redeem_query_id: str | None = None,
+    before: Settled | None = None,
 ) -> Outcome:
-    """The outcome of a row without contacts."""
-    return Outcome(row[0], row[1], None, status, redeem_query_id=redeem_query_id, error=error)
+    """The outcome of a row without a result; its contacts are those that were bought `before`."""
+    if before is None:
+        return Outcome(row[0], row[1], None, status, redeem_query_id=redeem_query_id, error=error)
+    return Outcome(
+        row[0],
+        row[1],
+        before.people_search_id,
+        status,
+        [*before.emails],
+        [*before.phones],
+        redeem_query_id,
+        error,
+    )
 
 
 def add_counts(total: RunReport, report: RunReport) -> None:
