@@ -78,6 +78,7 @@ class Intake:
         self.batch_size: int = batch_size
         self.rows_read: int = 0
         self.rows_waiting: int = 0
+        self._in_hand: list[str] = []
         self._planning = False
         self._leaving = False
         self.skipping: str | None = None
@@ -227,11 +228,13 @@ class Intake:
     def tell_others(self, ends: Mapping[str, Settled]) -> None:
         """Hands over what a reply brought of people it was not asked for, if rows wait for them.
 
-        If their own batch is not sent yet, it goes without them; if it is, they keep what has come,
-        however it ends.
+        If their own batch is not sent yet, or not made, it goes without them; if it is, they keep
+        what has come, however it ends.
         """
         waiting = {key: end for key, end in ends.items() if key in self._waiting}
         self.remember(waiting)
+        # The journal may have been asked for the rows in hand before it knew of these people.
+        self.remember({key: ends[key] for key in self._in_hand if key in ends})
         self.tell(waiting)
 
     def wake(self) -> None:
@@ -285,6 +288,7 @@ class Intake:
         if not keys:
             return
         known: Mapping[str, Settled | Unsettled] = {}
+        self._in_hand = keys
         perhaps = self._register.meet(keys)
         try:
             known = await self._known(keys, perhaps)
@@ -293,6 +297,7 @@ class Intake:
             self._on_trouble(trouble)
             # Perhaps an earlier run has paid for them: who can tell without the journal?
             self.skipping = f"not sent by this run: {trouble}"
+        self._in_hand = []
         self._place(rows, keys, known)
 
     def _named(self, people: list[object]) -> tuple[list[Row], list[str]]:

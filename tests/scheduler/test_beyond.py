@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ import pytest
 from pubrio_async import BadRequestError, NotFoundError, PubrioError
 from pubrio_async._phase import Phase
 from pubrio_async.models import Contact, RedeemedPerson, RedeemQueryReply
-from pubrio_async.scheduler.journal import Batch, Journal, Settled
+from pubrio_async.scheduler.journal import Batch, Journal, Settled, Unsettled
 from pubrio_async.scheduler.journal_memory import MemoryJournal
 from pubrio_async.scheduler.journal_sqlite import SqliteJournal
 from pubrio_async.testing import VirtualClock, run_virtual
@@ -73,6 +73,53 @@ def test_who_came_with_others_is_not_bought(tmp_path: Path, is_new: bool) -> Non
         assert list(outcomes[10].emails) == [MAIL]
         assert rows[10] not in bench.api.charged
         assert run.report.found == 20
+
+    run_virtual(main())
+
+
+class Slow(MemoryJournal):
+    """Takes a minute to tell of a person."""
+
+    asked: str = ""
+
+    async def lookup(
+        self, keys: Sequence[str], newer_than: float | None = None
+    ) -> Mapping[str, Settled | Unsettled]:
+        known = await super().lookup(keys, newer_than)
+        if self.asked in keys:
+            await asyncio.sleep(60.0)
+        return known
+
+
+@pytest.mark.parametrize("max_age", [None, 4_000.0])
+def test_who_comes_with_others_while_the_journal_is_asked_is_not_bought(
+    max_age: float | None,
+) -> None:
+    async def main() -> None:
+        bench, rows, journal = Bench(), people(29), Slow(VirtualClock())
+        if max_age is not None:
+            await collect(bench.run(rows, journal=journal))
+            await asyncio.sleep(5_000)
+            bench.api.charged.clear()
+
+        async def while_a_job_is_open() -> AsyncIterator[str]:
+            for row in rows[:10]:
+                yield row
+            await asyncio.sleep(20.0)
+            name_also(bench.api, RedeemedPerson(rows[20], (MAIL,)))
+            for row in rows[10:20]:
+                yield row
+            await asyncio.sleep(2.0)
+            journal.asked = rows[0]
+            for row in (rows[0], *rows[20:]):
+                yield row
+
+        outcomes = await collect(bench.run(while_a_job_is_open(), journal=journal, max_age=max_age))
+        assert list(outcomes[21].emails) == [MAIL]
+        assert set(bench.api.charged) == {*rows} - {rows[20]}
+        known = (await journal.lookup([rows[20]]))[rows[20]]
+        assert isinstance(known, Settled)
+        assert known.emails == (MAIL,)
 
     run_virtual(main())
 
