@@ -325,6 +325,7 @@ class Intake:
     ) -> None:
         """Puts rows where they belong: to those who wait, among the known, or into a batch."""
         waiting, remembered, given_up = self._waiting, self._remembered, self._given_up
+        before = self.bought_before(keys)  # whoever is left out on the way has more rows, perhaps
         told: list[Outcome] = []
         planned: list[str] = []
         skipped: list[str] = []
@@ -341,7 +342,7 @@ class Intake:
                 told.append(failed(row, *given_up[key]))
             elif self.skipping is not None:
                 lost = self.lost_before(key, self.skipping)
-                why = self.skipping, None, self._before.get(key)
+                why = self.skipping, None, before.get(key)
                 told.append(settled(row, lost) if lost else failed(row, "skipped", *why))
                 skipped.append(key)
             else:

@@ -15,7 +15,7 @@ from pubrio_async.scheduler.journal import Journal
 from pubrio_async.scheduler.journal_sqlite import SqliteJournal
 from pubrio_async.testing import VirtualClock, run_virtual
 from tests.scheduler.fake_api import Bench, collect, people
-from tests.scheduler.losses import LOST, api_error
+from tests.scheduler.losses import LOST, URL, api_error
 
 NUMBER = 30
 
@@ -89,6 +89,24 @@ def test_who_is_not_bought_anew_keeps_what_was_bought(
         assert contacts(again) == contacts(bought)
         assert all(outcome.error for outcome in again.values())
         assert len({id(outcome.emails) for outcome in again.values()}) == len(again)
+
+    run_virtual(main())
+
+
+def test_all_rows_of_somebody_who_is_left_out_at_once_tell_what_was_bought(
+    journal: Journal,
+) -> None:
+    async def main() -> None:
+        bench, ids = Bench(), people(2)
+        rows = [*ids, URL, *ids, URL]
+        bought = await collect(bench.run(rows, journal=journal))
+        assert all(outcome.emails for outcome in bought.values())
+        await asyncio.sleep(5_000)
+        again = await collect(bench.run(rows, journal=journal, max_age=4_000.0, max_credits=0))
+        assert {outcome.status for outcome in again.values()} == {"skipped"}
+        assert {row: end.emails for row, end in again.items()} == {
+            row: end.emails for row, end in bought.items()
+        }
 
     run_virtual(main())
 
