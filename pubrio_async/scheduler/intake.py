@@ -148,8 +148,13 @@ class Intake:
 
     def bought_before(self, keys: Iterable[str]) -> dict[str, Settled]:
         """What the journal has of people who are bought again: theirs, whatever becomes of that."""
-        before = self._before
-        return {key: before[key] for key in keys if key in before} if before else {}
+        if not (self._before or self._lost):
+            return {}
+        found = {
+            key: self._before.get(key) or (lost.before if (lost := self._lost.get(key)) else None)
+            for key in keys
+        }
+        return {key: end for key, end in found.items() if end is not None}
 
     def lost_before(self, key: str, why: str) -> Unsettled | None:
         """What is known of a person who was to be sent again, about whom nothing new was learnt.

@@ -10,11 +10,17 @@ from typing import Any
 
 import pytest
 
-from pubrio_async import BadRequestError, InsufficientCreditsError, MemoryJournal, Outcome
+from pubrio_async import (
+    BadRequestError,
+    InsufficientCreditsError,
+    MemoryJournal,
+    Outcome,
+    PermissionDeniedError,
+)
 from pubrio_async.scheduler.journal import Journal
 from pubrio_async.scheduler.journal_sqlite import SqliteJournal
 from pubrio_async.testing import VirtualClock, run_virtual
-from tests.scheduler.fake_api import Bench, collect, people
+from tests.scheduler.fake_api import Bench, collect, people, statuses
 from tests.scheduler.losses import LOST, URL, api_error
 
 NUMBER = 30
@@ -89,6 +95,26 @@ def test_who_is_not_bought_anew_keeps_what_was_bought(
         assert contacts(again) == contacts(bought)
         assert all(outcome.error for outcome in again.values())
         assert len({id(outcome.emails) for outcome in again.values()}) == len(again)
+
+    run_virtual(main())
+
+
+def test_who_is_sent_again_and_is_not_finished_keeps_what_was_bought(journal: Journal) -> None:
+    """Their later purchase was lost; the one that is to make up for it stays open."""
+
+    async def main() -> None:
+        bench, rows = Bench(), people(NUMBER)
+        bought = await collect(bench.run(rows, journal=journal))
+        await asyncio.sleep(5_000)
+        bench.api.every_submit = lambda keys: LOST
+        bench.api.log_error = api_error(PermissionDeniedError, 403)
+        lost = await collect(bench.run(rows, journal=journal, max_age=4_000.0))
+        bench.api.every_submit = lambda keys: None
+        bench.api.duration = lambda size: 1_000.0
+        again = await collect(bench.run(rows, journal=journal, resend=True, deadline=20.0))
+        assert statuses(lost) == {"unsettled": NUMBER}
+        assert statuses(again) == {"pending": NUMBER}
+        assert contacts(lost) == contacts(again) == contacts(bought)
 
     run_virtual(main())
 
