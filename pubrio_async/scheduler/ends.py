@@ -161,7 +161,13 @@ class Ends:
             self._board.halt(error, keep_polling=True)
             self._board.again(batch)
             return False
-        return True
+        known = self._intake.met_meanwhile(batch.keys)
+        if known:  # as they came while the intent was written
+            self._board.give_back(ticket)
+            await self._take_back(batch)
+            self._budget.release(len(batch.keys))
+            self._part(batch, known)
+        return not known
 
     def _part(self, batch: Batch, known: Mapping[str, Settled | Unsettled]) -> None:
         """Gives people of whom something is known by now that end, and sends the others."""

@@ -124,6 +124,33 @@ def test_who_comes_with_others_while_the_journal_is_asked_is_not_bought(
     run_virtual(main())
 
 
+class SlowToWrite(MemoryJournal):
+    """Takes a minute to write down that a person is to be sent."""
+
+    person: str = ""
+
+    async def intend(self, batch: Batch) -> None:
+        await super().intend(batch)
+        if self.person in batch.keys:
+            await asyncio.sleep(60.0)
+
+
+@pytest.mark.parametrize("number", [11, 20])
+def test_who_comes_with_others_while_the_intent_is_written_is_not_bought(number: int) -> None:
+    async def main() -> None:
+        bench, rows, journal = Bench(), people(number), SlowToWrite(VirtualClock())
+        name_also(bench.api, RedeemedPerson(rows[10], (MAIL,)))
+        journal.person = rows[10]
+        run = bench.run(rows, journal=journal, max_credits=5 * number)
+        outcomes = await collect(run)
+        assert list(outcomes[10].emails) == [MAIL]
+        assert set(bench.api.charged) == {*rows} - {rows[10]}
+        assert run.report.found == number
+        assert not await journal.open_batches()
+
+    run_virtual(main())
+
+
 def test_who_came_with_others_and_is_planned_is_not_bought(tmp_path: Path) -> None:
     async def main() -> None:
         bench, rows = Bench(), people(20)
