@@ -151,7 +151,8 @@ class Run:
             drain_s: The most seconds to spend on the rest of the input.
         """
         engine = self._running()
-        if self._home is None or not is_over(self._home):  # else it has ended with its loop
+        # It may have ended by itself, or with its loop.
+        if not (engine.done.is_set() or (self._home is not None and is_over(self._home))):
             engine.stop(reason, drain_s)
 
     async def __aenter__(self) -> Self:

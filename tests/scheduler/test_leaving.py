@@ -228,6 +228,7 @@ def test_a_run_that_is_over_is_not_stopped_again() -> None:
         async with bench.run(people(10)) as run:
             found = [outcome async for outcome in run]
             run.stop("too late")
+            assert run.statistics().stopped_by is None
             assert [outcome async for outcome in run] == []
         assert len(found) == 10
         await run.aclose()
