@@ -37,8 +37,8 @@ _SPARE_ROOMS = 50
 NOT_OPEN = "it is not open"
 CANNOT_OPEN = "it cannot be opened; check the permissions of the file and its folder"
 _DAMAGED = (
-    "it is damaged; put a copy back, or move it away, knowing that the people in it would then be "
-    "paid for again"
+    "it is damaged; move it away, and a file of the same name with -wal after it, then put a copy "
+    "back, or go on without one, knowing that the people in it would then be paid for again"
 )
 _LOG_ALONE = (
     "it is not there, and the file that belongs to it is, of the same name with -wal after it: a "
