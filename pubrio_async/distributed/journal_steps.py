@@ -320,9 +320,10 @@ async def _leave_lost(
         ),
     )
     (other,) = await one(found)
+    # Not those of whom another reply has brought something since they were looked up.
     await db.execute(
-        "UPDATE people SET batch_id = %s WHERE scope_id = %s AND key = ANY(%s)",
-        (other, chunk.scope_id, _packed(left)),
+        "UPDATE people SET batch_id = %s WHERE scope_id = %s AND key = ANY(%s) AND batch_id = %s",
+        (other, chunk.scope_id, _packed(left), row),
     )
 
 

@@ -127,3 +127,25 @@ async def test_contacts_that_are_being_written_are_waited_for(store: Store, make
     assert settling is not None
     await settling
     assert await journal.lookup([ADA, EVE]) == {ADA: FOUND, EVE: EMPTY}
+
+
+async def test_contacts_that_come_while_a_loss_is_told_anew_are_not_hidden_by_it(
+    store: Store, make: Make
+) -> None:
+    """A batch that was lost ends for a part of its people; the others are unsettled as before."""
+    other, journal = await make(BOB), await make(ADA, EVE)
+    await other.intend(batch("b0", BOB))
+    await lose(journal, "b1", ADA, EVE)
+    await journal.reopen_unsettled()
+    settling: asyncio.Task[None] | None = None
+
+    async def work(db: Connection) -> None:
+        nonlocal settling
+        await steps.settle(db, other._chunk, "b0", {BOB: EMPTY, ADA: FOUND}, 5)
+        settling = asyncio.create_task(journal.settle("b1", {EVE: EMPTY}, 0))
+        assert not (await asyncio.wait({settling}, timeout=0.1))[0]
+
+    await store.transact(work)
+    assert settling is not None
+    await settling
+    assert await journal.lookup([ADA, EVE]) == {ADA: FOUND, EVE: EMPTY}
