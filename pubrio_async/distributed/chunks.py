@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 from msgspec import Struct, field
 
 from pubrio_async._errors import JournalError
+from pubrio_async.distributed.queue import Held, still_has
 from pubrio_async.distributed.store import Connection, Store
 from pubrio_async.distributed.values import pack_person, unpack_stored
 from pubrio_async.scheduler.journal_values import Key, pack_key, split_keys, unpack_key
@@ -92,11 +93,16 @@ class Row(Struct, frozen=True):
     contact_types: Sequence[str]
 
 
-async def take(store: Store, chunk_id: int) -> Taken | None:
+async def take(store: Store, chunk_id: int, job: Held | None = None) -> Taken | None:
     """Takes a chunk, from whoever had it: that one writes nothing more.
 
+    Args:
+        store: The database.
+        chunk_id: The chunk.
+        job: The job for it that this worker was given; None if it needs none.
+
     Returns:
-        The chunk; None if there is nothing to be done for it.
+        The chunk; None if there is nothing to be done for it, or the job was given to another.
 
     Raises:
         JournalError: The database cannot be used.
@@ -106,6 +112,9 @@ async def take(store: Store, chunk_id: int) -> Taken | None:
     async def work(db: Connection) -> Taken | None:
         row = await look_at(db, chunk_id)
         if row is None or row.state not in {"todo", "doing"}:
+            return None
+        # Else it would be taken from one who lives, with requests under way.
+        if job is not None and not await still_has(db, job):
             return None
         if row.stopped is not None and not await _has_open(db, chunk_id):
             keys = split_keys(unpack_stored(row.keys))

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 import procrastinate
+from msgspec import Struct
 from procrastinate import RetryDecision
 from procrastinate.exceptions import ConnectorException
 from procrastinate.job_context import JobContext
@@ -97,13 +98,35 @@ async def set_priority(db: Connection, run_id: int, priority: int) -> None:
     )
 
 
+class Held(Struct, frozen=True):
+    """A job that a worker was given.
+
+    Attributes:
+        job_id: Its number.
+        worker_id: What the queue calls the worker.
+    """
+
+    job_id: int
+    worker_id: int
+
+
+async def still_has(db: Connection, job: Held) -> bool:
+    """Whether a worker has a job, which goes to nobody else before this transaction ends."""
+    found = await db.execute(
+        "SELECT FROM procrastinate_jobs WHERE id = %s AND worker_id = %s AND status = 'doing'"
+        " FOR SHARE",
+        (job.job_id, job.worker_id),
+    )
+    return found.rowcount > 0
+
+
 class Queue:
     """The jobs of a worker.
 
     Args:
         conninfo: The database.
         name: The queue.
-        redeem: What to do with a chunk, by its number.
+        redeem: What to do with a chunk, by its number, and the job for it.
         heartbeat_s: Seconds between two signs of life.
         stalled_s: Seconds without one after which a worker is taken for dead.
     """
@@ -112,7 +135,7 @@ class Queue:
         self,
         conninfo: str,
         name: str,
-        redeem: Callable[[int], Awaitable[None]],
+        redeem: Callable[[int, Held], Awaitable[None]],
         *,
         heartbeat_s: float,
         stalled_s: float,
@@ -133,7 +156,7 @@ class Queue:
             job_id = context.job.id or 0
             self._running.add(job_id)
             try:
-                await redeem(chunk_id)
+                await redeem(chunk_id, Held(job_id, context.job.worker_id or 0))
             finally:
                 self._running.discard(job_id)
 

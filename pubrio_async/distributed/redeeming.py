@@ -27,7 +27,7 @@ from pubrio_async.distributed.journal_reads import lookup, no_longer_lost
 from pubrio_async.distributed.journal_steps import Chunk, forget, intend, intend_if_free
 from pubrio_async.distributed.limiter import SharedLimiter
 from pubrio_async.distributed.probing import Probe
-from pubrio_async.distributed.queue import Later
+from pubrio_async.distributed.queue import Held, Later
 from pubrio_async.distributed.store import Connection, Store
 from pubrio_async.endpoints import ContactTypeName
 from pubrio_async.models import RunReport
@@ -136,8 +136,12 @@ class Redeemer:
         for run in tuple(self._runs):
             run.stop(_WHY_STOPPED)
 
-    async def redeem(self, chunk_id: int) -> None:
+    async def redeem(self, chunk_id: int, job: Held) -> None:
         """Does a chunk.
+
+        Args:
+            chunk_id: The chunk.
+            job: The job for it; nothing is done if another worker has it by now.
 
         Raises:
             Later: It is to be done another time.
@@ -148,7 +152,7 @@ class Redeemer:
         if not may_begin:
             raise Later(_AGAIN_S)
         try:
-            chunk = await take(self._store, chunk_id)
+            chunk = await take(self._store, chunk_id, job)
         except JournalError as error:
             note(JOURNAL, WARNING, "chunk_not_taken", chunk=chunk_id, error=type(error).__name__)
             raise Later(_AGAIN_S) from None

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from pubrio_async.distributed import Store, claims, inputs, queue, rescue
-from pubrio_async.distributed.queue import Later, Queue, job_priority, queue_of
+from pubrio_async.distributed.queue import Held, Later, Queue, job_priority, queue_of
 from pubrio_async.distributed.rescue import Rescue
 from tests.distributed.fleet import ORIGIN, PATIENCE_S, ask, ids, put, until
 
@@ -26,7 +26,9 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue, "_GRACE_S", 0.5)
 
 
-def a_queue(url: str, redeem: Callable[[int], Awaitable[None]], stalled_s: float = 60.0) -> Queue:
+def a_queue(
+    url: str, redeem: Callable[[int, Held], Awaitable[None]], stalled_s: float = 60.0
+) -> Queue:
     name = queue_of(ORIGIN)
     return Queue(url, name, redeem, heartbeat_s=0.1, stalled_s=stalled_s)
 
@@ -44,7 +46,7 @@ class Work:
         self.queue = a_queue(url, self.redeem)
         self.fail: dict[int, Exception] = {}
 
-    async def redeem(self, chunk: int) -> None:
+    async def redeem(self, chunk: int, _: Held) -> None:
         self.done.append(chunk)
         if len(self.done) >= self.enough:
             asyncio.get_running_loop().call_later(0.2, self.queue.stop)
@@ -171,7 +173,7 @@ async def test_who_was_taken_for_dead_does_not_end_the_job_of_another(
     await put(store, tmp_path, ids(10))
     started, may_end = asyncio.Event(), asyncio.Event()
 
-    async def redeem(chunk: int) -> None:
+    async def redeem(chunk: int, _: Held) -> None:
         started.set()
         await may_end.wait()
 

@@ -26,12 +26,15 @@ from pubrio_async.distributed import (
     status,
 )
 from pubrio_async.distributed.journal import PostgresJournal
+from pubrio_async.distributed.probing import Probe
+from pubrio_async.distributed.queue import Held
 from pubrio_async.distributed.store import Connection
 from pubrio_async.sandbox import SandboxTransport
 from pubrio_async.scheduler import Run, ends, engine, logbook, outage
 from pubrio_async.scheduler.journal import Batch, Settled
 from pubrio_async.scheduler.journal_values import Key
 from pubrio_async.scheduler.outage import Outage
+from pubrio_async.scheduler.steps import Steps
 from tests.distributed.fleet import (
     ORIGIN,
     STATES,
@@ -107,8 +110,8 @@ async def test_who_wakes_up_too_late_sends_nothing_more(
     taken, may_go_on = asyncio.Event(), asyncio.Event()
     take = chunks.take
 
-    async def slowly(store: Store, chunk_id: int) -> chunks.Taken | None:
-        chunk = await take(store, chunk_id)
+    async def slowly(store: Store, chunk_id: int, job: Held) -> chunks.Taken | None:
+        chunk = await take(store, chunk_id, job)
         if not taken.is_set():
             taken.set()
             await may_go_on.wait()
@@ -128,6 +131,41 @@ async def test_who_wakes_up_too_late_sends_nothing_more(
     assert api.sandbox.statistics().requests == sent
     assert late.report.done == 0
     assert set(api.charged().values()) == {1}
+
+
+async def test_who_wakes_up_before_it_has_begun_takes_no_chunk_from_another(
+    store: Store, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for an API that is down, and was taken for dead: another is buying its people."""
+    api = Api(url)
+    await put(store, tmp_path, ids(20))
+    waits, may_go_on, began = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    submit = Steps.submit
+
+    async def slowly(self: Probe) -> bool:
+        if not waits.is_set():
+            waits.set()
+            await may_go_on.wait()
+        return True
+
+    async def after_the_other(self: Steps, batch: Batch, ticket: int) -> None:
+        if not began.is_set():
+            began.set()
+            may_go_on.set()
+            await until(lambda: _is_at_nothing(late))
+        await submit(self, batch, ticket)
+
+    monkeypatch.setattr(Probe, "may_begin", slowly)
+    monkeypatch.setattr(Steps, "submit", after_the_other)
+    late, other = (api.worker(stalled_s=60.0, concurrency=1) for _ in range(2))
+    async with working(late):
+        await waits.wait()
+        await ask(store, "UPDATE procrastinate_workers SET last_heartbeat = 'epoch'")
+        await ask(store, "UPDATE procrastinate_jobs SET status = 'todo'")
+        await other.run(until_done=True)
+    assert (late.report.done, late.report.given_back) == (0, 0)
+    assert (other.report.done, other.report.given_back) == (1, 0)
+    assert await ask(store, "SELECT attempts FROM chunks") == [(1,)]
     assert await ask(store, STATES) == [("done", 1)]
 
 
@@ -167,6 +205,10 @@ async def test_who_stood_still_before_sending_sends_nothing_more(
 
 async def _idle(worker: Worker) -> bool:
     return worker.report.given_back > 0
+
+
+async def _is_at_nothing(worker: Worker) -> bool:
+    return not worker._queue.running
 
 
 async def test_a_refused_key_ends_the_worker_and_loses_nothing(
