@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 from pubrio_async._clock import Clock
 from pubrio_async._errors import PubrioError, ResponseError
@@ -32,26 +31,30 @@ class Probe:
         self._ask = ask
         self._clock = clock
         self._finding_out: asyncio.Task[bool] | None = None
-        self._stopped = asyncio.Event()
+        self._is_stopped = False
 
     async def may_begin(self) -> bool:
         """Whether a chunk may be begun: at once, or after a minute if nobody is answered."""
+        if self._is_stopped:
+            return False
         if not self._losses.is_hopeless:
             return True
         if self._finding_out is None or self._finding_out.done():
             self._finding_out = asyncio.create_task(self._find_out())
-        return await asyncio.shield(self._finding_out)
+        task = self._finding_out
+        await asyncio.wait({task})  # whoever is cancelled leaves it to the others
+        return not task.cancelled() and task.result()
 
     def stop(self) -> None:
-        """No chunk is begun any more, and nobody waits for that."""
-        self._stopped.set()
+        """No chunk is begun any more, and nobody waits for that, or for an answer."""
+        self._is_stopped = True
+        if self._finding_out is not None:
+            self._finding_out.cancel()
 
     async def _find_out(self) -> bool:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_PAUSE_S):
-                await self._stopped.wait()
+        await asyncio.sleep(_PAUSE_S)
         at = self._losses.submit_at
-        if self._stopped.is_set() or at is None or at > self._clock.now():
+        if at is None or at > self._clock.now():
             return False
         try:
             await self._ask()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from pubrio_async._clock import SystemClock
 from pubrio_async._retry import RetryPolicy
 from pubrio_async.distributed import Store, Worker, claims, inputs, probing, redeeming
+from pubrio_async.distributed.probing import Probe
 from pubrio_async.sandbox import Fault
 from pubrio_async.scheduler import outage
-from pubrio_async.scheduler.outage import Outage
-from tests.distributed.fleet import STATES, Api, ask, ids, outcomes, put, until, working
+from pubrio_async.scheduler.outage import Losses, Outage
+from tests.distributed.fleet import PATIENCE_S, STATES, Api, ask, ids, outcomes, put, until, working
 from tests.distributed.losses import BATCH
 
 pytestmark = pytest.mark.usefixtures("quick_looks", "seconds_for_minutes")
@@ -84,6 +87,29 @@ async def test_a_worker_goes_on_once_the_api_answers_again(
     rows = Counter(row.status for row in await outcomes(store))
     assert rows["found"] + rows["empty"] >= len(people) - 200
     assert set(api.charged().values()) == {1}
+
+
+async def test_who_waits_for_an_api_that_is_down_waits_for_no_answer_once_told_to_end() -> None:
+    losses = Losses(0.0, SystemClock())
+    while not losses.lost():
+        pass
+    asked = asyncio.Event()
+
+    async def ask_in_vain() -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    probe = Probe(losses, ask_in_vain, SystemClock())
+    waiting = [asyncio.create_task(probe.may_begin()) for _ in range(3)]
+    async with asyncio.timeout(PATIENCE_S):
+        await asked.wait()
+        waiting[0].cancel()
+        probe.stop()
+        ends = await asyncio.gather(*waiting, return_exceptions=True)
+        assert isinstance(ends[0], asyncio.CancelledError)
+        assert ends[1:] == [False, False]
+        assert not await probe.may_begin()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 def _asked(api: Api) -> int:
