@@ -14,14 +14,17 @@ from pubrio_async.distributed.values import unpack_person, unpack_stored
 from pubrio_async.scheduler.journal_values import unpack_results
 
 _CAME_SINCE = f"""
-old.state = 'settled' AND old.found > 0 AND (old.id > new.id
-    OR old.ended_at >= new.intended_at AND NOT {TOO_OLD})
+old.state = 'settled' AND old.found > 0 AND (old.id > new.id OR NOT {TOO_OLD})
 """
-"""Whether the batch `old` has brought anything since the batch `new` was about to be sent."""
+"""Whether the batch `old` has brought anything since the batch `new` was about to be sent.
+
+Not by the time at which it ended: others see that only once it is committed, and may have sent the
+person in between. Whose result is not too old is sent by nobody who sees it.
+"""
 
 # What a later request brought stays, and so does its loss, unless this one has found them; and both
-# where it is one of a later run, or this one is too old, or they would be sent once more. What was
-# bought stays, too, if the person is refused when it is to be bought again.
+# where this one is too old, or they would be sent once more; and the loss also where it is one of a
+# later run. What was bought stays, too, if the person is refused when it is to be bought again.
 # Mostly nothing was known before, and the rest is not looked at. Unless it is `sure`, nobody is
 # told who may have got something meanwhile: whether the other batch has an end is not to be seen
 # here, if this statement has waited for it.
@@ -34,7 +37,8 @@ WHERE p.batch_id IS NULL OR NOT EXISTS (
     SELECT FROM batches b JOIN chunks c ON c.id = b.chunk_id,
         batches old JOIN chunks d ON d.id = old.chunk_id
     WHERE b.id = p.batch_id AND old.id = EXCLUDED.batch_id AND b.id > old.id AND (
-        c.run_id <> d.run_id OR NOT p.key = ANY(%(found)b::bytea[]) OR {TOO_OLD}
+        c.run_id <> d.run_id AND b.state <> 'settled' OR NOT p.key = ANY(%(found)b::bytea[])
+        OR {TOO_OLD}
     )
 ) AND NOT EXISTS (
     SELECT FROM batches b WHERE b.id = p.batch_id AND b.id <> EXCLUDED.batch_id

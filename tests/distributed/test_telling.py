@@ -55,6 +55,33 @@ async def test_whom_a_request_does_not_find_keeps_what_another_reply_has_brought
     assert await journal.lookup([ADA, EVE]) == {ADA: FOUND, EVE: end}
 
 
+async def test_contacts_that_come_late_replace_that_a_later_run_did_not_find_the_person(
+    make: Make,
+) -> None:
+    other, journal = await make(BOB, run="first"), await make(ADA, EVE, run="second")
+    await other.intend(batch("b0", BOB))
+    await journal.intend(batch("b1", ADA, EVE))
+    await journal.settle("b1", {ADA: EMPTY, EVE: EMPTY}, 0)
+    await other.settle("b0", {BOB: EMPTY, ADA: FOUND}, 5)
+    assert await journal.lookup([ADA, EVE]) == {ADA: FOUND, EVE: EMPTY}
+
+
+async def test_contacts_are_kept_of_whom_is_sent_while_they_are_being_written(
+    store: Store, make: Make
+) -> None:
+    """Whoever sends the person cannot see them yet, though they came first."""
+    other, journal = await make(BOB), await make(ADA, EVE)
+    await other.intend(batch("b0", BOB))
+
+    async def work(db: Connection) -> None:
+        await steps.settle(db, other._chunk, "b0", {BOB: EMPTY, ADA: FOUND}, 5)
+        await journal.intend(batch("b1", ADA, EVE))
+
+    await store.transact(work)
+    await journal.settle("b1", {ADA: EMPTY, EVE: EMPTY}, 0)
+    assert await journal.lookup([ADA, EVE]) == {ADA: FOUND, EVE: EMPTY}
+
+
 async def test_whom_a_lost_request_did_not_find_keeps_what_came_since_from_another_run(
     make: Make,
 ) -> None:
