@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from pubrio_async import _retry
 from pubrio_async._clock import SystemClock
 from pubrio_async._retry import RetryPolicy
 from pubrio_async.distributed import Store, Worker, claims, inputs, probing, redeeming
@@ -20,6 +22,7 @@ from tests.distributed.losses import BATCH
 
 pytestmark = pytest.mark.usefixtures("quick_looks", "seconds_for_minutes")
 
+_HASTE = 240
 _ATTEMPTS = 1 + RetryPolicy().resends
 _SENT = "SELECT COALESCE(sum(people), 0)::int FROM batches"
 _DOWN = {
@@ -30,14 +33,19 @@ _DOWN = {
 
 @pytest.fixture
 def seconds_for_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Outages are waited for half as long in seconds as it would be minutes."""
+    """Outages are waited for a quarter as long in seconds as it would be minutes."""
+    backoff = _retry.backoff
 
     def hasty(patience: float, event: str | None = None, longest: float = 30.0) -> Outage:
-        return Outage(patience / 120, event, longest / 120)
+        return Outage(patience / _HASTE, event, longest / _HASTE)
+
+    def briefly(policy: RetryPolicy, attempt: int, rng: random.Random) -> float:
+        return backoff(policy, attempt, rng) / _HASTE
 
     monkeypatch.setattr(outage, "Outage", hasty)
-    monkeypatch.setattr(outage, "_FIRST_S", 1 / 120)
-    monkeypatch.setattr(probing, "_PAUSE_S", 0.25)
+    monkeypatch.setattr(outage, "_FIRST_S", 1 / _HASTE)
+    monkeypatch.setattr(_retry, "backoff", briefly)
+    monkeypatch.setattr(probing, "_PAUSE_S", 30 / _HASTE)
     monkeypatch.setattr(redeeming, "_AGAIN_S", 1)
     monkeypatch.setattr(inputs, "_ROWS", 40)
     monkeypatch.setattr(claims, "_FULL", 40)
