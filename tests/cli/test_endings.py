@@ -153,12 +153,12 @@ def test_lost_answers_are_unsettled_and_not_sent_again(
 
 def test_a_deadline_leaves_rows_pending(cli: Cli, api: Api, out: Path, command: list[str]) -> None:
     api(faults=("unfinished_forever:/redeem/people/batch$:times=1",))
-    result = cli(*command, "--deadline", "0.2")
+    result = cli(*command, "--deadline", "2")  # by which all others are done
 
     assert result.code == 3, result.err
     assert statuses(out)["pending"] == 10
     assert "10 rows pending: accepted and perhaps charged" in result.err
-    assert "--deadline 0.2" in result.err
+    assert "--deadline 2" in result.err
 
 
 def test_without_a_journal_a_repetition_costs(cli: Cli, api: Api, command: list[str]) -> None:

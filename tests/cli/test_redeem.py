@@ -271,8 +271,8 @@ def test_a_demonstration_can_be_continued(
         "redeem", source, "-o", out, "--types", "email-work", "--sandbox", "--batch-size", "10",
     ]  # fmt: skip
     with monkeypatch.context() as patch:
-        patch.setattr(_demo, "_TIME_SCALE", 0.5)
-        result = cli(*command, "--deadline", "0.3")
+        patch.setattr(_demo, "_TIME_SCALE", 10.0)
+        result = cli(*command, "--deadline", "1.5")
     assert result.code == 3, result.err
     pending = {row["status"] for row in rows_of(out)}
     assert pending == {"pending"}
@@ -294,8 +294,8 @@ def test_a_demonstration_in_part_continued_starts_new_jobs_too(
     write_csv(short, ids(5))
     write_csv(long, ids(15))
     with monkeypatch.context() as patch:
-        patch.setattr(_demo, "_TIME_SCALE", 0.5)
-        assert cli("redeem", short, *words, "--deadline", "0.3").code == 3
+        patch.setattr(_demo, "_TIME_SCALE", 10.0)
+        assert cli("redeem", short, *words, "--deadline", "1.5").code == 3
 
     result = cli("redeem", long, *words)
     assert result.code == 0, result.err

@@ -156,7 +156,7 @@ def test_who_is_pending_only_is_left_to_the_redeem_command(
     cli: Cli, api: Api, journal: Path, redeem: Redeem
 ) -> None:
     api(faults=("unfinished_forever:/redeem/people/batch$:times=1",))
-    assert redeem("--deadline", "0.5").code == 3
+    assert redeem("--deadline", "2").code == 3
     result = cli("resolve", journal)
 
     assert result.code == 0, result.err
