@@ -132,11 +132,7 @@ class Ends:
         Returns:
             Whether the batch may be sent.
         """
-        known = self._intake.met_meanwhile(batch.keys)
-        if known:
-            self._board.give_back(ticket)
-            self._budget.release(len(batch.keys))
-            self._part(batch, known)
+        if await self._met(batch, ticket):
             return False
         # Before the write: one that is interrupted may be on the disk all the same.
         self._intended.add(batch.batch_id)
@@ -161,13 +157,18 @@ class Ends:
             self._board.halt(error, keep_polling=True)
             self._board.again(batch)
             return False
+        # Somebody may have come while the intent was written.
+        return not await self._met(batch, ticket)
+
+    async def _met(self, batch: Batch, ticket: int) -> bool:
+        """Whether something has become known of people in a batch, which then is not sent."""
         known = self._intake.met_meanwhile(batch.keys)
-        if known:  # as they came while the intent was written
+        if known:
             self._board.give_back(ticket)
             await self._take_back(batch)
             self._budget.release(len(batch.keys))
             self._part(batch, known)
-        return not known
+        return bool(known)
 
     def _part(self, batch: Batch, known: Mapping[str, Settled | Unsettled]) -> None:
         """Gives people of whom something is known by now that end, and sends the others."""

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,13 @@ def test_a_deadline_is_one_for_both_runs(
     assert requests(sandbox) == 3
 
 
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 _QUICK = (
     "from pubrio_async.scheduler import logbook; logbook._FIRST_LOOK_S = 0.02; "
     "from pubrio_async.cli import main; main()"
@@ -57,10 +65,12 @@ def test_a_signal_between_both_runs_hides_nothing_of_the_first(
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     ) as process:
-        while not requests(sandbox, "/profile"):
-            time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=60)
+        try:
+            until(lambda: bool(requests(sandbox, "/profile")))
+            process.send_signal(signal.SIGINT)
+            _, told = process.communicate(timeout=60)
+        finally:
+            process.kill()
 
     assert process.returncode == 130
     assert b"interrupted; nobody was sent again" in told
@@ -83,10 +93,7 @@ def test_a_signal_ends_it_in_good_order(
         stderr=subprocess.PIPE,
     ) as process:
         try:
-            deadline = time.monotonic() + 20
-            while sandbox.statistics().requests == sent:
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
+            until(lambda: sandbox.statistics().requests > sent)
             process.send_signal(number)
             _, err = process.communicate(timeout=20)
         finally:
