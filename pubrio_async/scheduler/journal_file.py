@@ -23,54 +23,17 @@ from pubrio_async._errors import JournalError
 from pubrio_async.scheduler import journal_rows as rows
 from pubrio_async.scheduler import journal_schema as schema
 from pubrio_async.scheduler.journal_tables import Tables, one
+from pubrio_async.scheduler.journal_troubles import (
+    DAMAGED,
+    LOG_ALONE,
+    NOT_OPEN,
+    explain,
+    is_full,
+)
+from pubrio_async.scheduler.journal_wal import PAGE_SIZE, Wal
 
 Step = Callable[[Tables], Any]
 """What is done with the tables; it is committed together with others."""
-
-# The results of a batch are some 10 KB: twice the usual size saves a third of what a step costs.
-_PAGE_SIZE = 8_192
-# Of SQLite's own log, which it folds into the file when it is so long; and how many bytes that is.
-_LOG_PAGES = 250
-_LOG_ROOM = _LOG_PAGES * (_PAGE_SIZE + 24) + 32
-_SPARE_ROOMS = 50
-
-NOT_OPEN = "it is not open"
-CANNOT_OPEN = "it cannot be opened; check the permissions of the file and its folder"
-_DAMAGED = (
-    "it is damaged; move it away, and a file of the same name with -wal after it, then put a copy "
-    "back, or go on without one, knowing that the people in it would then be paid for again"
-)
-_LOG_ALONE = (
-    "it is not there, and the file that belongs to it is, of the same name with -wal after it: a "
-    "run that was killed left both. Put the journal back beside it; or move that one away, too, "
-    "knowing that the people in them would then be paid for again"
-)
-_IN_USE = (
-    "it is in use, by another process or by another run of this one; wait until that has ended, "
-    "or use another journal"
-)
-_NO_ROOM = (
-    "the disk is full, or the file as large as a file may be here; make room and run again, what "
-    "it holds already is safe"
-)
-_NOT_WRITTEN = (
-    "the disk fails to read or write it, or the file is as large as a file may be here (a quota, "
-    "`ulimit -f`, the file system); see to that, then run again"
-)
-_TROUBLES = (
-    ("SQLITE_BUSY", _IN_USE),
-    ("SQLITE_NOTADB", "it is not a journal, and was left as it is; check the path"),
-    ("SQLITE_CORRUPT", _DAMAGED),
-    ("SQLITE_FULL", _NO_ROOM),
-    ("SQLITE_READONLY", "it cannot be written; check the permissions of the file and its folder"),
-    ("SQLITE_CANTOPEN", CANNOT_OPEN),
-    (
-        "SQLITE_IOERR_LOCK",
-        "it cannot be locked; check the permissions of the file, and that its disk is a local one",
-    ),
-    ("SQLITE_IOERR_WRITE", _NOT_WRITTEN),
-    ("SQLITE_IOERR", "the disk fails to read or write it; see to the disk, then run again"),
-)
 
 
 class JournalFile:
@@ -97,6 +60,7 @@ class JournalFile:
         self._file = Path(path).absolute()
         self._location = str(self._file)
         self._broken: str | None = NOT_OPEN
+        self._wal = Wal(self._file, is_durable=is_durable)
 
     def error(self, trouble: str) -> JournalError:
         """An error that names the file."""
@@ -123,8 +87,11 @@ class JournalFile:
         Raises:
             JournalError: It cannot be used; the message says why and what to do.
         """
-        self._check_log()
+        if self._wal.is_alone():
+            raise self.error(LOG_ALONE)
         self._make(may_create=bool(contact_types))
+        if trouble := self._wal.look():
+            raise self.error(trouble)
         _in_use[self] = self._seen_inode()
         try:
             self._connection = sqlite3.connect(
@@ -137,17 +104,18 @@ class JournalFile:
             with contextlib.ExitStack() as stack:
                 stack.callback(self.close)
                 self._prepare(contact_types, origin, now)
+                self._wal.open(self._connection)
                 self._inode = self._seen_inode()
                 stack.pop_all()
             self._broken = None
         except sqlite3.Error as error:
             _in_use.pop(self, None)
-            raise self.error(_explain(error)) from error
+            raise self.error(explain(error)) from error
         except msgspec.MsgspecError as error:
             raise self.error(_unreadable(error)) from error
         except (TypeError, ValueError, LookupError) as error:
             # SQLite takes any value for any column; older formats are read before the seals are.
-            raise self.error(_DAMAGED) from error
+            raise self.error(DAMAGED) from error
         return not (self._db.last_end or self._db.open)
 
     def close(self) -> None:
@@ -155,19 +123,27 @@ class JournalFile:
         # SQLite folds the log beside the file into it. If it cannot, the log is read next time.
         # It may never have been opened, if nobody was left to be told so.
         with contextlib.suppress(sqlite3.Error, AttributeError):
-            self._connection.close()
+            self._wal.close(self._connection)
         self._broken = NOT_OPEN
         _in_use.pop(self, None)
 
     def fold(self) -> None:
         """Moves to the tables what is in the log; what cannot be moved stays where it is."""
+        self._aside(self._db.fold)
+
+    def renew(self) -> None:
+        """Carries SQLite's own log over into the file; what cannot be carried over stays in it."""
+        self._aside(self._wal.renew)
+
+    def _aside(self, work: Callable[[], None]) -> None:
         if self._broken is not None:
             return
         try:
-            self._db.fold()
+            self._wal.begin()
+            work()
         except sqlite3.Error as error:
-            if not _is_full(error):
-                self._broken = _explain(error)
+            if not is_full(error):
+                self._broken = explain(error)
             self._undo()
 
     def is_in_use_here(self) -> bool:
@@ -187,14 +163,16 @@ class JournalFile:
         try:
             outcomes = self._transact(steps)
         except sqlite3.Error as error:
-            trouble = _explain(error)
+            trouble = explain(error)
             # After a failed write nobody knows what is on the disk, and the next one may seem to
             # succeed without it. A full disk is different: it was noticed before the write.
-            if not _is_full(error):
+            if not is_full(error):
                 self._broken = trouble
             return [self.error(trouble) for _ in steps]
         if self._db.is_long:
             self.fold()
+        if self._wal.is_long():
+            self.renew()
         return outcomes
 
     def _transact(self, steps: Sequence[Step]) -> list[Any]:
@@ -202,6 +180,7 @@ class JournalFile:
         outcomes: list[Any] = []
         asked = db.writes
         try:
+            self._wal.begin()
             for step in steps:
                 before = db.writes
                 try:
@@ -220,7 +199,7 @@ class JournalFile:
                 if db.writes != asked:
                     raise
                 # They have only read; what failed to move to the tables is in the log still.
-                self._broken = None if _is_full(error) else _explain(error)
+                self._broken = None if is_full(error) else explain(error)
                 self._undo()
         except (OverflowError, UnicodeError) as error:
             # A value that SQLite does not take shows only when it is written.
@@ -237,28 +216,15 @@ class JournalFile:
         try:
             self._db.rollback()
             # A commit that failed may have been carried out all the same: the file tells.
+            self._wal.load()
             self._db.read_log()
             self._db.load()
         except sqlite3.Error as error:
-            self._broken = _explain(error)
+            self._broken = explain(error)
         except msgspec.MsgspecError as error:
             self._broken = _unreadable(error)
 
     # -- opening -------------------------------------------------------------------------
-
-    def _check_log(self) -> None:
-        """Refuses a log without its file: SQLite would throw it away."""
-        try:
-            # It is where the file itself is, not where a link to it is. Whoever makes a journal
-            # writes its file first.
-            size = os.stat(os.path.realpath(self._location) + "-wal").st_size
-            is_alone = size > 0 and os.stat(self._location).st_size == 0
-        except FileNotFoundError as error:
-            is_alone = error.filename == self._location
-        except (OSError, ValueError):
-            return  # which is told by whoever opens it
-        if is_alone:
-            raise self.error(_LOG_ALONE)
 
     def _make(self, *, may_create: bool) -> None:
         try:
@@ -278,7 +244,7 @@ class JournalFile:
     def _prepare(self, contact_types: Sequence[str], origin: str | None, now: float) -> None:
         db, run = self._db, self._db.execute
         run("PRAGMA locking_mode = EXCLUSIVE")
-        run(f"PRAGMA page_size = {_PAGE_SIZE}")  # of a new file; others keep theirs
+        run(f"PRAGMA page_size = {PAGE_SIZE}")  # of a new file; others keep theirs
         application_id = one(db, "PRAGMA application_id")
         version = self.format = one(db, "PRAGMA user_version")
         is_new = not (application_id or version or one(db, "PRAGMA schema_version"))
@@ -295,14 +261,16 @@ class JournalFile:
             )
         run(f"PRAGMA synchronous = {'FULL' if self._is_durable else 'OFF'}")
         run("PRAGMA journal_mode = WAL")
-        run(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
+        run("PRAGMA wal_autocheckpoint = 0")  # `Wal` sees to that
         # Also takes the lock, and finds out whether the file can be written at all.
         run("BEGIN EXCLUSIVE")
+        if trouble := self._wal.check(self._connection):
+            raise self.error(trouble)
         if is_new:
             schema.create(self._connection)
             rows.begin(db, contact_types, origin, now)
         elif one(db, "PRAGMA quick_check(1)") != "ok":
-            raise self.error(_DAMAGED)
+            raise self.error(DAMAGED)
         try:
             rows.check_types(db, contact_types)
             rows.check_origin(db, origin)
@@ -311,11 +279,9 @@ class JournalFile:
         if not is_new:
             schema.migrate(self._connection, version)
             if not rows.are_sealed(db):
-                raise self.error(_DAMAGED)
+                raise self.error(DAMAGED)
         db.load()
         db.commit()
-        if self._is_durable:
-            _reserve(self._location + "-wal")
 
     def _seen_inode(self) -> tuple[int, int] | None:
         try:
@@ -330,28 +296,6 @@ class JournalFile:
 _in_use: dict[JournalFile, tuple[int, int] | None] = {}
 
 
-def _reserve(log: str) -> None:
-    """Makes the log as long as it mostly gets; nothing depends on it.
-
-    Waiting for the disk costs half as much where a file does not grow. SQLite reads the log as far
-    as its frames are whole and of its present round, which zeros are not, and writes over them.
-    """
-    with contextlib.suppress(OSError, AttributeError):  # no room, or no POSIX
-        disk = os.statvfs(log)
-        if disk.f_bavail * disk.f_frsize < _SPARE_ROOMS * _LOG_ROOM:
-            return
-        file = os.open(log, os.O_WRONLY)
-        try:
-            size = os.fstat(file).st_size
-            try:
-                os.pwrite(file, bytes(max(0, _LOG_ROOM - size)), size)
-                os.fsync(file)
-            except OSError:
-                os.ftruncate(file, size)
-        finally:
-            os.close(file)
-
-
 class _HalfDoneError(Exception):
     """A step failed after it had changed something."""
 
@@ -364,20 +308,3 @@ def _check(is_whole: bool, error: JournalError) -> None:
 def _unreadable(error: Exception) -> str:
     # Only its kind: the text could show personal data.
     return f"a value cannot be stored or read ({type(error).__name__})"
-
-
-def _name_of(error: sqlite3.Error) -> str:
-    # Errors of the Python module itself have no name.
-    return getattr(error, "sqlite_errorname", "")
-
-
-def _is_full(error: sqlite3.Error) -> bool:
-    return _name_of(error).startswith("SQLITE_FULL")
-
-
-def _explain(error: sqlite3.Error) -> str:
-    name = _name_of(error)
-    for prefix, trouble in _TROUBLES:
-        if name.startswith(prefix):
-            return trouble
-    return f"{error} ({name or type(error).__name__})"

@@ -32,7 +32,8 @@ from typing import Any
 import msgspec
 
 APPLICATION_ID = 0x50554252  # "PUBR"
-FORMAT = 5
+FORMAT = 6
+NO_LOG = bytes(16)
 
 SCHEMA = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
@@ -83,6 +84,12 @@ SCHEMA = (
         id INTEGER PRIMARY KEY,
         entries BLOB NOT NULL     -- steps that are not in the tables yet: `journal_log`
     )""",
+    # All values keep their size, so that a write that is cut off leaves the old ones or the new.
+    """CREATE TABLE pairing (
+        log BLOB NOT NULL,        -- the name of SQLite's log beside the file: `journal_wal`
+        before BLOB NOT NULL,     -- that of the last one that is all in the file
+        has_log INTEGER NOT NULL  -- whether there is one, as the file alone tells it
+    )""",
 )
 
 
@@ -91,6 +98,7 @@ def create(db: sqlite3.Connection) -> None:
     for statement in SCHEMA:
         db.execute(statement)
     db.execute("INSERT INTO meta VALUES ('indexed_to', 0)")
+    db.execute("INSERT INTO pairing VALUES (randomblob(16), ?, 0)", (NO_LOG,))
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     db.execute(f"PRAGMA user_version = {FORMAT}")
 
@@ -99,7 +107,8 @@ def migrate(db: sqlite3.Connection, version: int) -> None:
     """Brings tables of an older format to the newest, inside a transaction of the caller's."""
     for older in range(version, FORMAT):
         MIGRATIONS[older](db)
-    db.execute(f"PRAGMA user_version = {FORMAT}")
+    if version != FORMAT:
+        db.execute(f"PRAGMA user_version = {FORMAT}")
 
 
 # -- from format 1: a row for each person, with everything about them ------------------------
@@ -356,10 +365,22 @@ def _people_of_4(stored: bytes | str) -> set[bytes | str]:
 _UUID_OF_4 = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
+# -- from format 5: nothing tells which log belongs to the file ------------------------------------
+
+
+def _from_5(db: sqlite3.Connection) -> None:
+    """Gives the log a name."""
+    db.execute(
+        "CREATE TABLE pairing (log BLOB NOT NULL, before BLOB NOT NULL, has_log INTEGER NOT NULL)"
+    )
+    db.execute("INSERT INTO pairing VALUES (randomblob(16), ?, 0)", (bytes(16),))
+
+
 MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {
     1: _from_1,
     2: _from_2,
     3: _from_3,
     4: _from_4,
+    5: _from_5,
 }
 """From each older format, the way to the next one."""

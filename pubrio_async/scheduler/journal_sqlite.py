@@ -30,8 +30,9 @@ from pubrio_async.scheduler.journal import (
     Settled,
     Unsettled,
 )
-from pubrio_async.scheduler.journal_file import NOT_OPEN, JournalFile, Step
+from pubrio_async.scheduler.journal_file import JournalFile, Step
 from pubrio_async.scheduler.journal_tables import Tables
+from pubrio_async.scheduler.journal_troubles import NOT_OPEN
 
 _T = TypeVar("_T")
 

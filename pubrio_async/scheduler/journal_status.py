@@ -28,8 +28,9 @@ from msgspec import Struct
 from pubrio_async._errors import JournalError
 from pubrio_async.models.redeem import Number
 from pubrio_async.scheduler import journal_figures as figures
-from pubrio_async.scheduler.journal_file import CANNOT_OPEN, JournalFile
+from pubrio_async.scheduler.journal_file import JournalFile
 from pubrio_async.scheduler.journal_tables import Tables, one
+from pubrio_async.scheduler.journal_troubles import CANNOT_OPEN
 
 if sys.platform != "win32":
     import fcntl

@@ -23,10 +23,11 @@ from unittest import mock
 from msgspec import structs
 
 from pubrio_async import JournalError
-from pubrio_async.scheduler import journal_file, journal_log, journal_sqlite
+from pubrio_async.scheduler import journal_log, journal_sqlite, journal_wal
 from pubrio_async.scheduler.journal import Journal, JournalSummary, OpenBatch
 from pubrio_async.scheduler.journal_file import JournalFile
 from pubrio_async.scheduler.journal_sqlite import SqliteJournal
+from pubrio_async.scheduler.journal_wal import Wal
 from tests.simulation.disks import SteppedJournal
 from tests.simulation.loop import CountingLoop, Fate, WallClock, check, never
 from tests.simulation.model import Deed, Model, Op, at_once
@@ -270,8 +271,8 @@ class FileDisk:
             mock.patch.object(journal_sqlite, "ThreadPoolExecutor", self._new_thread),
             mock.patch.object(journal_sqlite, "_SPACING_S", 0.0),
             mock.patch.object(journal_log, "_MOST", self._log_entries),
-            mock.patch.object(journal_file, "_LOG_PAGES", self._log_pages),
-            mock.patch.object(journal_file, "_LOG_ROOM", 10_000 * min(self._log_pages, 60)),
+            mock.patch.object(journal_wal, "_PAGES", self._log_pages),
+            mock.patch.object(journal_wal, "_ROOM", 10_000 * min(self._log_pages, 60)),
         ):
             self._folder = Path(folder)
             self._new_path()
@@ -340,25 +341,65 @@ class FileDisk:
         if job is None or outcome == "nothing":
             return before, [self.model]
         after_model = self.model.twin()
+        paired: list[Files] = []
         try:
-            with mock.patch.object(JournalFile, "fold", _leave_it):
+            with (
+                mock.patch.object(JournalFile, "fold", _leave_it),
+                mock.patch.object(Wal, "renew", _leave_it),
+                self._watched(Wal, "_pair", paired),
+            ):
                 thread.carry_out(job, after_model)
         except JournalError:
             return before, [self.model]  # it would have come to nothing
         after = _read(self.path)
-        if job.name == _STEPS and self._rng.random() < 0.3:
-            # The steps are done, and it died while they moved from the log to the tables.
-            job.func.__self__._file.fold()  # type: ignore[attr-defined] # a method
-            return torn_group(after, _read(self.path), self._rng), [after_model]
+        if job.name in {_STEPS, "open"} and self._rng.random() < 0.5:
+            # It is done, and it died afterwards, while it made room.
+            return self._amid_upkeep(job.func.__self__, after), [after_model]  # type: ignore[attr-defined] # a method
         if outcome == "all":
             return after, [after_model]
         if job.name == _STEPS:
             files = torn_group(before, after, self._rng)
         elif job.name == "close":
-            files = torn_closing(before, after, self._rng)
+            if paired and self._rng.random() < 0.5:
+                return torn_group(before, paired[0], self._rng), [self.model, after_model]
+            files = torn_closing(paired[0] if paired else before, after, self._rng)
         else:
             files = torn_opening(before, after, self._rng)
         return files, [self.model, after_model]
+
+    def _amid_upkeep(self, owner: SqliteJournal | JournalFile, before: Files) -> Files:
+        """What is left if it dies while steps move to the tables, or the log into the file."""
+        file = owner._file if isinstance(owner, SqliteJournal) else owner
+        if self._rng.random() < 0.3:
+            file.fold()
+            return torn_group(before, _read(self.path), self._rng)
+        paired: list[Files] = []
+        with self._watched(Wal, "_pair", paired):
+            file.renew()
+        if len(paired) < 2:
+            return before
+        named, begun = paired[-2:]
+        carried = {**named, "": begun[""]}
+        return self._rng.choice(
+            [
+                torn_group(before, named, self._rng),
+                torn_closing(named, carried, self._rng),
+                torn_group(carried, begun, self._rng),
+            ]
+        )
+
+    @contextlib.contextmanager
+    def _watched(self, owner: type, name: str, seen: list[Files]) -> Iterator[None]:
+        """Adds the files as they are after each call of a method."""
+        method = getattr(owner, name)
+
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            result = method(*args, **kwargs)
+            seen.append(_read(self.path))
+            return result
+
+        with mock.patch.object(owner, name, watched):
+            yield
 
     async def _seen(self) -> Any:
         """What a copy of the file holds."""
@@ -386,7 +427,7 @@ class FileDisk:
         self.path.parent.mkdir()
 
 
-def _leave_it(_file: JournalFile) -> None:
+def _leave_it(_: object) -> None:
     """Does nothing, later if ever."""
 
 

@@ -80,7 +80,8 @@ def check_life(world: Simulation, life: Life, before: Figures, *, apart: bool) -
             # What a poll of an earlier life was told of a job is not written down: it may be asked
             # once too early.
             early = now.early - before.early
-            check(early <= life.inherited_jobs, "a job was polled before its estimate")
+            unknowing = life.inherited_jobs + life.wire.patient
+            check(early <= unknowing, "a job was polled before its estimate")
     if plan.max_credits is not None:
         check(now.charged - before.charged <= plan.max_credits, "max_credits was exceeded")
     if life.run is not None and not world.crashed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ _OK = 200
 _NO_CREDITS = 402
 _THROTTLED = 429
 _SERVER_FAULT = 500
+_AN_HOUR_S = 3_600.0
 
 
 class Memory:
@@ -48,6 +50,7 @@ class Wire:
         throttled: How many requests were refused by a rate limit, or by a fault that claims so.
         looked: Whether the request log was asked.
         found: Jobs that it has told of.
+        patient: How many polls came after an hour: no estimate is believed that says more.
     """
 
     def __init__(
@@ -70,6 +73,8 @@ class Wire:
         self.throttled: int = 0
         self.looked = False
         self.found: set[str] = set()
+        self.patient: int = 0
+        self._polled_at: dict[str, float] = {}
 
     @property
     def in_flight(self) -> int:
@@ -121,6 +126,7 @@ class Wire:
                 self._hear_log(told)
             elif "redeem_query_id" in told:
                 self._memory.jobs[told["redeem_query_id"]] = people
+                self._polled_at[told["redeem_query_id"]] = asyncio.get_running_loop().time()
             elif people:
                 self.delivered |= people if "peoples" in told else set()
             elif told["query"]["is_completed"]:
@@ -154,6 +160,9 @@ class Wire:
             self._break("sent without an intent in the journal")
 
     def _watch_poll(self, query_id: str) -> None:
+        now = asyncio.get_running_loop().time()
+        self.patient += now - self._polled_at.get(query_id, now) >= _AN_HOUR_S
+        self._polled_at[query_id] = now
         if query_id in self._unwritten.jobs:
             return  # it could not be written down
         jobs = [entry.job for entry in self._model.opened]
