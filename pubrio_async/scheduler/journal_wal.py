@@ -92,8 +92,8 @@ class Wal:
     def look(self) -> str | None:
         """Why the file cannot be used with what is beside it: SQLite would make one of the two."""
         beginning = self._beginning()
-        # One of zeros was never begun. Whoever makes an empty one says that it may be missing.
-        self._is_missing = beginning in {None, bytes(_HEADER)}
+        # Whoever makes an empty one says that it may be missing.
+        self._is_missing = beginning is None
         if not beginning:
             return None
         shared = Path(self.path[: -len("-wal")] + "-shm")
@@ -144,12 +144,12 @@ class Wal:
         """Begins a log of its own for whoever has opened the file."""
         self._connection = connection
         (self._page_size,) = connection.execute("PRAGMA page_size").fetchone()
-        if self._is_durable:
-            _reserve(self.path)
         self._content = FileIO(self.path)
         self._is_open, self._is_halfway = True, False
         self.load()
         self.renew()
+        if self._is_durable:
+            _reserve(self.path)
 
     def load(self) -> None:
         """Reads what it tells, which may have changed though the write failed."""
