@@ -179,8 +179,8 @@ class JournalFile:
         db = self._db
         outcomes: list[Any] = []
         asked = db.writes
+        nameless = self._begin_log()
         try:
-            self._wal.begin()
             for step in steps:
                 before = db.writes
                 try:
@@ -194,6 +194,8 @@ class JournalFile:
                 _check(db.writes == before, outcomes[-1])
             db.tidy()
             try:
+                if nameless is not None:
+                    raise nameless
                 db.commit()
             except sqlite3.Error as error:
                 if db.writes != asked:
@@ -211,6 +213,14 @@ class JournalFile:
             self._undo()
             raise
         return outcomes
+
+    def _begin_log(self) -> sqlite3.Error | None:
+        try:
+            self._wal.begin()
+        except sqlite3.Error as error:
+            self._undo()
+            return error
+        return None
 
     def _undo(self) -> None:
         try:

@@ -304,18 +304,19 @@ async def failing(
     return journal
 
 
-@pytest.mark.parametrize("failing_at", [(0,), (1,), (1, 2)])
+@pytest.mark.parametrize("failing_at", [(0,), (1,), (1, 2), (1, 2, 3)])
 async def test_without_room_to_begin_it_anew_nothing_is_lost(
     path: Path, monkeypatch: pytest.MonkeyPatch, failing_at: tuple[int, ...]
 ) -> None:
-    writes = [number not in failing_at for number in range(3)]
+    writes = [number not in failing_at for number in range(4)]
     journal = await failing(path, monkeypatch, writes, "SQLITE_FULL")
     older = copy(path, path.parents[1] / "older" / "journal", "")
     await fill(journal, "a")
+    assert await journal.lookup(["a-0"]) == {"a-0": Settled("found", "a-0")}
     with contextlib.suppress(JournalError):
         await journal.intend(batch("b-ada", ADA))
     await journal.intend(batch("b-bob", BOB))
-    assert not writes
+    assert all(writes)
     left = copy(path, path.parents[1] / "left" / "journal")
     await fill(journal, "bc")
     await journal.close()
