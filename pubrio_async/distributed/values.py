@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import msgspec
+from contextlib import suppress
 
 from pubrio_async._errors import JournalError
 from pubrio_async.scheduler.journal_values import Key, seal
@@ -10,6 +10,10 @@ from pubrio_async.scheduler.journal_values import Key, seal
 _UUIDS = b"\x00"
 _TEXTS = b"\x01"
 _UUID_SIZE = 16
+_DAMAGED = (
+    "the database holds people other than those that were written: it is damaged; restore it from "
+    "a copy. Who was bought after that copy was made would be paid for again"
+)
 
 
 def pack_stored(keys: Key) -> bytes:
@@ -21,13 +25,14 @@ def unpack_stored(packed: bytes) -> Key:
     """What `pack_stored` was given.
 
     Raises:
-        ValidationError: It is something else.
+        JournalError: It is something else.
     """
     if packed[:1] == _UUIDS:
         return packed[1:]
     if packed[:1] == _TEXTS:
-        return packed[1:].decode()
-    raise msgspec.ValidationError("the people of a batch are unreadable")
+        with suppress(UnicodeDecodeError):
+            return packed[1:].decode()
+    raise JournalError(_DAMAGED)
 
 
 def unpack_checked(packed: bytes, content: bytes | None, mark: int) -> Key:
@@ -43,10 +48,7 @@ def unpack_checked(packed: bytes, content: bytes | None, mark: int) -> Key:
     """
     keys = unpack_stored(packed)
     if seal(keys, content) != mark:
-        raise JournalError(
-            "the database holds a batch that is not what was written: it is damaged; restore it "
-            "from a copy, knowing that people in it would otherwise be paid for again"
-        )
+        raise JournalError(_DAMAGED)
     return keys
 
 

@@ -54,6 +54,17 @@ async def test_what_is_under_way_is_pending_and_names_its_job(
     assert (run.under_way, run.pending) == (10, 0)
 
 
+@pytest.mark.parametrize("damage", ["set_byte(keys, 0, 7)", "'\\x01ff'", "set_byte(keys, 9, 7)"])
+async def test_people_who_are_damaged_are_told_as_such(
+    store: Store, url: str, tmp_path: Path, damage: str
+) -> None:
+    await put(store, tmp_path, ids(30))
+    await Api(url).worker().run(until_done=True)
+    await ask(store, f"UPDATE batches SET keys = {damage}")
+    with pytest.raises(JournalError, match="damaged"):
+        await outcomes(store)
+
+
 async def test_failed_lost_and_skipped_rows_say_why(store: Store, url: str, tmp_path: Path) -> None:
     await put(store, tmp_path, ids(30))
     await Api(url).worker().run(until_done=True)
