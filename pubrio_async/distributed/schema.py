@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from pubrio_async._errors import JournalError
 
@@ -20,6 +21,11 @@ VERSION = 2
 # One after the other brings an empty database to VERSION: number n brings n - 1 to n.
 _STEPS = ("schema_1.sql", "schema_2.sql")
 _LOCK = 0x7075_6272  # only one process changes the layout at a time
+
+_NO_ADDRESS = (
+    "this is no address of a database; one looks like postgresql://user@host/name. A password in "
+    "it has %40 for @ and %2F for /"
+)
 
 OPTIONS = f"-c search_path={SCHEMA}"
 """How a connection finds the tables."""
@@ -37,8 +43,10 @@ async def apply_schema(conninfo: str) -> int:
         The version found there before; 0 for a database without our tables.
 
     Raises:
-        JournalError: A newer version of this package has made them, or the database refuses.
+        JournalError: `conninfo` is no address, a newer version of this package has made the
+            tables, or the database refuses or cannot be reached.
     """
+    parts_of(conninfo)
     try:
         async with await psycopg.AsyncConnection.connect(conninfo, options=OPTIONS) as connection:
             await connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
@@ -78,6 +86,24 @@ async def version_of(connection: psycopg.AsyncConnection[Any]) -> int:
     cursor = await connection.execute("SELECT max(version) FROM layout")
     row = await cursor.fetchone()
     return int(row[0]) if row else 0
+
+
+def parts_of(conninfo: str) -> dict[str, Any]:
+    """What the address of a database says, by the words of libpq.
+
+    Raises:
+        JournalError: It is none. Nothing of it is shown: a part may be the password.
+    """
+    try:
+        parts = conninfo_to_dict(conninfo)
+    except psycopg.ProgrammingError:
+        raise JournalError(_NO_ADDRESS) from None
+    if conninfo.startswith(("postgresql://", "postgres://")):
+        authority, _, path = conninfo.partition("://")[2].partition("?")[0].partition("/")
+        # Else the end of a password would be taken for the host or the name, which are shown.
+        if authority.count("@") > 1 or "@" in path:
+            raise JournalError(_NO_ADDRESS)
+    return parts
 
 
 def explain(error: psycopg.Error) -> str:

@@ -16,11 +16,10 @@ from typing import Any, Final, Self, TypeAlias, TypeVar
 import psycopg
 import psycopg_pool
 from psycopg import errors
-from psycopg.conninfo import conninfo_to_dict
 
-from pubrio_async._errors import JournalError
+from pubrio_async._errors import ConfigurationError, JournalError
 from pubrio_async._log import JOURNAL, note
-from pubrio_async.distributed.schema import OPTIONS, check_schema, explain
+from pubrio_async.distributed.schema import OPTIONS, check_schema, explain, parts_of
 
 T = TypeVar("T")
 Connection: TypeAlias = psycopg.AsyncConnection[Any]
@@ -32,6 +31,7 @@ _POOL_WAIT_S = 2.0
 _LAST_WAIT_S = 0.3
 _TOLD_AFTER = 4
 _REACHED_S = 10.0
+_REASON_S = 2.0
 # A pool tries for so long, less and less often; then whoever needs a connection begins anew.
 _RECONNECT_S = 10.0
 _CHECKED_S = 5.0
@@ -180,6 +180,9 @@ class Store:
         longest: Seconds after which a transaction that is not done is given up, and tried anew
             on another connection; None to wait for as long as it takes.
 
+    Raises:
+        JournalError: `conninfo` is no address.
+
     Attributes:
         patience: As given. Where it is changed, it counts at once, for transactions that are under
             way, too.
@@ -197,13 +200,8 @@ class Store:
         self._hurried = asyncio.Event()
         self._is_hopeless = False
         self._conninfo = conninfo
-        try:
-            self._where = _place(conninfo)
-            self._settings = connection_settings(conninfo)
-        except psycopg.ProgrammingError:
-            raise JournalError(
-                "this is no address of a database; one looks like postgresql://user@host/name"
-            ) from None
+        self._where = _place(conninfo)
+        self._settings = connection_settings(conninfo)
         self._pool = Pool(
             conninfo,
             kwargs={**self._settings, "autocommit": True},
@@ -249,17 +247,19 @@ class Store:
         """Connects.
 
         Raises:
-            JournalError: The database cannot be reached, or its tables are not there.
+            ConfigurationError: It was closed before.
+            JournalError: The database cannot be reached or refuses, or its tables are not there.
         """
-        await self._pool.open()
+        try:
+            await self._pool.open()
+        except psycopg_pool.PoolClosed:
+            raise ConfigurationError("a store is opened once; make another one") from None
         try:
             await self._pool.wait(timeout=_REACHED_S)
             await self.transact(check_schema)
         except psycopg_pool.PoolTimeout:
             await self.close()
-            raise JournalError(
-                f"cannot reach the database {self._where}; check the address, and that it runs"
-            ) from None
+            raise JournalError(await self._why_not()) from None
         except BaseException:
             await self.close()
             raise
@@ -267,6 +267,19 @@ class Store:
     async def close(self) -> None:
         """Lets go of the connections; safe to call twice."""
         await self._pool.close()
+
+    async def _why_not(self) -> str:
+        """Why there is no connection: a pool does not tell."""
+        try:
+            async with asyncio.timeout(_REASON_S):
+                connection = await self.connect()
+        except (psycopg.Error, TimeoutError) as error:
+            _, refuses, why = str(error).partition("FATAL:")
+            if refuses:
+                return f"the database {self._where} refuses: {why.strip().partition(chr(10))[0]}"
+        else:
+            await connection.close()
+        return f"cannot reach the database {self._where}; check the address, and that it runs"
 
     async def connect(self) -> Connection:
         """A connection beside the pool, for whoever listens to notifications and closes it.
@@ -301,6 +314,11 @@ class Store:
                 async with self._pool.connection(timeout=min(patience, self._patience)) as found:
                     self._is_hopeless = False
                     return await _carry_out(found, work)
+            except psycopg_pool.PoolClosed:
+                raise JournalError(
+                    f"the store of the database {self._where} is not open: use it inside "
+                    "`async with Store(...)`"
+                ) from None
             except psycopg.Error as error:
                 if not is_passing(error) or loop.time() + wait > began + self._patience:
                     # Who comes next need not find out for so long.
@@ -323,9 +341,9 @@ def connection_settings(conninfo: str, name: str = "pubrio-async") -> dict[str, 
         name: What the connection is called in the database.
 
     Raises:
-        psycopg.ProgrammingError: It is no address.
+        JournalError: It is no address.
     """
-    said = conninfo_to_dict(conninfo)
+    said = parts_of(conninfo)
     settings: dict[str, Any] = {
         word: value for word, value in _NOTICED.items() if said.get(word) is None
     }
@@ -362,6 +380,7 @@ def _hang_up(connection: Connection) -> None:
 
 def _place(conninfo: str) -> str:
     """Where a database is, without user and password."""
-    parts = conninfo_to_dict(conninfo)
-    host = parts.get("host") or "localhost"
-    return f"{parts.get('dbname') or 'default'} at {host}:{parts.get('port') or 5432}"
+    parts, environ = parts_of(conninfo), os.environ
+    name = parts.get("dbname") or environ.get("PGDATABASE") or "default"
+    host = parts.get("host") or environ.get("PGHOST") or "localhost"
+    return f"{name} at {host}:{parts.get('port') or environ.get('PGPORT') or 5432}"

@@ -97,6 +97,7 @@ class Worker:
 
     Raises:
         ConfigurationError: A setting is missing or malformed.
+        JournalError: `conninfo` is no address of a database.
     """
 
     def __init__(
@@ -164,6 +165,7 @@ class Worker:
         )
         self._rescue = Rescue(self._store, self._origin, self._queue.name, stalled_s=stalled_s)
         self._is_stopping = False
+        self._has_run = False
 
     @property
     def report(self) -> WorkerReport:
@@ -198,10 +200,14 @@ class Worker:
             What it has done.
 
         Raises:
+            ConfigurationError: It was run before, or others go by other limits of that name.
             AuthenticationError: The API refused the key.
             PermissionDeniedError: The plan does not allow it.
             JournalError: The database cannot be used.
         """
+        if self._has_run:
+            raise ConfigurationError("a worker is run once; make another one")
+        self._has_run = True
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._store)
             if self._limiter is not None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from pubrio_async import JournalError
-from pubrio_async.distributed import schema, status
+from pubrio_async import ConfigurationError, JournalError
+from pubrio_async.distributed import Worker, schema, status
+from pubrio_async.distributed import store as store_module
 from pubrio_async.distributed.store import Connection, Store
 from tests.distributed.cluster import Cluster
 from tests.distributed.fleet import Api, ask, ids, outcomes, put
@@ -84,14 +85,66 @@ async def test_everything_is_in_a_schema_of_its_own(store: Store) -> None:
     assert await store.transact(tables) == {schema.SCHEMA}
 
 
-@pytest.mark.parametrize("address", ["postgresql://me:hush@nowhere.invalid/x", "no address at all"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://me:hush@nowhere.invalid/x",
+        "no address at all",
+        "postgresql//me:hush@nowhere.invalid/x",
+        "host=nowhere.invalid password=no hush",
+        "postgresql://me:not@hush@nowhere.invalid/x",
+        "postgresql://me:5432/hush@nowhere.invalid/x",
+        "postgresql://me:5432?hush@nowhere.invalid/x",
+    ],
+)
 async def test_an_address_that_leads_nowhere_is_told_without_its_password(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(JournalError) as caught:
-        await schema.apply_schema(address)
-    assert "hush" not in str(caught.value)
-    assert caught.value.__cause__ is None
+    monkeypatch.setattr(store_module, "_REACHED_S", 0.2)
+    for attempt in (schema.apply_schema(address), _opened(address)):
+        with pytest.raises(JournalError) as caught:
+            await attempt
+        assert "hush" not in str(caught.value)
+        assert caught.value.__cause__ is None
+
+
+async def _opened(address: str) -> None:
+    await Store(address).open()
+
+
+async def test_who_is_not_let_in_is_told_why(
+    cluster: Cluster, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "_REACHED_S", 0.2)
+    for address, why in (
+        (cluster.url("there_is_none"), 'database "there_is_none" does not exist'),
+        (cluster.url(user="nobody_known"), 'role "nobody_known" does not exist'),
+    ):
+        with pytest.raises(JournalError, match=f"refuses: {why}$"):
+            await Store(address).open()
+
+
+async def test_a_store_is_used_while_it_is_open_and_opened_once(url: str) -> None:
+    store = Store(url)
+    with pytest.raises(JournalError, match="is not open"):
+        await ask(store, "SELECT 1")
+    async with store:
+        assert await ask(store, "SELECT 1") == [(1,)]
+    with pytest.raises(JournalError, match="is not open"):
+        await ask(store, "SELECT 1")
+    with pytest.raises(ConfigurationError, match="opened once"):
+        await store.open()
+    worker = Worker(url, api_key="k" * 20)
+    await worker.run(until_done=True)
+    with pytest.raises(ConfigurationError, match="run once"):
+        await worker.run()
+
+
+def test_where_a_database_is_may_be_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGHOST", "db.example")
+    monkeypatch.setenv("PGDATABASE", "crm")
+    assert repr(Store("")) == "<Store crm at db.example:5432>"
+    assert repr(Store("postgresql://a:1/b")) == "<Store b at a:1>"
 
 
 ROLES = Path(__file__).parents[2] / "examples" / "distributed" / "roles.sql"
