@@ -13,7 +13,7 @@ from logging import WARNING
 from msgspec import Struct
 
 from pubrio_async._clock import SystemClock
-from pubrio_async._config import Rate, Settings, load_settings
+from pubrio_async._config import Settings, load_settings
 from pubrio_async._errors import ConfigurationError, JournalError
 from pubrio_async._log import JOURNAL, note
 from pubrio_async._observe import Observer
@@ -271,14 +271,10 @@ def shared_limits(store: Store, settings: Settings, limit_name: str | None) -> S
     return SharedLimiter(
         store,
         name=limit_name or settings.base_url,
-        rates="account" if settings.account else _in_words(settings.rates),
+        rates="account" if settings.account else settings.rates,
         max_concurrency=settings.max_concurrency,
         longest_request=2 * settings.timeout + 2,
     )
-
-
-def _in_words(rates: Sequence[Rate]) -> str:
-    return "; ".join(f"{rate.limit} per {rate.period:.0f} seconds" for rate in rates)
 
 
 class _Client(AsyncPubrio):
