@@ -13,13 +13,14 @@ it was charged stays.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 from msgspec import Struct
 
 from pubrio_async._errors import JournalError
-from pubrio_async.distributed.store import Connection, Cursor, Store
+from pubrio_async.distributed.journal_steps import one
+from pubrio_async.distributed.store import Connection, Store
 from pubrio_async.distributed.values import pack_person, unpack_stored
 from pubrio_async.models.redeem import Number
 from pubrio_async.scheduler.journal_values import split_keys
@@ -86,7 +87,7 @@ async def lease_budget(
             )
         # Read anew: it may have been raised while this waited.
         found = await db.execute(_STANDING, {"run": chunk.run_id, "chunk": chunk_id})
-        bound, price, spent, others, idle, pending, elsewhere = await _one(found)
+        bound, price, spent, others, idle, pending, elsewhere = await one(found)
         if price is None:
             raise JournalError(
                 f"the run of the chunk {chunk_id} has max_credits and no worst_case: enqueue it "
@@ -244,10 +245,3 @@ def _share(
 
 def _number(value: Decimal) -> Number:
     return int(value) if value == int(value) else float(value)
-
-
-async def _one(found: Cursor) -> Any:
-    row = await found.fetchone()
-    if row is None:
-        raise JournalError("rows of the database were deleted while they were in use")
-    return row

@@ -17,8 +17,8 @@ from pubrio_async._errors import ConfigurationError, JournalError
 from pubrio_async.distributed.claims import Claims
 from pubrio_async.distributed.queue import check_priority, set_priority
 from pubrio_async.distributed.store import Connection, Store
+from pubrio_async.distributed.values import key_if_any
 from pubrio_async.models.redeem import Number
-from pubrio_async.scheduler.persons import NotAPersonError, person_key
 from pubrio_async.scheduler.policy import ORDERS, Order
 from pubrio_async.tables import RowSource
 
@@ -97,6 +97,9 @@ async def enqueue(
         source: The input.
         settings: What the run is for.
         on_rows: Called now and then with the number of rows that are in the database.
+
+    Returns:
+        What is in the queue for the run, with all that was put there before.
 
     Raises:
         ConfigurationError: A setting is wrong, or the name stands for another input, or for
@@ -228,7 +231,7 @@ async def _open_run(
 
 async def _put(store: Store, run: _Run, block: _Block) -> None:
     """Stores a block and claims its people: all or nothing."""
-    named = list(map(_key, block.people))
+    named = list(map(key_if_any, block.people))
     cells = None if block.cells is None else _encode(block.cells)
 
     async def work(db: Connection) -> None:
@@ -268,7 +271,7 @@ async def _claim_again(store: Store, run: _Run) -> int:
 
 async def _compare(store: Store, settings: RunSettings, run: _Run, block: _Block) -> int:
     """Sees to it that a block is the one that was stored; claims those who are free by now."""
-    named = list(map(_key, block.people))
+    named = list(map(key_if_any, block.people))
 
     async def work(db: Connection) -> int:
         found = await db.execute(
@@ -323,10 +326,3 @@ def _another(settings: RunSettings) -> ConfigurationError:
         "another API. Choose another name; or give that run its own input, unchanged, to go on "
         "with it."
     )
-
-
-def _key(person: str) -> str | None:
-    try:
-        return person_key(person)
-    except NotAPersonError:
-        return None

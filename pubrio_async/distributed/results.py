@@ -13,6 +13,7 @@ from pubrio_async._errors import ConfigurationError, JournalError
 from pubrio_async.distributed.earlier import with_bought
 from pubrio_async.distributed.store import Connection, Store
 from pubrio_async.distributed.values import (
+    key_if_any,
     pack_person,
     unpack_checked,
     unpack_person,
@@ -227,7 +228,7 @@ class _Known(Struct):
 
 async def _known(db: Connection, scope_id: int, given: Sequence[str]) -> _Known:
     texts: dict[bytes, str] = {}
-    wanted = tuple(dict.fromkeys(filter(None, map(_key, given))))
+    wanted = tuple(dict.fromkeys(filter(None, map(key_if_any, given))))
     for text, key in zip(wanted, pack_keys(wanted).each, strict=True):
         texts[pack_person(key)] = text
     found = await db.execute(_PEOPLE, (scope_id, list(texts)))
@@ -271,10 +272,3 @@ async def _open(
     for _, stored, query_id in await found.fetchall():
         under_way |= dict.fromkeys(split_keys(unpack_stored(stored)), query_id)
     return {text: under_way[packed[text]] for text in people if packed[text] in under_way}
-
-
-def _key(person: str) -> str | None:
-    try:
-        return person_key(person)
-    except NotAPersonError:
-        return None

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from pubrio_async._errors import JournalError
 from pubrio_async.scheduler.journal_values import Key, seal
+from pubrio_async.scheduler.persons import NotAPersonError, person_key
 
 _UUIDS = b"\x00"
 _TEXTS = b"\x01"
@@ -50,6 +51,14 @@ def unpack_checked(packed: bytes, content: bytes | None, mark: int) -> Key:
     if seal(keys, content) != mark:
         raise JournalError(_DAMAGED)
     return keys
+
+
+def key_if_any(person: str) -> str | None:
+    """The key of a person as given; None for what names nobody."""
+    try:
+        return person_key(person)
+    except NotAPersonError:
+        return None
 
 
 def pack_person(key: Key) -> bytes:
