@@ -117,7 +117,7 @@ def _figures(place: str, figures: Figures) -> list[Figure]:
     for limit in figures.limits:
         text = f"{'; '.join(limit.limits)}, {limit.leased:,} permits with workers"
         if limit.refusals:
-            text += f", refused {limit.refusals:,} times"
+            text += f", refused {limit.refusals:,} times in a row"
         if limit.paused_s:
             text += f", paused for {limit.paused_s:.0f} s"
         shown.append((f"limits {limit.name}", text))

@@ -143,7 +143,8 @@ class LimitFigures(Struct, frozen=True, kw_only=True):
         name: What it is called.
         limits: What it allows, such as `300/minute`.
         paused_s: Seconds until a pause asked for by the API ends; 0 when there is none.
-        refusals: Requests the API refused with 429 so far.
+        refusals: How often in a row the API has refused with 429 and made everyone wait; 0 once
+            a request after that was not refused.
         leased: Permits that workers hold.
     """
 
@@ -174,6 +175,9 @@ async def status(store: Store, run: str | None = None) -> Figures:
     Args:
         store: The database.
         run: One of them; None for all.
+
+    Returns:
+        The figures, all of one moment.
 
     Raises:
         ConfigurationError: There is no run of that name.

@@ -39,12 +39,14 @@ Step = Callable[[Connection, Chunk], Awaitable[Any]]
 class PostgresJournal:
     """A journal in PostgreSQL, for the people of one chunk, which its worker holds.
 
-    Steps that are asked for while a transaction is under way share the next one.
+    Steps that are asked for while a transaction is under way share the next one. All of them raise
+    a `JournalError` when the chunk belongs to another worker by now, or when the database cannot
+    be used.
 
     Args:
         store: The database.
         chunk_id: The chunk.
-        token: What proves that the chunk belongs to this worker; see `queue.take`.
+        token: What proves that the chunk belongs to this worker; see `chunks.take`.
     """
 
     def __init__(self, store: Store, chunk_id: int, token: UUID) -> None:

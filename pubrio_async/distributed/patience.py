@@ -61,7 +61,6 @@ class PatientConnector(procrastinate.PsycopgConnector):
         conninfo: The database.
         connections: Most connections at once, beside one that listens.
         timeout: Seconds to wait for one of them, each time.
-
     """
 
     def __init__(self, conninfo: str, *, connections: int, timeout: float) -> None:

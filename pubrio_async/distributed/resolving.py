@@ -110,7 +110,9 @@ def resolve(
 class FleetRun:
     """Settles people in the runs of many machines; made by `resolve`.
 
-    Used like a `Run`, with `async with` and iterated, by one task.
+    Used like a `Run`, with `async with` and iterated, by one task. To enter it raises a
+    `ConfigurationError` where there is no run of the name that was given, and a `JournalError`
+    where the database cannot be used; if that happens later, `stopped_by` has it.
 
     Attributes:
         report: The figures so far.

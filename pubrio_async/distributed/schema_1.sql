@@ -42,7 +42,7 @@ CREATE TABLE runs (
     created_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- The input as it was given, some hundred rows at a time.
+-- The input as it was given, some thousand rows at a time.
 CREATE TABLE blocks (
     run_id bigint NOT NULL REFERENCES runs ON DELETE CASCADE,
     number integer NOT NULL,
