@@ -99,6 +99,7 @@ class JobBook:
 
     def poll(self, redeem_query_id: str, now: float) -> Job | None:
         """The job a poll is about, None if there is none; counts polls that were a waste."""
+        self._forget(now)
         self.polls += 1
         raw = parse_id(redeem_query_id)
         job = None if raw is None else self._jobs.get(raw)

@@ -185,6 +185,17 @@ def test_delivered_jobs_are_forgotten_after_a_while() -> None:
     desk.finished(waiting)
 
 
+def test_a_delivered_job_is_forgotten_whatever_else_is_asked() -> None:
+    desk = Desk(job_retention=100.0)
+    delivered = desk.submit(persons(5))
+    desk.now = 10.0
+    desk.finished(delivered)
+    desk.now = 110.0
+    desk.finished(delivered)
+    desk.now = 111.0
+    assert desk.query(delivered)[0] == 404
+
+
 def test_a_reply_that_did_not_arrive_was_not_delivered() -> None:
     desk = Desk(job_retention=10.0)
     job = desk.submit(persons(50))
