@@ -22,8 +22,10 @@ class SandboxConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         email_credit: Price of an e-mail record that is returned.
         phone_credit: Price of a phone record that is returned.
         contact_lookup_credit: Price of a match of a contact lookup.
-        people_search_credit: Price of a page of a search for people, and of one enrichment.
-        company_search_credit: The same for companies, and for jobs, news and advertisements.
+        people_search_credit: Price of a page of a search for people, and of an enrichment or a
+            lookup on LinkedIn of one of them.
+        company_search_credit: The same for companies; also of a page of jobs, news or
+            advertisements.
         world_people: How many people the searches know; there is a company for ten of them.
         limits: Rate limits, for example `300/minute; 2400/hour`; `unlimited` for none.
         window_phase: How far the fixed windows are shifted; one number for all limits, or one

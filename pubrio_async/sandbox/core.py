@@ -1,7 +1,7 @@
 """The stand-in for the API as a pure state machine: a request and a time in, a reply out.
 
-A request passes, in this order: the faults at the gate, the key, the rate limits, the table of
-endpoints, the faults around the work, and the work itself.
+A request passes, in this order: the faults at the gate, the key, the rate limits, the faults
+around the work, the table of endpoints, and the work itself.
 """
 
 from __future__ import annotations

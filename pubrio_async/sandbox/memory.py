@@ -74,7 +74,7 @@ class SandboxTransport:
         self.max_in_flight: int = 0
 
     async def send(self, request: WireRequest, *, timeout: float, phase: Phase) -> WireReply:
-        """Sends a request and wait for its reply, as `Transport.send` says.
+        """Sends a request and waits for its reply, as `Transport.send` says.
 
         Raises:
             NotSentError: The connection was refused.
