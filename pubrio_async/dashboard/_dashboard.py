@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import secrets
 import socket
+from logging import ERROR
 from types import TracebackType
 from typing import Final, Self
 
@@ -16,6 +16,7 @@ from msgspec import structs
 from pubrio_async._clock import Clock, SystemClock
 from pubrio_async._config import DEFAULT_RATE_LIMIT, parse_rates
 from pubrio_async._errors import ConfigurationError
+from pubrio_async._log import ROOT, note
 from pubrio_async._observe import BatchEvent, Observer, RequestEvent
 from pubrio_async._version import __version__
 from pubrio_async.dashboard._feed import Feed
@@ -26,7 +27,6 @@ from pubrio_async.dashboard._server import PageServer
 from pubrio_async.dashboard._socket import listen, url_of
 from pubrio_async.scheduler import Run
 
-_LOG: Final = logging.getLogger("pubrio_async")
 _SHORTEST_S: Final = 0.1
 _LONGEST_S: Final = 60.0
 _TOKEN_BYTES: Final = 18
@@ -246,4 +246,4 @@ class Dashboard(Observer):
 def _mourn(task: asyncio.Task[None]) -> None:
     """A dashboard that fails is a page that stands still, and never a run that fails."""
     if not task.cancelled() and (error := task.exception()) is not None:
-        _LOG.error("the dashboard stands still: %s", type(error).__name__, exc_info=error)
+        note(ROOT, ERROR, "dashboard_stands_still", error=type(error).__name__)
