@@ -1,4 +1,4 @@
-"""The page over HTTP: five files and a stream of events, for those who know the token."""
+"""The page over HTTP: six files and a stream of events, for those who know the token."""
 
 from __future__ import annotations
 

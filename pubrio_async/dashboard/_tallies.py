@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from pubrio_async._observe import BatchEvent, Observer, RequestEvent
 
-# A quarter of an octave: a quantile is off by a tenth at the most, and a run of years has 150.
+# A quarter of an octave: a quantile is off by a fifth at the most, and a run of years has 150.
 _PER_OCTAVE: Final = 4
 _LEAST_S: Final = 0.001
 _MOST_CLASSES: Final = 24

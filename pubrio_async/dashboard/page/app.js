@@ -42,6 +42,10 @@ function short(seconds) {
   return `${Number(seconds.toFixed(digits))} s`;
 }
 
+function stretch(seconds) {
+  return seconds < 3600 ? `${number(seconds / 60)} min` : `${number(seconds / 3600)} h`;
+}
+
 function period(seconds) {
   return { 60: "minute", 3600: "hour", 86400: "day" }[seconds] || short(seconds);
 }
@@ -478,6 +482,7 @@ function take(message) {
     facts.columns.forEach((name, index) => { column[name] = index; });
     say($("title"), facts.title);
     say($("version"), `pubrio-async ${facts.version}`);
+    say($("range"), `Last ${stretch(facts.interval_s * MOST_RECENT)}`);
     for (const card of cards) card.rebuild?.();
   }
   now = message.now;
