@@ -191,7 +191,7 @@ def _by_id(evidence: Evidence) -> Verdict:
     )
 
 
-@REDEEM("exact-match", "a contact lookup by e-mail finds the person it belongs to, for 1 credit")
+@REDEEM("exact-match", "a contact lookup by e-mail costs no more than 1 credit for each match")
 def _exact_match(evidence: Evidence) -> Verdict:
     found = _of(evidence, "redeem.contact_lookup")
     if not found:

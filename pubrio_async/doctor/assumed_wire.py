@@ -54,7 +54,7 @@ def _empty_post(evidence: Evidence) -> Verdict:
     return yes(f"{took} calls took it") if took else untested("none worked")
 
 
-@WIRE("verbs", "reads are POSTs, but for eleven GETs of reference data")
+@WIRE("verbs", "reads are POSTs, but for eleven GETs without arguments")
 def _verbs(evidence: Evidence) -> Verdict:
     calls = [
         one

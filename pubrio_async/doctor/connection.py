@@ -46,7 +46,7 @@ async def look_at_connection(base_url: str, timeout: float) -> Connection:
     began = time.perf_counter()
     try:
         async with asyncio.timeout(timeout):
-            addresses = await loop.getaddrinfo(host, port, type=1)
+            addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         found.addresses = len({address[4][0] for address in addresses})
         found.resolve_s = time.perf_counter() - began
         began = time.perf_counter()

@@ -24,7 +24,7 @@ class KeyCheck(Struct, kw_only=True):
     """The key. It is shown nowhere.
 
     Attributes:
-        accepted: Whether the API takes it; None if it could not be asked.
+        accepted: Whether the API takes it; None if that could not be found out.
         status: The status of the first call.
     """
 

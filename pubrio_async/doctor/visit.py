@@ -31,7 +31,7 @@ class Visitor:
 
     Attributes:
         requests: Requests sent so far.
-        rate_limited: Calls whose last answer was a 429.
+        rate_limited: How often the API answered with 429.
     """
 
     def __init__(
