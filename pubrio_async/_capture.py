@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from msgspec import Struct
@@ -36,6 +36,8 @@ class ResponseInfo(Struct, frozen=True, kw_only=True):
     body: bytes
     head_s: float | None = None
     version: tuple[int, int] | None = None
+
+    __rich_repr__: ClassVar[Any] = None  # it would show all fields
 
     def __repr__(self) -> str:
         return (

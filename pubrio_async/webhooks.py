@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, ClassVar, Final, TypeAlias, cast
 
 import msgspec
 from msgspec import Struct
@@ -63,6 +63,8 @@ class WebhookMonitor(Struct, frozen=True, kw_only=True):
     is_people_enrichment: bool | None
     payload: Mapping[str, Any]
 
+    __rich_repr__: ClassVar[Any] = None  # it would show all fields
+
     def __repr__(self) -> str:
         return f"<WebhookMonitor {self.monitor_id}>"
 
@@ -81,6 +83,8 @@ class WebhookSignal(Struct, frozen=True, kw_only=True):
     signal: Mapping[str, Any]
     companies: tuple[Mapping[str, Any], ...]
     payload: Mapping[str, Any]
+
+    __rich_repr__: ClassVar[Any] = None  # it would show all fields
 
     def __repr__(self) -> str:
         return f"<WebhookSignal {self.signal_type}, {len(self.companies)} companies>"
@@ -108,6 +112,8 @@ class WebhookDelivery(Struct, frozen=True, kw_only=True):
     triggered_at: str | None
     extra: Mapping[str, Any]
     payload: Mapping[str, Any]
+
+    __rich_repr__: ClassVar[Any] = None  # it would show all fields
 
     def __repr__(self) -> str:
         return (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from msgspec import Struct
 
@@ -45,6 +45,8 @@ class WireReply(Struct, frozen=True, gc=False):
     body: bytes
     head_s: float | None = None
     version: tuple[int, int] | None = None
+
+    __rich_repr__: ClassVar[Any] = None  # it would show all fields
 
     def __repr__(self) -> str:
         return f"<WireReply {self.status}, {len(self.body)} bytes>"

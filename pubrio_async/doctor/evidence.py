@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, Struct, field
@@ -73,6 +73,8 @@ class Exchange(Struct, kw_only=True, eq=False):
     head_s: float | None = None
     version: tuple[int, int] | None = None
     attempts: int = 0
+
+    __rich_repr__: ClassVar[Any] = None  # it would show all fields
 
     def __repr__(self) -> str:
         return f"<Exchange {self.name} {self.status} {self.error}>"

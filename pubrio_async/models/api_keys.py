@@ -5,7 +5,7 @@ Times are written `2026-05-14 12:04:32.243`, without a zone.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from msgspec import Struct
 
@@ -78,6 +78,8 @@ class QueryLogDetails(Struct, frozen=True, kw_only=True):
     request_headers: str | None = None
     response_body: str | None = None
     response_size: int | None = None
+
+    __rich_repr__: ClassVar[Any] = None  # it would show all fields
 
     def __repr__(self) -> str:
         return f"<QueryLogDetails {self.query_log_id}, {self.response_size} bytes>"

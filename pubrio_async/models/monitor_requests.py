@@ -6,7 +6,7 @@ A plain mapping is taken wherever one of these is.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -52,6 +52,8 @@ class WebhookDestination(Struct, frozen=True, kw_only=True):
     webhook_url: str
     headers: Mapping[str, str] | UnsetType = UNSET
     body: Mapping[str, Any] | UnsetType = UNSET
+
+    __rich_repr__: ClassVar[Any] = None  # it would show all fields
 
     def __repr__(self) -> str:
         # The headers hold what deliveries are recognised by; many URLs of webhooks are secret.

@@ -5,7 +5,7 @@ Timestamps stay text, and so do the words of the API. A signature is a secret: i
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -93,6 +93,8 @@ class MonitorRow(_MonitorSettings, frozen=True, kw_only=True):
 
     monitor_id: str | None = None
 
+    __rich_repr__: ClassVar[Any] = None  # it would show all fields
+
     def __repr__(self) -> str:
         return f"<MonitorRow {self.monitor_id} {self.name!r}>"
 
@@ -124,6 +126,8 @@ class Monitor(_MonitorSettings, frozen=True, kw_only=True):
     last_processed: Any = None
     user: MonitorUser | None = None
 
+    __rich_repr__: ClassVar[Any] = None  # it would show all fields
+
     def __repr__(self) -> str:
         return f"<Monitor {self.monitor_id} {self.name!r}>"
 
@@ -147,6 +151,8 @@ class MonitorCreated(Struct, frozen=True, kw_only=True, omit_defaults=True):
     masked_signature: str | None = None
     created_at: str | None = None
     signature: str | None = None
+
+    __rich_repr__: ClassVar[Any] = None  # it would show all fields
 
     def __repr__(self) -> str:
         return f"<MonitorCreated {self.monitor_id} {self.name!r}>"
@@ -174,6 +180,8 @@ class MonitorWebhookCheck(Struct, frozen=True, kw_only=True):
 
     destination_config: dict[str, Any] | None = None
 
+    __rich_repr__: ClassVar[Any] = None  # it would show all fields
+
     def __repr__(self) -> str:
         return "<MonitorWebhookCheck>"
 
@@ -188,6 +196,8 @@ class MonitorSignature(Struct, frozen=True, kw_only=True):
 
     monitor_id: str | None = None
     signature: str
+
+    __rich_repr__: ClassVar[Any] = None  # it would show all fields
 
     def __repr__(self) -> str:
         return f"<MonitorSignature {self.monitor_id}>"
@@ -253,6 +263,8 @@ class MonitorLogDetails(_MonitorRun, frozen=True, kw_only=True):
     monitor_log_id: str
     request_payload: dict[str, Any] | None = None
     response_payload: dict[str, Any] | None = None
+
+    __rich_repr__: ClassVar[Any] = None  # it would show all fields
 
     def __repr__(self) -> str:
         return f"<MonitorLogDetails {self.monitor_log_id} {self.status!r}>"

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from inspect import isawaitable
 from socket import gaierror
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -34,6 +34,8 @@ class Request(Struct, frozen=True, kw_only=True):
     path: str
     raw: bytes
 
+    __rich_repr__: ClassVar[Any] = None  # it would show all fields
+
     def __repr__(self) -> str:
         # The body may hold personal data.
         return f"<Request {self.method} {self.path}, {len(self.raw)} bytes>"
@@ -58,6 +60,8 @@ class Reply(Struct, frozen=True):
     json: Any = UNSET
     headers: Mapping[str, str] = {}
     raw: bytes | UnsetType = UNSET
+
+    __rich_repr__: ClassVar[Any] = None  # it would show all fields
 
     def __repr__(self) -> str:
         # The body may hold personal data.

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
+from rich.pretty import pretty_repr
 
 from pubrio_async import AsyncPubrio, MemoryJournal, Run
 from pubrio_async._clock import SystemClock
 from pubrio_async._config import parse_rates
 from pubrio_async._limiter import Limiter
+from pubrio_async.models import WebhookDestination
 from pubrio_async.scheduler.journal_sqlite import SqliteJournal
 from pubrio_async.testing import PubrioMemory, VirtualClock, run_virtual
 
@@ -103,3 +108,22 @@ async def test_a_journal_in_a_file(tmp_path: Path) -> None:
     assert repr(journal) == f"<SqliteJournal {path!r} open>"
     await journal.close()
     assert repr(journal) == f"<SqliteJournal {path!r} closed>"
+
+
+def _structs(kind: type[Struct] = Struct) -> Iterator[type[Struct]]:
+    for below in kind.__subclasses__():
+        yield below
+        yield from _structs(below)
+
+
+def test_rich_shows_no_more_than_a_repr_does() -> None:
+    """Its tracebacks, and a REPL it is installed in, ask for what has all fields first."""
+    for room in ("_capture", "_wire", "doctor", "models", "testing", "webhooks"):
+        import_module(f"pubrio_async.{room}")
+    ours = [kind for kind in _structs() if kind.__module__.startswith("pubrio_async.")]
+    discreet = [kind for kind in ours if kind.__repr__ is not Struct.__repr__]
+    assert WebhookDestination in discreet
+    assert [kind for kind in discreet if vars(kind).get("__rich_repr__", 1) is not None] == []
+
+    destination = WebhookDestination(webhook_url="https://a.example/hush", headers={"X": "hush"})
+    assert pretty_repr([destination]) == "[<WebhookDestination>]"
