@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import msgspec
 from msgspec import Struct
@@ -18,6 +18,7 @@ from pubrio_async.distributed.claims import Claims
 from pubrio_async.distributed.queue import check_priority, set_priority
 from pubrio_async.distributed.store import Connection, Store
 from pubrio_async.distributed.values import key_if_any
+from pubrio_async.endpoints import ContactTypeName
 from pubrio_async.models.redeem import Number
 from pubrio_async.scheduler.policy import ORDERS, Order
 from pubrio_async.tables import RowSource
@@ -26,6 +27,7 @@ _T = TypeVar("_T")
 
 _ROWS = 2_000
 _LONGEST_NAME = 200
+_TYPES: tuple[str, ...] = get_args(ContactTypeName)
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -35,7 +37,7 @@ class RunSettings(Struct, frozen=True, kw_only=True):
     Attributes:
         name: What it is called; running `enqueue` again with the same name goes on with it.
         contact_types: What is asked for.
-        origin: The base URL of the API.
+        origin: The base URL of the API, as workers have it: without a slash at its end.
         batch_size: Most people in one request.
         order: What goes first, as in `redeem.many`.
         priority: Runs with a higher one go first, from -2,000 to 2,000.
@@ -150,10 +152,19 @@ def _check(settings: RunSettings) -> None:
         raise ConfigurationError("A priority is a number from -2,000 to 2,000.")
     if not settings.contact_types:
         raise ConfigurationError("A run needs at least one contact type.")
+    for word in settings.contact_types:
+        if word not in _TYPES:
+            raise ConfigurationError(
+                f"{word!r:.40} is no contact type; there are {', '.join(_TYPES)}."
+            )
     if settings.batch_size < 1 or settings.order not in ORDERS:
         raise ConfigurationError(
             f"batch_size must be above 0, and order one of {', '.join(ORDERS)}."
         )
+    for bound in ("max_credits", "worst_case", "max_age"):
+        value = getattr(settings, bound)
+        if value is not None and not value >= 0:
+            raise ConfigurationError(f"{bound} must be at least 0, not {value!r}.")
     if settings.max_credits is not None and settings.worst_case is None:
         raise ConfigurationError("max_credits needs worst_case: what a person costs at most.")
 

@@ -228,9 +228,13 @@ async def test_an_input_that_waits_is_read_as_it_comes(store: Store) -> None:
         ({"name": "a\nb"}, "name of a run"),
         ({"priority": 2_001}, "priority"),
         ({"contact_types": ()}, "contact type"),
+        ({"contact_types": ("phone", "fax")}, "'fax' is no contact type"),
         ({"batch_size": 0}, "batch_size"),
         ({"order": "soon"}, "order"),
         ({"max_credits": 5}, "worst_case"),
+        ({"max_credits": -1, "worst_case": 5}, "max_credits must be at least 0"),
+        ({"max_credits": 5, "worst_case": float("nan")}, "worst_case must be at least 0"),
+        ({"max_age": -1.0}, "max_age must be at least 0"),
     ],
 )
 async def test_settings_are_checked(
