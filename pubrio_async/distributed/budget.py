@@ -19,7 +19,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from pubrio_async._errors import JournalError
-from pubrio_async.distributed.journal_steps import one
+from pubrio_async.distributed.journal_steps import one, taken_over
 from pubrio_async.distributed.store import Connection, Store
 from pubrio_async.distributed.values import pack_person, unpack_stored
 from pubrio_async.models.redeem import Number
@@ -193,10 +193,7 @@ async def _own(db: Connection, chunk_id: int, token: UUID) -> _Own:
     )
     row = await found.fetchone()
     if row is None:
-        raise JournalError(
-            f"the chunk {chunk_id} belongs to another worker by now: this one was not heard of "
-            "for too long. Nothing more is sent for it from here"
-        )
+        raise taken_over(chunk_id)
     return _Own(*row)
 
 

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 from msgspec import Struct, field
 
 from pubrio_async._errors import JournalError
+from pubrio_async.distributed.journal_steps import taken_over
 from pubrio_async.distributed.queue import Held, still_has
 from pubrio_async.distributed.store import Connection, Store
 from pubrio_async.distributed.values import pack_person, unpack_stored
@@ -272,10 +273,7 @@ async def _own_state(db: Connection, chunk: Taken, *, missing_ok: bool = False) 
     )
     row = await found.fetchone()
     if row is None and not missing_ok:
-        raise JournalError(
-            f"the chunk {chunk.chunk_id} belongs to another worker by now: this one was not heard "
-            "of for too long"
-        )
+        raise taken_over(chunk.chunk_id)
     return None if row is None else str(row[0])
 
 

@@ -103,10 +103,7 @@ async def fence(db: Connection, chunk: Chunk) -> None:
         (chunk.chunk_id, chunk.token),
     )
     if found.rowcount == 0:
-        raise JournalError(
-            f"the chunk {chunk.chunk_id} belongs to another worker by now: this one was not heard "
-            "of for too long. Nothing more is sent for it from here"
-        )
+        raise taken_over(chunk.chunk_id)
 
 
 async def begin(db: Connection, chunk: Chunk, contact_types: Sequence[str]) -> bool:
@@ -350,6 +347,14 @@ async def save_usage(db: Connection, chunk: Chunk, usage: bytes) -> None:
 def _check_open(chunk: Chunk, batch_id: str) -> None:
     if batch_id not in chunk.open:
         raise RefusedError(f"it holds no open batch {batch_id}")
+
+
+def taken_over(chunk_id: int) -> JournalError:
+    """The error of a worker whose chunk another one has."""
+    return JournalError(
+        f"the chunk {chunk_id} belongs to another worker by now: this one was not heard of for too "
+        "long. Nothing more is sent for it from here"
+    )
 
 
 async def one(found: Cursor) -> Any:
