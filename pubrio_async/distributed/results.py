@@ -37,7 +37,7 @@ _decode_cells = msgspec.msgpack.Decoder(list[list[Any]]).decode
 _WAITING = "not sent yet: it waits in the queue"
 _UNDER_WAY = (
     "about to be sent, or sent: a worker is at it, or has died, and another takes it up. It may "
-    "have been charged; its result is fetched"
+    "have been charged; its result is looked for"
 )
 _ACCEPTED = "accepted as job {}, which has not finished; a worker fetches the result"
 
