@@ -61,6 +61,9 @@ class SandboxConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         log_delay: Time until a request shows up in the request log.
         max_ledger_people: Charged people whose single charges are kept; totals have no bound.
         faults: Faults in their text form, see `parse_fault`.
+
+    Raises:
+        ConfigurationError: A number is out of its range, or the key is empty.
     """
 
     seed: int | str = 0

@@ -117,6 +117,12 @@ class Sandbox:
 
     Replies follow from the configuration, the faults that are switched on, and the requests so
     far with their times. It is not safe for threads.
+
+    Args:
+        config: What it is told to be; None for the defaults.
+
+    Raises:
+        ConfigurationError: A rate limit or a fault in the configuration is malformed.
     """
 
     def __init__(self, config: SandboxConfig | None = None) -> None:
