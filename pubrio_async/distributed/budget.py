@@ -106,28 +106,6 @@ async def lease_budget(
     return await store.transact(work)
 
 
-async def return_budget(store: Store, chunk_id: int, token: UUID) -> None:
-    """Gives back what was set aside for a chunk and not spent; harmless when it is done twice.
-
-    To be called when nothing more is sent for it. What is open or lost goes on to count.
-
-    Args:
-        store: The database.
-        chunk_id: The chunk.
-        token: What proves that it belongs to this worker; if it does not any more, nothing is done.
-
-    Raises:
-        JournalError: The database cannot be used.
-    """
-
-    async def work(db: Connection) -> None:
-        await db.execute(
-            "UPDATE chunks SET reserved = 0 WHERE id = %s AND token = %s", (chunk_id, token)
-        )
-
-    await store.transact(work)
-
-
 async def left_to_send(store: Store, chunk_id: int, token: UUID) -> int:
     """How many people of a chunk were never sent, or are to be bought again.
 

@@ -46,7 +46,6 @@ class Exchange(Struct, kw_only=True, eq=False):
         raw: The reply as it came.
         error: The class of the error the call ended with; None if it did not.
         code: The API's own error code, if it is a number.
-        retry_after: What the reply asked to wait.
         told: What its headers say about a window.
         began: When the call began, in seconds since the epoch.
         ended: When it ended, likewise.
@@ -65,7 +64,6 @@ class Exchange(Struct, kw_only=True, eq=False):
     raw: bytes = b""
     error: str | None = None
     code: int | None = None
-    retry_after: float | None = None
     told: ToldLimits | None = None
     began: float = 0.0
     ended: float = 0.0

@@ -9,7 +9,7 @@ from typing import Any, Final
 from pubrio_async._clock import Clock
 from pubrio_async._errors import ConfigurationError, PubrioError, ResponseError
 from pubrio_async._quota import told_limits
-from pubrio_async._wire import WireReply, parse_retry_after
+from pubrio_async._wire import WireReply
 from pubrio_async.client import AsyncPubrio
 from pubrio_async.doctor.evidence import Evidence, Exchange, Purpose, decoded
 from pubrio_async.doctor.plan import FREE_READS, PAID_PROBES
@@ -109,9 +109,7 @@ class Visitor:
             one.version = response.version
             one.attempts = response.attempts
         if one.status is not None:
-            reply = WireReply(one.status, one.headers, b"")
-            one.told = told_limits(reply)
-            one.retry_after = parse_retry_after(one.headers.get("Retry-After"), one.ended)
+            one.told = told_limits(WireReply(one.status, one.headers, b""))
         self._in_vain = self._in_vain + 1 if one.status in {None, 429} else 0
         self.requests += one.attempts
         if self._left is not None:
