@@ -159,7 +159,7 @@ class Figures(Struct, frozen=True, kw_only=True):
     """What is going on in a database.
 
     Attributes:
-        workers: Workers that were heard of lately.
+        workers: Workers that were heard of in the last 20 seconds.
         runs: The runs, the oldest first.
         limits: The shared limits.
     """
@@ -207,7 +207,10 @@ async def status(store: Store, run: str | None = None) -> Figures:
 
     figures = await store.transact(work)
     if run is not None and not figures.runs:
-        raise ConfigurationError(f"There is no run {run!r} in this database.")
+        raise ConfigurationError(
+            f"There is no run {run!r} in this database; pubrio-async status URL names those there "
+            "are."
+        )
     return figures
 
 

@@ -134,7 +134,8 @@ async def open_export(store: Store, run: str) -> Export:
     row = await store.transact(work)
     if row is None:
         raise ConfigurationError(
-            f"There is no run {run!r}; pubrio-async status URL names those there are."
+            f"There is no run {run!r} in this database; pubrio-async status URL names those there "
+            "are."
         )
     run_id, scope_id, form, rows, blocks, is_whole, types = row
     return Export(

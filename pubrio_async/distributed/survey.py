@@ -139,7 +139,10 @@ async def survey(
 
     runs = await store.transact(work)
     if run is not None and not runs:
-        raise ConfigurationError(f"There is no run {run!r} for {origin} in this database.")
+        raise ConfigurationError(
+            f"There is no run {run!r} for {origin} in this database; pubrio-async status URL names "
+            "those there are."
+        )
     return runs
 
 

@@ -86,7 +86,7 @@ def compare(
             are no difference.
 
     Returns:
-        Where they differ, each path once.
+        Where they differ, each path once for each way of differing.
     """
     walk = _Walk(words or {}, partial)
     walk.check(value, _type_info(kind), path)
