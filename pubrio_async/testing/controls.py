@@ -60,6 +60,9 @@ class SandboxControls:
     def reset(self, **settings: Any) -> None:
         """Begins anew: people, faults, jobs, books and requests are forgotten.
 
+        The environment that `installed` has set stays as it was: a client that is to have another
+        key or another limit is given it, or made by `client`.
+
         Args:
             **settings: Fields of `SandboxConfig` that differ from those this was made with.
 

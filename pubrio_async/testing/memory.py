@@ -28,7 +28,7 @@ class PubrioMemory(SandboxControls):
                 async with pubrio.redeem.many(people, people_contact_types=["phone"]) as run:
                     return sum([outcome.status == "found" async for outcome in run])
 
-        found = run_virtual(scenario())  # hours under 300 requests a minute, in a few seconds
+        found = run_virtual(scenario())  # minutes under 300 requests a minute, in seconds
 
     Jobs take their time and rate limits are enforced, as by the API itself: use it in virtual
     time, by `run_virtual` or the marker `pubrio_virtual_time`, and none of it is waited for.
