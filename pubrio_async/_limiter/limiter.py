@@ -40,13 +40,12 @@ from collections.abc import Sequence
 from pubrio_async._clock import Clock, is_over
 from pubrio_async._config import Rate, rates_in_words
 from pubrio_async._limiter import ledger
+from pubrio_async._limiter.backoff import pause_of
 from pubrio_async._limiter.protocol import LimiterStatistics, figures_of
 from pubrio_async._limiter.window import STRAY_S, Window
 
 # As good as no limit.
 _ANY = 1 << 62
-_FIRST_BACKOFF_S = 2.0
-_LONGEST_BACKOFF_S = 60.0
 # A reply that took longer tells what remained too long ago.
 _FRESH_S = 1.0
 
@@ -184,7 +183,7 @@ class Limiter:
         seconds = retry_after or 0.0
         # An API that says 0 and refuses again would otherwise be asked without end.
         if first and (retry_after is None or self._refusals_in_a_row > 1):
-            seconds = max(seconds, self._backoff())
+            seconds = max(seconds, pause_of(self._refusals_in_a_row, self._rng))
         self._paused_until = max(self._paused_until, self._now() + seconds)
 
     def note(
@@ -296,10 +295,6 @@ class Limiter:
                     window.learn(now, took, retry_after)
             elif not retry_after or window in meant:
                 window.doubt()
-
-    def _backoff(self) -> float:
-        doubled = _FIRST_BACKOFF_S * 2.0 ** min(self._refusals_in_a_row - 1, 10)
-        return min(doubled, _LONGEST_BACKOFF_S / 1.2) * self._rng.uniform(0.8, 1.2)
 
     def _take(self, now: float | None) -> int | None:
         """A ticket if one may leave, whoever waits; the time is only asked for if it matters."""

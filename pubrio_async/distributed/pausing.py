@@ -9,10 +9,8 @@ from __future__ import annotations
 import random
 from typing import Literal
 
+from pubrio_async._limiter.backoff import pause_of
 from pubrio_async.distributed.leases import News, Reply
-
-_FIRST_BACKOFF_S = 2.0
-_LONGEST_BACKOFF_S = 60.0
 
 
 class Pauses:
@@ -86,7 +84,7 @@ class Pauses:
         seconds = retry_after or 0.0
         # An API that says 0 and refuses again would otherwise be asked without end.
         if first and (retry_after is None or self._refusals > 1):
-            seconds = max(seconds, self._backoff())
+            seconds = max(seconds, pause_of(self._refusals, self._rng))
         self.until = max(self.until, now + seconds)
 
     def say(self) -> tuple[Literal["no", "yes", "done"], int | None]:
@@ -126,7 +124,3 @@ class Pauses:
     def _begin(self, generation: int) -> None:
         self.generation = generation
         self._has_probe, self._ticket, self._succeeded = False, None, False
-
-    def _backoff(self) -> float:
-        doubled = _FIRST_BACKOFF_S * 2.0 ** min(self._refusals - 1, 10)
-        return min(doubled, _LONGEST_BACKOFF_S / 1.2) * self._rng.uniform(0.8, 1.2)
