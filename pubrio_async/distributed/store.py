@@ -316,8 +316,8 @@ class Store:
                     return await _carry_out(found, work)
             except psycopg_pool.PoolClosed:
                 raise JournalError(
-                    f"the store of the database {self._where} is not open: use it inside "
-                    "`async with Store(...)`"
+                    f"the store of the database {self._where} is not open, or was closed: use it "
+                    "inside `async with Store(...)`"
                 ) from None
             except psycopg.Error as error:
                 if not is_passing(error) or loop.time() + wait > began + self._patience:
