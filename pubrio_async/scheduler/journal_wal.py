@@ -208,12 +208,12 @@ class Wal:
 
 def _pairing(connection: sqlite3.Connection) -> _Pairing:
     try:
-        row = connection.execute(_PAIRING).fetchone()
+        row: tuple[bytes, bytes, int] | None = connection.execute(_PAIRING).fetchone()
     except sqlite3.OperationalError as error:
         if _NO_TABLE in str(error):  # of an older format, or new
             return _Pairing()
         raise
-    return _Pairing(*(row or (b"", b"", 0)))
+    return _Pairing(b"", b"") if row is None else _Pairing(*row)
 
 
 def _are_paired(alone: _Pairing | None, both: _Pairing) -> bool:
