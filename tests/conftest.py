@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import shutil
 import signal
 import subprocess
 import tempfile
 from collections.abc import Generator, Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -87,6 +90,28 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> Generator[None, None, No
     if metafunc.definition.get_closest_marker("virtual_time") is not None:
         metafunc.definition.add_marker("pubrio_virtual_time")
     return (yield)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Each process of xdist begins to load the tests at another place.
+
+    In a new checkout they have to be compiled. All processes at once would do that, and each of
+    them all of it; so each finds most of it done by the others.
+    """
+    config = session.config
+    if "PYTEST_XDIST_WORKER" not in os.environ or config.args != config.getini("testpaths"):
+        return
+    here = Path(__file__).parent
+    names = [
+        ".".join(path.relative_to(here.parent).with_suffix("").parts)
+        for path in sorted(here.rglob("test_*.py"))
+    ]
+    number = int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
+    first = number * len(names) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    for name in names[first:] + names[:first]:
+        with suppress(Exception, pytest.skip.Exception):  # told where it is collected
+            importlib.import_module(name)
 
 
 @pytest.hookimpl(trylast=True)
