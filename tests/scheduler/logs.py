@@ -41,6 +41,12 @@ class Log:
             self._add(at, 0.1, f"other-{number}", kind)
         self.asked: list[int | str] = []
 
+    def copy(self) -> Log:
+        """One with the same requests, for others to be put into: making them takes longer."""
+        log = Log([], self.zone_s, ends=self.ends)
+        log.rows, log.entries = [*self.rows], {**self.entries}
+        return log
+
     def put(
         self, at: float, took_s: float, key: str, kind: str | None = "batch", status: int = 200
     ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import tracemalloc
 from collections.abc import Callable
+from functools import cache
 from typing import Self
 
 import pytest
@@ -14,6 +15,12 @@ from hypothesis import strategies as st
 from pubrio_async.scheduler import seen
 from pubrio_async.scheduler.seen import ExactRegister, Register, Seen, Sieve, SlimRegister
 from tests.scheduler.fake_api import people
+
+
+@cache
+def crowd() -> list[str]:
+    """So many that what each of them costs is seen; made once."""
+    return people(200_000)
 
 
 @given(st.lists(st.text(max_size=3)))
@@ -63,7 +70,7 @@ def test_many_in_one_bucket_are_told_apart() -> None:
 
 
 def test_a_person_costs_a_few_bytes() -> None:
-    rows = people(200_000)
+    rows = crowd()
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
@@ -89,7 +96,7 @@ def test_a_sieve_lets_nobody_pass_who_was_added(slices: list[list[str]]) -> None
 
 def test_a_sieve_hardly_holds_a_stranger_for_somebody_else() -> None:
     sieve = Sieve()
-    rows = people(200_000)
+    rows = crowd()
     sieve.add(rows[:100_000])
     assert sieve.perhaps(rows[:100_000]) == rows[:100_000]
     assert len(sieve.perhaps(rows[100_000:])) <= 3
@@ -129,7 +136,7 @@ def test_an_old_journal_is_asked_for_everyone() -> None:
     ("make", "bytes_each"), [(SlimRegister, 0), (ExactRegister, 16)], ids=["slim", "exact"]
 )
 def test_memory_is_flat_with_a_new_journal(make: Callable[[], Register], bytes_each: int) -> None:
-    rows = people(200_000)
+    rows = crowd()
     seen._masks()
     tracemalloc.start()
     try:
