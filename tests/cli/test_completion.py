@@ -6,11 +6,15 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from pubrio_async.cli._completion import complete_endpoint, complete_types
+from tests.docs.commands import quick_command
+from tests.warm import Forge
 
 PROGRAM = f'#!/bin/sh\nexec "{sys.executable}" -m pubrio_async "$@"\n'
 # What bash itself does when Tab is pressed: words in COMP_WORDS, then the function.
@@ -27,14 +31,20 @@ done
 
 
 @pytest.fixture
-def environ(tmp_path: Path) -> dict[str, str]:
+def environ(tmp_path: Path, forge: Forge) -> Iterator[dict[str, str]]:
     """An environment in which the program is there by its name."""
-    program = tmp_path / "bin" / "pubrio-async"
-    program.parent.mkdir()
-    program.write_text(PROGRAM)
-    program.chmod(0o755)
-    path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
-    return dict(os.environ) | {"PATH": path, "HOME": str(tmp_path)}
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    environ = dict(os.environ) | {"PATH": path, "HOME": str(tmp_path)}
+    with ExitStack() as running:
+        if forge.possible():  # each Tab starts a process
+            running.enter_context(quick_command(forge, programs))
+        else:
+            program = programs / "pubrio-async"
+            program.write_text(PROGRAM)
+            program.chmod(0o755)
+        yield environ
 
 
 def tab(environ: dict[str, str], *lines: str) -> list[list[str]]:
