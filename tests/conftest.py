@@ -25,6 +25,8 @@ _FIRST = (
     "tests/distributed/test_skew.py",
     "tests/cli/test_terminal.py",
     "tests/distributed/test_chaos.py",
+    "tests/distributed/test_failover.py",
+    "tests/distributed/test_outage.py",
     "tests/docs/test_blocks.py",
     "tests/simulation/",
     "tests/browser/",

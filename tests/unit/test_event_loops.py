@@ -341,7 +341,7 @@ async def test_a_run_is_left_alone_by_other_loops(sandbox: PubrioSandbox) -> Non
 def test_closing_what_an_ended_loop_has_left_does_no_harm_to_who_has_the_journal_now(
     tmp_path: Path,
 ) -> None:
-    memory = PubrioMemory()
+    memory = PubrioMemory(time_scale=0.2)  # in real time
     people = [memory.add_found(work_email=f"{number}@example.com") for number in range(30)]
     journal, left = SqliteJournal(tmp_path / "run.db"), memory.client()
 
