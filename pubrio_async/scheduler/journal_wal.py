@@ -51,6 +51,11 @@ class _Pairing(NamedTuple):
     before: bytes = NO_LOG
     has_log: int = 0
 
+    def is_one(self) -> bool:
+        """Whether it is any: its page may still be as it was before there was one on it."""
+        names = (self.log, self.before)
+        return all(type(name) is bytes and len(name) == len(NO_LOG) for name in names)
+
 
 class Wal:
     """The log beside a file.
@@ -119,9 +124,10 @@ class Wal:
     def _alone(self) -> _Pairing | None:
         """What the file says by itself; None if a write of it was cut off in the middle."""
         try:
-            return self._look("immutable=1")
+            alone = self._look("immutable=1")
         except sqlite3.Error:
             return None
+        return alone if alone.is_one() else None
 
     def _look(self, how: str) -> _Pairing:
         with contextlib.closing(

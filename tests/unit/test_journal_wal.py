@@ -156,6 +156,35 @@ async def test_a_journal_whose_log_is_missing_is_not_taken_for_all_there_is(path
     assert await bought(left) == "ab"
 
 
+async def test_one_that_was_cut_off_before_its_table_was_there_goes_on(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where SQLite leaves pages that are free as they were, another table still stands there."""
+    old = restored(path, 5)
+    with contextlib.closing(sqlite3.connect(old, isolation_level=None)) as db:
+        db.execute("PRAGMA secure_delete = OFF")
+        for _ in range(9):
+            db.execute("INSERT INTO log (entries) VALUES (zeroblob(3000))")
+        db.execute("DELETE FROM log")
+    carried: list[Path] = []
+    pair = Wal._pair
+
+    def watched(self: Wal, *, has_log: bool) -> None:
+        pair(self, has_log=has_log)
+        carried.append(copy(path, tmp_path / str(len(carried)) / "journal"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Wal, "_pair", watched)
+        async with opened(path) as journal:
+            held = await journal.summary()
+    before, after = carried[0].read_bytes(), carried[1].read_bytes()
+    size = int.from_bytes(before[16:18], "big")
+    # The first page is carried over first.
+    carried[0].write_bytes(after[:size] + before[size:])
+    async with opened(carried[0]) as journal:
+        assert await journal.summary() == held
+
+
 async def everything(path: Path) -> tuple[str, list[str]]:
     """Who is known, and the batches that are open."""
     async with opened(path) as journal:
