@@ -124,7 +124,7 @@ class Wal:
     def _alone(self) -> _Pairing | None:
         """What the file says by itself; None if a write of it was cut off in the middle."""
         try:
-            alone = self._look("immutable=1")
+            alone = self._look("mode=ro&immutable=1")
         except sqlite3.Error:
             return None
         return alone if alone.is_one() else None

@@ -185,6 +185,16 @@ async def test_one_that_was_cut_off_before_its_table_was_there_goes_on(
         assert await journal.summary() == held
 
 
+async def test_no_file_is_made_where_both_were_moved_away(path: Path) -> None:
+    moved = path.with_name("moved")
+    async with opened(path) as journal:
+        await fill(journal, "a")
+        for end in ("", "-wal"):
+            Path(f"{path}{end}").rename(f"{moved}{end}")
+    assert not path.exists()
+    assert await bought(moved) == "a"
+
+
 async def everything(path: Path) -> tuple[str, list[str]]:
     """Who is known, and the batches that are open."""
     async with opened(path) as journal:
