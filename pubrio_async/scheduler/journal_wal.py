@@ -25,7 +25,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pubrio_async.scheduler.journal_schema import FORMAT, NO_LOG
-from pubrio_async.scheduler.journal_troubles import LOG_FOREIGN, LOG_MISSING, explain, name_of
+from pubrio_async.scheduler.journal_troubles import (
+    DAMAGED,
+    LOG_FOREIGN,
+    LOG_MISSING,
+    explain,
+    name_of,
+)
 
 # The results of a batch are some 10 KB: twice the usual size saves a third of what a step costs.
 PAGE_SIZE = 8_192
@@ -87,8 +93,8 @@ class Wal:
     def is_alone(self) -> bool:
         """Whether its file is missing: SQLite would throw it away."""
         try:
-            # Whoever makes a journal writes its file first.
-            return bool(self._beginning()) and os.stat(self._file).st_size == 0
+            # Whoever makes a journal writes its file first. SQLite takes one byte for none.
+            return bool(self._beginning()) and os.stat(self._file).st_size <= 1
         except FileNotFoundError:
             return True
         except OSError:
@@ -103,15 +109,25 @@ class Wal:
             return None
         shared = Path(self.path[: -len("-wal")] + "-shm")
         is_ours = not shared.exists()
-        alone = self._alone()
         try:
-            return None if _are_paired(alone, self._look("mode=ro")) else LOG_FOREIGN
+            with self._connect("mode=ro") as db:
+                return self._compare(db)
         except sqlite3.Error as error:
-            is_whole = alone is not None and name_of(error).startswith("SQLITE_CORRUPT")
-            return LOG_FOREIGN if is_whole else explain(error)
+            is_corrupt = name_of(error).startswith("SQLITE_CORRUPT")
+            return LOG_FOREIGN if is_corrupt and self._alone() is not None else explain(error)
         finally:
             if is_ours:
                 shared.unlink(missing_ok=True)
+
+    def _compare(self, db: sqlite3.Connection) -> str | None:
+        both = _pairing(db)  # from here on nobody else writes the file
+        alone = self._alone()
+        if not _are_paired(alone, both):
+            return LOG_FOREIGN
+        # A file that cannot be read may be anything: once it is opened, it gets what is in the log.
+        if alone is None and db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+            return DAMAGED
+        return None
 
     def _beginning(self) -> bytes | None:
         """How it begins, which is empty if it is; None if there is none."""
@@ -124,25 +140,24 @@ class Wal:
     def _alone(self) -> _Pairing | None:
         """What the file says by itself; None if a write of it was cut off in the middle."""
         try:
-            alone = self._look("mode=ro&immutable=1")
+            with self._connect("mode=ro&immutable=1") as db:
+                alone = _pairing(db)
         except sqlite3.Error:
             return None
         return alone if alone.is_one() else None
 
-    def _look(self, how: str) -> _Pairing:
-        with contextlib.closing(
-            sqlite3.connect(f"{self._file.as_uri()}?{how}", uri=True, timeout=0)
-        ) as db:
-            return _pairing(db)
+    def _connect(self, how: str) -> contextlib.closing[sqlite3.Connection]:
+        uri = f"{self._file.as_uri()}?{how}"
+        return contextlib.closing(sqlite3.connect(uri, uri=True, timeout=0))
 
     # -- while it is open -------------------------------------------------------------------
 
     def check(self, connection: sqlite3.Connection) -> str | None:
         """Why the file cannot be used, now that it is open and locked."""
         alone, both = self._alone(), _pairing(connection)
-        self._in_file = both.before if alone is None else alone.log
         if not _are_paired(alone, both):
             return LOG_FOREIGN
+        self._in_file = both.before if alone is None else alone.log
         self._is_missing = self._is_missing and bool(both.has_log)
         return LOG_MISSING if self._is_missing else None
 

@@ -115,8 +115,9 @@ async def test_a_log_is_not_thrown_away_because_its_file_was_moved(path: Path) -
     for types in (TYPES, ()):
         assert "the file that belongs to it is" in await refused(path, types)
         assert "the file that belongs to it is" in await refused(link, types)
-    path.touch()
-    assert "the file that belongs to it is" in await refused(path)
+    for content in (b"", b"x"):
+        path.write_bytes(content)
+        assert "the file that belongs to it is" in await refused(path)
     assert log.read_bytes() == what
     elsewhere.rename(path)
     async with opened(path) as journal:

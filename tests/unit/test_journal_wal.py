@@ -195,6 +195,20 @@ async def test_no_file_is_made_where_both_were_moved_away(path: Path) -> None:
     assert await bought(moved) == "a"
 
 
+@pytest.mark.parametrize("content", [b"people_search_id\n" * 1_000, b"xy", bytes(9_000), None])
+async def test_what_cannot_be_read_does_not_get_what_is_in_the_log(
+    path: Path, tmp_path: Path, content: bytes | None
+) -> None:
+    """Neither another file is written over, nor is what was left lost to the beginning of one."""
+    await killed(tmp_path / "left", "cd", kept="ab")
+    copy(tmp_path / "left", path, "-wal")
+    whole = (tmp_path / "left").read_bytes()
+    path.write_bytes(whole[:40_000] if content is None else content)
+    await refused(path, "it is damaged")
+    copy(tmp_path / "left", path, "")
+    assert await bought(path) == "abcd"
+
+
 async def everything(path: Path) -> tuple[str, list[str]]:
     """Who is known, and the batches that are open."""
     async with opened(path) as journal:
