@@ -157,17 +157,18 @@ class Wal:
         alone, both = self._alone(), _pairing(connection)
         if not _are_paired(alone, both):
             return LOG_FOREIGN
-        self._in_file = both.before if alone is None else alone.log
+        # What a killed run carried over need not be on the disk, whatever can be read of it.
+        self._in_file, self._is_halfway = both.before, True
         self._is_missing = self._is_missing and bool(both.has_log)
         return LOG_MISSING if self._is_missing else None
 
     def open(self, connection: sqlite3.Connection) -> None:
         """Begins a log of its own for whoever has opened the file."""
-        self._connection = connection
+        self._connection, self._both = connection, _pairing(connection)
         (self._page_size,) = connection.execute("PRAGMA page_size").fetchone()
         self._content = FileIO(self.path)
-        self._is_open, self._is_halfway = True, False
-        self.load()
+        self._is_open = True
+        self._carry_over()
         self.renew()
         if self._is_durable:
             _reserve(self.path)
@@ -191,10 +192,7 @@ class Wal:
         """Carries it over into the file, and begins it anew."""
         self._pair(has_log=True)
         self._is_halfway = True
-        with contextlib.suppress(sqlite3.Error):  # it grows until there is room for that
-            busy, pages, carried = self._connection.execute("PRAGMA wal_checkpoint").fetchone()
-            if not busy and pages == carried:
-                self._in_file, self._is_halfway = self._both.log, False
+        self._carry_over()
         self._pair(has_log=False)
 
     def close(self, connection: sqlite3.Connection) -> None:
@@ -221,6 +219,12 @@ class Wal:
         run(_FIRST_PAGE)
         run("COMMIT")
         self._both = both
+
+    def _carry_over(self) -> None:
+        with contextlib.suppress(sqlite3.Error):  # it grows until there is room for that
+            busy, pages, carried = self._connection.execute("PRAGMA wal_checkpoint").fetchone()
+            if not busy and pages == carried:
+                self._in_file, self._is_halfway = self._both.log, False
 
     def _round(self, at: int) -> bytes:
         self._content.seek(at)

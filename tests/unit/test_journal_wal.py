@@ -209,6 +209,59 @@ async def test_what_cannot_be_read_does_not_get_what_is_in_the_log(
     assert await bought(path) == "abcd"
 
 
+async def amid_it(path: Path, monkeypatch: pytest.MonkeyPatch, names: str) -> list[Path]:
+    """A journal with a log that tells all, before and after it is carried over for the last time.
+
+    Without names, for the first time.
+    """
+    moments: list[Path] = []
+    carry_over = Wal._carry_over
+
+    def watched(self: Wal) -> None:
+        moments.append(copy(path, path.parents[1] / str(len(moments)) / "journal"))
+        carry_over(self)
+        moments.append(copy(path, path.parents[1] / str(len(moments)) / "journal"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal_wal, "_PAGES", 4)
+        patch.setattr(Wal, "_carry_over", watched)
+        async with opened(path) as journal:
+            await fill(journal, names)
+    return moments[-2:] if names else moments[:2]
+
+
+@pytest.mark.parametrize(
+    ("names", "how"), [("ab", "not on the disk"), ("ab", "torn"), ("", "but for the first page")]
+)
+async def test_one_that_was_cut_off_amid_it_twice_goes_on(
+    path: Path, monkeypatch: pytest.MonkeyPatch, names: str, how: str
+) -> None:
+    """The second time before much of the file had come to the disk."""
+    before, after = await amid_it(path, monkeypatch, names)
+    left, cut_off = path.parents[1] / "left" / "journal", path.parents[1] / "cut off" / "journal"
+    was, now, size = before.read_bytes(), after.read_bytes(), 8_192
+    read = {
+        "not on the disk": now,
+        "torn": now[:100] + bytes(400) + now[500:],
+        "but for the first page": was[:size] + now[size:],
+    }[how]
+    copy(after, left)
+    left.write_bytes(read)
+    carry_over = Wal._carry_over
+
+    def watched(self: Wal) -> None:
+        if not cut_off.exists():
+            copy(left, cut_off)
+        carry_over(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Wal, "_carry_over", watched)
+        assert await bought(left) == names
+    on_disk = was if how == "not on the disk" else left.read_bytes()[:size] + read[size:]
+    cut_off.write_bytes(on_disk)
+    assert await bought(cut_off) == names
+
+
 async def everything(path: Path) -> tuple[str, list[str]]:
     """Who is known, and the batches that are open."""
     async with opened(path) as journal:
