@@ -24,6 +24,7 @@ from pubrio_async.scheduler import journal_rows as rows
 from pubrio_async.scheduler import journal_schema as schema
 from pubrio_async.scheduler.journal_tables import Tables, one
 from pubrio_async.scheduler.journal_troubles import (
+    CANNOT_OPEN,
     DAMAGED,
     LOG_ALONE,
     NOT_OPEN,
@@ -111,6 +112,8 @@ class JournalFile:
         except sqlite3.Error as error:
             _in_use.pop(self, None)
             raise self.error(explain(error)) from error
+        except OSError as error:  # no more files can be opened
+            raise self.error(CANNOT_OPEN) from error
         except msgspec.MsgspecError as error:
             raise self.error(_unreadable(error)) from error
         except (TypeError, ValueError, LookupError) as error:

@@ -50,6 +50,7 @@ _TROUBLES = (
         "it cannot be locked; check the permissions of the file, and that its disk is a local one",
     ),
     ("SQLITE_IOERR_WRITE", NOT_WRITTEN),
+    ("SQLITE_IOERR_SHMSIZE", NO_ROOM),  # for what SQLite makes beside a log to read it
     ("SQLITE_IOERR", "the disk fails to read or write it; see to the disk, then run again"),
 )
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import itertools
+import os
 import re
 import shutil
 import sqlite3
@@ -260,6 +262,20 @@ async def test_one_that_was_cut_off_amid_it_twice_goes_on(
     on_disk = was if how == "not on the disk" else left.read_bytes()[:size] + read[size:]
     cut_off.write_bytes(on_disk)
     assert await bought(cut_off) == names
+
+
+async def test_a_log_that_cannot_be_opened_is_told(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_path: str) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    await killed(path, "ab")
+    with monkeypatch.context() as patch:
+        patch.setattr(journal_wal, "FileIO", fails)
+        with pytest.raises(JournalError, match="it cannot be opened"):
+            await SqliteJournal(path).open(TYPES)
+    assert await bought(path) == "ab"
 
 
 async def everything(path: Path) -> tuple[str, list[str]]:
