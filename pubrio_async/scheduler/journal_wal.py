@@ -88,6 +88,11 @@ class Wal:
         """Where it is: beside the file itself, not beside a link to it."""
         return os.path.realpath(self._file) + "-wal"
 
+    @property
+    def _shared(self) -> Path:
+        """What SQLite makes beside them if somebody reads both without locking the others out."""
+        return Path(os.path.realpath(self._file) + "-shm")
+
     # -- before the file is opened: nothing is changed -------------------------------------
 
     def is_alone(self) -> bool:
@@ -107,8 +112,7 @@ class Wal:
         self._is_missing = beginning is None
         if not beginning:
             return None
-        shared = Path(self.path[: -len("-wal")] + "-shm")
-        is_ours = not shared.exists()
+        is_ours = not self._shared.exists()
         try:
             with self._connect("mode=ro") as db:
                 return self._compare(db)
@@ -117,7 +121,7 @@ class Wal:
             return LOG_FOREIGN if is_corrupt and self._alone() is not None else explain(error)
         finally:
             if is_ours:
-                shared.unlink(missing_ok=True)
+                self._shared.unlink(missing_ok=True)
 
     def _compare(self, db: sqlite3.Connection) -> str | None:
         both = _pairing(db)  # from here on nobody else writes the file
@@ -168,6 +172,8 @@ class Wal:
         (self._page_size,) = connection.execute("PRAGMA page_size").fetchone()
         self._content = FileIO(self.path)
         self._is_open = True
+        with contextlib.suppress(OSError):  # nobody else has it, as the file is locked
+            self._shared.unlink(missing_ok=True)
         self._carry_over()
         self.renew()
         if self._is_durable:

@@ -264,6 +264,13 @@ async def test_one_that_was_cut_off_amid_it_twice_goes_on(
     assert await bought(cut_off) == names
 
 
+async def test_what_a_look_left_that_was_cut_off_does_not_stay(path: Path) -> None:
+    left = await killed(path, "ab")
+    Path(f"{left}-shm").touch()
+    assert await bought(left) == "ab"
+    assert list(left.parent.iterdir()) == [left]
+
+
 async def test_a_log_that_cannot_be_opened_is_told(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
