@@ -11,7 +11,8 @@ in the table `pairing` what they go with:
   file that has neither is another one, older or newer.
 - A file that was left by a killed run also tells that there is a log (`has_log`). That is told by
   the file alone: whoever reads both is told that there is none. So nothing is missing once SQLite
-  has folded the log in and deleted it, whoever lets it do so.
+  has folded the log in and deleted it, whoever lets it do so; but for a run that was killed while
+  the log was carried over: then both tell that there is one.
 """
 
 from __future__ import annotations
