@@ -238,6 +238,7 @@ class _InMemory(SteppedJournal):
     def _do(self, op: Op) -> Deed:
         failing = self.failing
         if not failing.broken and not (op.writes and failing.strikes()):
+            self.unwritten.made_up_for(op)
             return self._model.carry_out(op)
         self._fate.tell(f"journal {op.name} fails")
         if op.writes and failing.trouble is not None and failing.trouble.written:

@@ -53,7 +53,8 @@ class Unwritten:
         people: Those in the steps.
         jobs: Those whose ids were not written down.
         must_be_told: Whether anybody was there to hear of it, and had anything to lose. Who was
-            cancelled while the intent was written sends nothing.
+            cancelled while the intent was written sends nothing; and what was written again
+            afterwards is not missing.
     """
 
     def __init__(self) -> None:
@@ -77,6 +78,13 @@ class Unwritten:
                 self.jobs.add(op.query_id)
         else:
             self.unread += 1
+
+    def made_up_for(self, op: Op) -> None:
+        """This step was carried out: what failed of the same kind, when nobody waited, is done."""
+        done = op.name, op.keys
+        self._failed = [
+            old for old in self._failed if not old.was_left or (old.name, old.keys) != done
+        ]
 
 
 class FailingWrites:
