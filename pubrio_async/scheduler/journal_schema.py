@@ -17,7 +17,8 @@ is another one. So what stands for money is sealed with a checksum, and every se
 the file is opened.
 
 To change the layout: change `SCHEMA`, count `FORMAT` up, and add the way from the last format to
-`MIGRATIONS`. A migration never changes again, so it uses nothing of ours that might.
+`MIGRATIONS`. A migration never changes again, so it uses nothing of ours that might. It is mostly
+the first thing in SQLite's log, so it writes a new name into `pairing.log`: see `journal_wal`.
 """
 
 from __future__ import annotations

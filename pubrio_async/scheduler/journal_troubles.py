@@ -26,31 +26,31 @@ LOG_FOREIGN = (
     "when that run was killed; or move that file away, knowing that the people in it would then "
     "be paid for again"
 )
-IN_USE = (
+_IN_USE = (
     "it is in use, by another process or by another run of this one; wait until that has ended, "
     "or use another journal"
 )
-NO_ROOM = (
+_NO_ROOM = (
     "the disk is full, or the file as large as a file may be here; make room and run again, what "
     "it holds already is safe"
 )
-NOT_WRITTEN = (
+_NOT_WRITTEN = (
     "the disk fails to read or write it, or the file is as large as a file may be here (a quota, "
     "`ulimit -f`, the file system); see to that, then run again"
 )
 _TROUBLES = (
-    ("SQLITE_BUSY", IN_USE),
+    ("SQLITE_BUSY", _IN_USE),
     ("SQLITE_NOTADB", "it is not a journal, and was left as it is; check the path"),
     ("SQLITE_CORRUPT", DAMAGED),
-    ("SQLITE_FULL", NO_ROOM),
+    ("SQLITE_FULL", _NO_ROOM),
     ("SQLITE_READONLY", "it cannot be written; check the permissions of the file and its folder"),
     ("SQLITE_CANTOPEN", CANNOT_OPEN),
     (
         "SQLITE_IOERR_LOCK",
         "it cannot be locked; check the permissions of the file, and that its disk is a local one",
     ),
-    ("SQLITE_IOERR_WRITE", NOT_WRITTEN),
-    ("SQLITE_IOERR_SHMSIZE", NO_ROOM),  # for what SQLite makes beside a log to read it
+    ("SQLITE_IOERR_WRITE", _NOT_WRITTEN),
+    ("SQLITE_IOERR_SHMSIZE", _NO_ROOM),  # for what SQLite makes beside a log to read it
     ("SQLITE_IOERR", "the disk fails to read or write it; see to the disk, then run again"),
 )
 
